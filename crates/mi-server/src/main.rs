@@ -1,0 +1,2 @@
+//! The binary `micro-integrator`.
+fn main() {}

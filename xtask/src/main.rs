@@ -1,0 +1,2 @@
+//! House rules as code, and the steps of CI.
+fn main() {}
