@@ -1,0 +1,294 @@
+//! Deep copies, inside of a document and from one into another.
+//!
+//! A copy shares the text of its original, and what was unchanged there is unchanged in the copy: it will be written
+//! byte for byte from the original's source.
+
+use crate::arena::{
+    ATTRIBUTE, DOCUMENT, Document, ELEMENT, Element, IMPLIED, NAMESPACE, Node, NodeId, OWNED, PLAIN, TREE_CHANGED,
+};
+use crate::names::{
+    BindingId, BindingMask, MASK_OVERFLOW, NONE, PREFIX_EMPTY, PREFIX_XML, PrefixId, QNameId, STR_EMPTY, STR_TYPE,
+    STR_XSI_NS, StrId, binding_bit, bindings_of,
+};
+
+/// Sources of a document that are compared with those of an imported one. Imports from one document come in a row.
+const RECENT_SOURCES: usize = 16;
+
+impl Document {
+    /// Copies a node of another document with everything below it; the copy is detached. The document node stands for
+    /// its root element. Takes time and space for the nodes only, text is shared; text set in the other document since
+    /// it was parsed is copied.
+    ///
+    /// Namespaces the copy uses but took from its old ancestors are declared on it.
+    pub fn import(&mut self, other: &Self, n: NodeId) -> NodeId {
+        let n = if n == Self::ROOT { other.root_element().unwrap_or(n) } else { n };
+        if other.node(n).kind() == DOCUMENT {
+            return self.create_text("");
+        }
+        let mut copy = Copy::of(other, n);
+        let mut translation = Translation::new(other);
+        for node in &mut copy.nodes {
+            translation.adopt(self, other, node, &mut copy.elements);
+        }
+        let free = free_bindings(other, n);
+        let free: Vec<BindingId> = free.into_iter().map(|binding| translation.binding(self, other, binding)).collect();
+        self.graft(copy, &free)
+    }
+
+    /// Copies a node of this document with everything below it; the copy is detached. See [`Document::import`].
+    pub fn copy(&mut self, n: NodeId) -> NodeId {
+        let n = if n == Self::ROOT { self.root_element().unwrap_or(n) } else { n };
+        if self.node(n).kind() == DOCUMENT {
+            return self.create_text("");
+        }
+        let copy = Copy::of(self, n);
+        let free = free_bindings(self, n);
+        self.graft(copy, &free)
+    }
+
+    /// Adds a copy to the arena and declares `free` on its root.
+    fn graft(&mut self, copy: Copy, free: &[BindingId]) -> NodeId {
+        let base = self.nodes.len() as u32;
+        let element_base = self.elements.len() as u32;
+        let moved = |id: u32| if id == NONE { NONE } else { id + base };
+        self.nodes.extend(copy.nodes.into_iter().map(|mut node| {
+            node.parent = moved(node.parent);
+            node.next = moved(node.next);
+            if !node.is_attribute_or_namespace() {
+                node.prev = moved(node.prev);
+            }
+            if node.kind() == ELEMENT {
+                node.b += element_base;
+            }
+            node
+        }));
+        self.elements.extend(copy.elements.into_iter().map(|element| Element {
+            first_child: moved(element.first_child),
+            first_attribute: moved(element.first_attribute),
+            ..element
+        }));
+        let root = NodeId(base);
+        for &binding in free {
+            self.imply(root, binding);
+        }
+        root
+    }
+
+    /// Adds a declaration to `el` that look-ups see. Writing repeats it only where it is not in scope anyway, so the
+    /// element still counts as unchanged.
+    fn imply(&mut self, el: NodeId, binding: BindingId) {
+        let prefix = self.names.binding_of(binding).prefix;
+        let is_declared = self.namespace_decls(el).any(|it| self.names.binding_of(self.node(it).prev).prefix == prefix);
+        if is_declared || !self.is_element(el) {
+            return;
+        }
+        let last = self.attribute_list(el).last();
+        let mut node = Node::new(NAMESPACE, IMPLIED | PLAIN, OWNED, 0, 0);
+        node.prev = binding;
+        node.parent = el.0;
+        let id = self.push(node);
+        match last {
+            Some(last) => self.nodes[last.index()].next = id.0,
+            None => {
+                let record = self.nodes[el.index()].b as usize;
+                self.elements[record].first_attribute = id.0;
+            }
+        }
+    }
+}
+
+/// A copied subtree whose links count from its own start.
+struct Copy {
+    nodes: Vec<Node>,
+    elements: Vec<Element>,
+}
+
+impl Copy {
+    fn of(doc: &Document, top: NodeId) -> Self {
+        let mut copy = Self { nodes: Vec::new(), elements: Vec::new() };
+        let mut at = top;
+        let mut here = copy.push(doc, at);
+        loop {
+            if let Some(child) = doc.first_child(at) {
+                let id = copy.push(doc, child);
+                copy.nodes[id as usize].parent = here;
+                let record = copy.nodes[here as usize].b as usize;
+                copy.elements[record].first_child = id;
+                (at, here) = (child, id);
+                continue;
+            }
+            loop {
+                if at == top {
+                    return copy;
+                }
+                let parent = copy.nodes[here as usize].parent;
+                if let Some(next) = doc.next_sibling(at) {
+                    let id = copy.push(doc, next);
+                    copy.nodes[here as usize].next = id;
+                    copy.nodes[id as usize].prev = here;
+                    copy.nodes[id as usize].parent = parent;
+                    (at, here) = (next, id);
+                    break;
+                }
+                // The last child is complete; the first one must know it.
+                let first = copy.elements[copy.nodes[parent as usize].b as usize].first_child;
+                copy.nodes[first as usize].prev = here;
+                here = parent;
+                at = NodeId(doc.node(at).parent);
+            }
+        }
+    }
+
+    /// Copies a node and its attributes, not linked to anything yet.
+    fn push(&mut self, doc: &Document, n: NodeId) -> u32 {
+        let id = self.nodes.len() as u32;
+        let mut node = *doc.node(n);
+        (node.parent, node.next) = (NONE, NONE);
+        if !node.is_attribute_or_namespace() {
+            node.prev = NONE;
+        }
+        if node.kind() == ELEMENT {
+            node.b = self.elements.len() as u32;
+            let first_attribute = if doc.element(n).first_attribute == NONE { NONE } else { id + 1 };
+            self.elements.push(Element { first_child: NONE, first_attribute, ..*doc.element(n) });
+        }
+        self.nodes.push(node);
+        for attribute in doc.attribute_list(n) {
+            let mut node = *doc.node(attribute);
+            node.parent = id;
+            node.next = if node.next == NONE { NONE } else { self.nodes.len() as u32 + 1 };
+            self.nodes.push(node);
+        }
+        id
+    }
+}
+
+/// What the numbers of one document are in another.
+struct Translation {
+    qnames: Vec<QNameId>,
+    sources: Vec<u32>,
+}
+
+impl Translation {
+    fn new(other: &Document) -> Self {
+        Self { qnames: vec![NONE; other.names.qname_count()], sources: vec![NONE; other.sources.len()] }
+    }
+
+    /// Makes a node copied from `other` one of `doc`.
+    fn adopt(&mut self, doc: &mut Document, other: &Document, node: &mut Node, elements: &mut [Element]) {
+        match node.kind() {
+            ELEMENT => {
+                node.a = self.qname(doc, other, node.a);
+                let element = &mut elements[node.b as usize];
+                element.needs = self.mask(doc, other, element.needs);
+            }
+            ATTRIBUTE => node.prev = self.qname(doc, other, node.prev),
+            NAMESPACE => node.prev = self.binding(doc, other, node.prev),
+            _ => {}
+        }
+        if node.source() != OWNED {
+            node.set_source(self.source(doc, other, node.source()));
+        } else if !matches!(node.kind(), ELEMENT | NAMESPACE) {
+            (_, node.a, node.b) = doc.own(other.raw(node));
+        }
+    }
+
+    fn qname(&mut self, doc: &mut Document, other: &Document, id: QNameId) -> QNameId {
+        let known = self.qnames[id as usize];
+        if known != NONE {
+            return known;
+        }
+        let original = other.names.qname(id);
+        let prefix = doc.names.intern(other.names.prefix_str(original.prefix));
+        let prefix = doc.names.prefix(prefix);
+        let namespace = doc.names.intern(other.names.str(original.namespace));
+        let local = doc.names.intern(other.names.local(id));
+        let qname = doc.names.intern_qname(prefix, namespace, local);
+        self.qnames[id as usize] = qname;
+        qname
+    }
+
+    fn binding(&self, doc: &mut Document, other: &Document, id: BindingId) -> BindingId {
+        let original = other.names.binding_of(id);
+        let prefix = doc.names.intern(other.names.prefix_str(original.prefix));
+        let prefix = doc.names.prefix(prefix);
+        let uri = doc.names.intern(other.names.str(original.uri));
+        doc.names.binding(prefix, uri)
+    }
+
+    fn mask(&self, doc: &mut Document, other: &Document, mask: BindingMask) -> BindingMask {
+        let overflow = mask & MASK_OVERFLOW;
+        bindings_of(mask).fold(overflow, |bits, id| bits | binding_bit(self.binding(doc, other, id)))
+    }
+
+    fn source(&mut self, doc: &mut Document, other: &Document, id: u32) -> u32 {
+        if self.sources[id as usize] == NONE {
+            let text = &other.sources[id as usize].text;
+            let start = doc.sources.len().saturating_sub(RECENT_SOURCES);
+            let is_same = |at: &usize| std::ptr::eq(&raw const *doc.sources[*at].text, &raw const **text);
+            let at = (start..doc.sources.len()).find(is_same).unwrap_or_else(|| {
+                doc.sources.push(other.sources[id as usize].clone());
+                doc.sources.len() - 1
+            });
+            self.sources[id as usize] = at as u32;
+        }
+        self.sources[id as usize]
+    }
+}
+
+/// The bindings the subtree of `n` takes from the ancestors of `n`.
+fn free_bindings(doc: &Document, n: NodeId) -> Vec<BindingId> {
+    let node = doc.node(n);
+    if node.kind() != ELEMENT {
+        return Vec::new();
+    }
+    let needs = doc.element(n).needs;
+    if !node.has(TREE_CHANGED) && needs & MASK_OVERFLOW == 0 {
+        return bindings_of(needs).filter(|&binding| binding != 0).collect();
+    }
+    let outside = doc.parent(n).unwrap_or(Document::ROOT);
+    let mut found = Vec::new();
+    each_used_binding(doc, n, |prefix, uri| {
+        let is_free = prefix != PREFIX_XML && uri != STR_EMPTY && doc.lookup_prefix_id(outside, prefix) == Some(uri);
+        if is_free && let Some(binding) = doc.names.find_binding(prefix, uri) {
+            found.push(binding);
+        }
+    });
+    found
+}
+
+/// Visits each binding that names below `n` use, once.
+fn each_used_binding(doc: &Document, n: NodeId, mut visit: impl FnMut(PrefixId, StrId)) {
+    let mut seen = vec![false; doc.names.binding_count()];
+    let mut once = |binding: BindingId| {
+        if !std::mem::replace(&mut seen[binding as usize], true) {
+            let binding = doc.names.binding_of(binding);
+            visit(binding.prefix, binding.uri);
+        }
+    };
+    for el in doc.descendants(n).filter(|&it| doc.is_element(it)) {
+        once(doc.names.qname(doc.node(el).a).binding);
+        for attribute in doc.attributes(el) {
+            let qname = doc.names.qname(doc.node(attribute).prev);
+            if qname.prefix == PREFIX_EMPTY {
+                continue;
+            }
+            once(qname.binding);
+            if let Some(binding) = type_binding(doc, el, attribute) {
+                once(binding);
+            }
+        }
+    }
+}
+
+/// The binding an `xsi:type` attribute of `el` uses in its value.
+pub(crate) fn type_binding(doc: &Document, el: NodeId, attribute: NodeId) -> Option<BindingId> {
+    let qname = doc.names.qname(doc.node(attribute).prev);
+    if qname.namespace != STR_XSI_NS || doc.names.name_local(qname.name) != STR_TYPE {
+        return None;
+    }
+    let value = doc.value(attribute);
+    let (prefix, _) = value.trim_start().split_once(':')?;
+    let prefix = doc.names.find_prefix(prefix)?;
+    doc.names.find_binding(prefix, doc.lookup_prefix_id(el, prefix)?)
+}

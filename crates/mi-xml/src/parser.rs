@@ -1,0 +1,530 @@
+//! The parser: one pass over the bytes that checks well-formedness and builds the records.
+//!
+//! Start tags, where most of the work is, are in `start_tag`; bytes in `scanner`. Nothing here recurses. Document type
+//! declarations are refused, so there are no entities but the predefined ones.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use memchr::memmem;
+
+use crate::arena::{CDATA, COMMENT, DECODE, DOCUMENT, Document, Element, Node, PI, Source, TEXT};
+use crate::encoding;
+use crate::limits::{Limits, ParseError, ParseOptions};
+use crate::names::{BindingMask, NONE, Names};
+use crate::namespaces::Scope;
+use crate::scanner::{first_illegal, is_ncname, is_space, name_end, reference, text_stop};
+use crate::start_tag::Spellings;
+
+/// The number of the source a parsed document has.
+pub(crate) const PARSED: u32 = 0;
+
+/// Reads a document; see [`Document::parse_with`].
+pub(crate) fn parse(bytes: Bytes, charset: Option<&str>, options: &ParseOptions) -> Result<Document, ParseError> {
+    let limits = &options.limits;
+    // Offsets are u32; one more value is kept for "none".
+    let max_bytes = limits.max_bytes.min(u32::MAX as usize - 1);
+    let check_size = |bytes: &Bytes| {
+        if bytes.len() <= max_bytes {
+            return Ok(());
+        }
+        Err(ParseError::at(b"", 0, format!("the document has {} bytes, max_bytes is {max_bytes}", bytes.len())))
+    };
+    check_size(&bytes)?;
+    let bytes = encoding::to_utf8(bytes, charset).map_err(|message| ParseError::at(b"", 0, message))?;
+    check_size(&bytes)?;
+
+    let (text, stopper) = readable(&bytes);
+    let outcome = Parser::new(&text, limits, options.stop_after_root).run();
+    match (outcome, stopper) {
+        (Ok(_), Some(message)) if !options.stop_after_root => Err(ParseError::at(&bytes, text.len(), message)),
+        (Ok(document), _) => {
+            let end = document.elements[0].end as usize;
+            let trailing = (options.stop_after_root && end < bytes.len()).then_some(end);
+            Ok(Document { sources: vec![Source::new(text)], trailing, ..document })
+        }
+        (Err(fail), Some(message)) if fail.at_end => Err(ParseError::at(&bytes, text.len(), message)),
+        (Err(fail), _) => Err(ParseError::at(&bytes, fail.offset, fail.message)),
+    }
+}
+
+/// The leading part of the document that is UTF-8 and has only legal characters, and why it ends when it ends early.
+/// The parser runs on that part, so an error before it is found first and a `stop_after_root` can still succeed.
+fn readable(bytes: &Bytes) -> (ByteString, Option<&'static str>) {
+    let (text, mut stopper) = match ByteString::try_from(bytes.clone()) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let valid = bytes.slice(..error.valid_up_to());
+            (ByteString::try_from(valid).unwrap_or_default(), Some("the document is not valid UTF-8 here"))
+        }
+    };
+    let legal = first_illegal(&text);
+    if legal == text.len() {
+        return (text, stopper);
+    }
+    stopper = Some("a character that XML does not allow");
+    (text.split_at(legal).0, stopper)
+}
+
+/// A refusal: made where the problem is, turned into a [`ParseError`] once.
+pub(crate) struct Fail {
+    offset: usize,
+    /// The document ended too early.
+    at_end: bool,
+    message: String,
+}
+
+pub(crate) type Parsed<T> = Result<T, Box<Fail>>;
+
+/// An element that is open.
+#[derive(Copy, Clone)]
+pub(crate) struct Frame {
+    pub(crate) node: u32,
+    pub(crate) element: u32,
+    /// The spelling of its name, to be found again in the end tag.
+    pub(crate) spelling: u32,
+    pub(crate) last_child: u32,
+    pub(crate) scope_mark: u32,
+    /// Bindings the subtree needs so far, without those the element itself declares.
+    pub(crate) needs: BindingMask,
+    pub(crate) declares: BindingMask,
+}
+
+/// Everything a parse carries along.
+pub(crate) struct Parser<'s> {
+    pub(crate) text: &'s str,
+    pub(crate) bytes: &'s [u8],
+    pub(crate) at: usize,
+    pub(crate) limits: &'s Limits,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) elements: Vec<Element>,
+    pub(crate) names: Names,
+    pub(crate) spellings: Spellings,
+    pub(crate) scope: Scope,
+    pub(crate) current: Frame,
+    pub(crate) open: Vec<Frame>,
+    /// For each expanded name and each prefix the element that last had it, to find duplicates.
+    pub(crate) seen_names: Vec<u32>,
+    pub(crate) seen_prefixes: Vec<u32>,
+    /// `]]>` occurs somewhere, so text has to be checked for it.
+    has_section_end: bool,
+    stop_after_root: bool,
+}
+
+impl<'s> Parser<'s> {
+    fn new(text: &'s ByteString, limits: &'s Limits, stop_after_root: bool) -> Self {
+        let names = Names::new();
+        let bytes = text.as_bytes().as_ref();
+        let scope = Scope::new(&names);
+        Self {
+            text,
+            bytes,
+            at: 0,
+            limits,
+            nodes: Vec::with_capacity(bytes.len() / 16 + 16),
+            elements: Vec::with_capacity(bytes.len() / 48 + 8),
+            names,
+            spellings: Spellings::new(),
+            scope,
+            current: Frame {
+                node: 0,
+                element: 0,
+                spelling: NONE,
+                last_child: NONE,
+                scope_mark: 0,
+                needs: 0,
+                declares: 0,
+            },
+            open: Vec::new(),
+            seen_names: Vec::new(),
+            seen_prefixes: Vec::new(),
+            has_section_end: memmem::find(bytes, b"]]>").is_some(),
+            stop_after_root,
+        }
+    }
+
+    /// Builds the document; its source is left to the caller.
+    fn run(mut self) -> Parsed<Document> {
+        self.nodes.push(Node::new(DOCUMENT, 0, PARSED, NONE, 0));
+        self.elements.push(Element::EMPTY);
+        if self.bytes.starts_with(b"\xEF\xBB\xBF") {
+            self.at = 3;
+        }
+        self.declaration()?;
+        let first = self.misc()?;
+        if self.at >= self.bytes.len() {
+            return self.fail_at_end("the document has no root element");
+        }
+        self.elements[0].start = first.unwrap_or(self.at) as u32;
+        self.start_tag()?;
+        if !self.open.is_empty() {
+            self.content()?;
+        }
+        let mut end = self.at;
+        if !self.stop_after_root {
+            let last = self.misc()?;
+            if self.at < self.bytes.len() {
+                return self.fail(self.at, "nothing but comments may follow the root element");
+            }
+            if last.is_some() {
+                end = self.bytes.trim_ascii_end().len();
+            }
+        }
+        self.elements[0].end = end as u32;
+        let first = self.elements[0].first_child;
+        self.nodes[first as usize].prev = self.current.last_child;
+        Ok(Document {
+            nodes: self.nodes,
+            elements: self.elements,
+            names: self.names,
+            sources: Vec::new(),
+            owned: String::new(),
+            trailing: None,
+            in_order: true,
+            order: std::sync::OnceLock::new(),
+        })
+    }
+
+    // === errors ===
+
+    #[cold]
+    pub(crate) fn fail<T>(&self, offset: usize, message: impl Into<String>) -> Parsed<T> {
+        Err(Box::new(Fail { offset, at_end: offset >= self.bytes.len(), message: message.into() }))
+    }
+
+    #[cold]
+    pub(crate) fn fail_at_end<T>(&self, message: impl Into<String>) -> Parsed<T> {
+        self.fail(self.bytes.len(), message)
+    }
+
+    // === bytes ===
+
+    /// The byte at `at`, or 0 behind the end: a legal document has no zero bytes.
+    #[inline]
+    pub(crate) fn byte(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    pub(crate) fn skip_space(&mut self) -> bool {
+        let start = self.at;
+        while is_space(self.byte(self.at)) {
+            self.at += 1;
+        }
+        self.at > start
+    }
+
+    #[inline]
+    fn looking_at(&self, expected: &[u8]) -> bool {
+        self.bytes[self.at..].starts_with(expected)
+    }
+
+    // === nodes ===
+
+    /// Adds a node that is no child of anything yet.
+    #[inline]
+    pub(crate) fn push_node(&mut self, node: Node) -> Parsed<u32> {
+        let id = self.nodes.len() as u32;
+        if id >= self.limits.max_nodes {
+            return self
+                .fail(self.at, format!("the document has more than {} nodes (max_nodes)", self.limits.max_nodes));
+        }
+        self.nodes.push(node);
+        Ok(id)
+    }
+
+    /// Adds a node as the last child of the open element.
+    #[inline]
+    pub(crate) fn push_child(&mut self, mut node: Node) -> Parsed<u32> {
+        node.parent = self.current.node;
+        node.prev = self.current.last_child;
+        let id = self.push_node(node)?;
+        if self.current.last_child == NONE {
+            self.elements[self.current.element as usize].first_child = id;
+        } else {
+            self.nodes[self.current.last_child as usize].next = id;
+        }
+        self.current.last_child = id;
+        Ok(id)
+    }
+
+    // === document level ===
+
+    /// The XML declaration, if there is one.
+    fn declaration(&mut self) -> Parsed<()> {
+        if !self.looking_at(b"<?xml") || !is_space(self.byte(self.at + 5)) {
+            return Ok(());
+        }
+        let start = self.at;
+        let Some(len) = memmem::find(&self.bytes[start..], b"?>") else {
+            return self.fail_at_end("the XML declaration has no end");
+        };
+        if !is_declaration(&self.text[start + 5..start + len]) {
+            return self.fail(
+                start,
+                "malformed XML declaration: expected <?xml version=\"1.0\" encoding=\"...\" standalone=\"yes|no\"?>",
+            );
+        }
+        self.at = start + len + 2;
+        Ok(())
+    }
+
+    /// Comments, processing instructions and white space outside of the root element, up to the end or a start tag.
+    /// Returns where the first node starts.
+    fn misc(&mut self) -> Parsed<Option<usize>> {
+        let mut first = None;
+        loop {
+            self.skip_space();
+            let start = self.at;
+            if start >= self.bytes.len() {
+                return Ok(first);
+            }
+            if self.looking_at(b"<!--") {
+                self.comment()?;
+            } else if self.looking_at(b"<?") {
+                self.pi()?;
+            } else if self.looking_at(b"<!") {
+                return self.refuse_markup();
+            } else if self.byte(start) == b'<' && self.byte(start + 1) != b'/' {
+                return Ok(first);
+            } else {
+                return self.fail(start, "text or an end tag outside of the root element");
+            }
+            first.get_or_insert(start);
+        }
+    }
+
+    // === content ===
+
+    /// Everything between the root's start and end tag.
+    fn content(&mut self) -> Parsed<()> {
+        loop {
+            if self.byte(self.at) != b'<' {
+                self.character_data()?;
+            }
+            match self.byte(self.at + 1) {
+                b'/' => {
+                    self.end_tag()?;
+                    if self.open.is_empty() {
+                        return Ok(());
+                    }
+                }
+                b'!' => self.declaration_like()?,
+                b'?' => self.pi()?,
+                _ => self.start_tag()?,
+            }
+        }
+    }
+
+    /// Text up to the next `<`.
+    fn character_data(&mut self) -> Parsed<()> {
+        let start = self.at;
+        let mut flags = 0;
+        let mut at = start;
+        loop {
+            at = text_stop(self.bytes, at);
+            match self.byte(at) {
+                b'<' => break,
+                b'&' => {
+                    at = self.check_reference(at)?;
+                    flags = DECODE;
+                }
+                b'\r' => {
+                    at += 1;
+                    flags = DECODE;
+                }
+                _ => return self.fail_unclosed(),
+            }
+        }
+        if self.has_section_end
+            && let Some(found) = memmem::find(&self.bytes[start..at], b"]]>")
+        {
+            return self.fail(start + found, "]]> must be written ]]&gt; in text");
+        }
+        self.at = at;
+        self.push_child(Node::new(TEXT, flags, PARSED, start as u32, (at - start) as u32))?;
+        Ok(())
+    }
+
+    #[cold]
+    pub(crate) fn fail_unclosed<T>(&self) -> Parsed<T> {
+        let name = self.spellings.text(self.text, self.current.spelling);
+        self.fail_at_end(format!("the document ends inside of <{name}>"))
+    }
+
+    /// Checks the reference at `at` and returns its end.
+    pub(crate) fn check_reference(&self, at: usize) -> Parsed<usize> {
+        if let Some((len, _)) = reference(&self.bytes[at..]) {
+            return Ok(at + len);
+        }
+        let rest = &self.text[at + 1..];
+        let name = &rest[..rest.find(|c: char| !crate::scanner::is_name_char(c) && c != '#').unwrap_or(rest.len())];
+        if name.len() == rest.len() {
+            return self.fail_at_end("the document ends inside of a reference");
+        }
+        if !rest[name.len()..].starts_with(';') || name.is_empty() {
+            return self.fail(at, "a single & must be written &amp;");
+        }
+        if name.starts_with('#') {
+            return self.fail(at, format!("&{name}; is no character that XML allows"));
+        }
+        self.fail(at, format!("the entity &{name}; is not defined: only amp, lt, gt, quot and apos are"))
+    }
+
+    fn end_tag(&mut self) -> Parsed<()> {
+        let start = self.at;
+        let expected = self.spellings.bytes(self.bytes, self.current.spelling);
+        self.at += 2;
+        if !self.looking_at(expected) {
+            return self.fail_end_tag(start);
+        }
+        self.at += expected.len();
+        if self.byte(self.at) != b'>' {
+            self.skip_space();
+            if self.byte(self.at) != b'>' {
+                return self.fail_end_tag(start);
+            }
+        }
+        self.at += 1;
+        self.close();
+        Ok(())
+    }
+
+    #[cold]
+    fn fail_end_tag(&self, start: usize) -> Parsed<()> {
+        let expected = self.spellings.text(self.text, self.current.spelling);
+        let found = &self.text[start + 2..name_end(self.bytes, start + 2)];
+        if start + 2 + found.len() >= self.bytes.len() {
+            return self.fail_at_end(format!("the document ends inside of <{expected}>"));
+        }
+        if found == expected {
+            return self.fail(start, format!("the end tag </{found}> is not closed with >"));
+        }
+        self.fail(start, format!("expected </{expected}>, found </{found}>"))
+    }
+
+    /// Ends the open element, whose end tag was just read.
+    #[inline]
+    pub(crate) fn close(&mut self) {
+        let done = self.current;
+        let element = &mut self.elements[done.element as usize];
+        element.end = self.at as u32;
+        element.needs = done.needs;
+        if done.last_child != NONE {
+            // The first child knows the last one.
+            let first = element.first_child;
+            self.nodes[first as usize].prev = done.last_child;
+        }
+        self.scope.leave(done.scope_mark);
+        if let Some(parent) = self.open.pop() {
+            self.current = parent;
+            self.current.needs |= done.needs & !parent.declares;
+        }
+    }
+
+    // === comments, sections, instructions ===
+
+    /// What starts with `<!` inside of an element.
+    fn declaration_like(&mut self) -> Parsed<()> {
+        if self.looking_at(b"<!--") {
+            return self.comment();
+        }
+        if !self.looking_at(b"<![CDATA[") {
+            return self.refuse_markup();
+        }
+        let start = self.at + 9;
+        let Some(len) = memmem::find(&self.bytes[start..], b"]]>") else {
+            return self.fail_at_end("a CDATA section has no end");
+        };
+        self.at = start + len + 3;
+        if len > 0 {
+            let flags = CDATA | self.carriage_returns(start, len);
+            self.push_child(Node::new(TEXT, flags, PARSED, start as u32, len as u32))?;
+        }
+        Ok(())
+    }
+
+    fn comment(&mut self) -> Parsed<()> {
+        let start = self.at + 4;
+        let Some(len) = memmem::find(&self.bytes[start..], b"--") else {
+            return self.fail_at_end("a comment has no end");
+        };
+        let end = start + len;
+        if end + 2 >= self.bytes.len() {
+            return self.fail_at_end("a comment has no end");
+        }
+        if self.byte(end + 2) != b'>' {
+            return self.fail(end, "-- is not allowed inside of a comment");
+        }
+        self.at = end + 3;
+        let flags = self.carriage_returns(start, len);
+        self.push_child(Node::new(COMMENT, flags, PARSED, start as u32, len as u32))?;
+        Ok(())
+    }
+
+    fn pi(&mut self) -> Parsed<()> {
+        let start = self.at + 2;
+        let Some(len) = memmem::find(&self.bytes[start..], b"?>") else {
+            return self.fail_at_end("a processing instruction has no end");
+        };
+        let target_end = name_end(self.bytes, start).min(start + len);
+        let target = &self.text[start..target_end];
+        if target.len() > self.limits.max_name {
+            return self.fail(start, format!("a name is longer than {} bytes (max_name)", self.limits.max_name));
+        }
+        if !is_ncname(target) || !(target_end == start + len || is_space(self.bytes[target_end])) {
+            return self.fail(start, "a processing instruction must start with a name without a colon");
+        }
+        if target.eq_ignore_ascii_case("xml") {
+            return self.fail(start - 2, "an XML declaration may only stand at the very start of the document");
+        }
+        self.at = start + len + 2;
+        let flags = self.carriage_returns(start, len);
+        self.push_child(Node::new(PI, flags, PARSED, start as u32, len as u32))?;
+        Ok(())
+    }
+
+    fn carriage_returns(&self, start: usize, len: usize) -> u32 {
+        if memchr::memchr(b'\r', &self.bytes[start..start + len]).is_some() { DECODE } else { 0 }
+    }
+
+    #[cold]
+    fn refuse_markup<T>(&self) -> Parsed<T> {
+        let rest = &self.bytes[self.at..];
+        if rest.starts_with(b"<!DOCTYPE") {
+            return self.fail(
+                self.at,
+                "document type declarations are refused: remove the <!DOCTYPE ...>, \
+                 and write the text of its entities instead of their references",
+            );
+        }
+        if [b"<!DOCTYPE".as_slice(), b"<![CDATA[", b"<!--"].iter().any(|markup| markup.starts_with(rest)) {
+            return self.fail_at_end("the document ends inside of markup");
+        }
+        self.fail(self.at, "expected a comment, a CDATA section or a tag behind <")
+    }
+}
+
+/// Whether `inside` (what stands between `<?xml` and `?>`) follows the grammar of the XML declaration.
+fn is_declaration(inside: &str) -> bool {
+    let Some((version, rest)) = pseudo_attribute(inside, "version") else { return false };
+    let is_version = version
+        .strip_prefix("1.")
+        .is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit()));
+    let (encoding, rest) = pseudo_attribute(rest, "encoding").unwrap_or(("UTF-8", rest));
+    let is_encoding = encoding.starts_with(|c: char| c.is_ascii_alphabetic())
+        && encoding.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    let (standalone, rest) = pseudo_attribute(rest, "standalone").unwrap_or(("no", rest));
+    is_version && is_encoding && matches!(standalone, "yes" | "no") && rest.bytes().all(is_space)
+}
+
+/// The value of ` name="value"` at the start of `text`, and what follows it.
+fn pseudo_attribute<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
+    let spaces = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r');
+    let trimmed = text.trim_start_matches(spaces);
+    if trimmed.len() == text.len() {
+        return None;
+    }
+    let value = trimmed.strip_prefix(name)?.trim_start_matches(spaces).strip_prefix('=')?.trim_start_matches(spaces);
+    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    value[1..].split_once(quote)
+}

@@ -1,0 +1,481 @@
+//! Writing a document, or a part of it, as XML.
+//!
+//! What is unchanged since it was parsed is copied from its source, with the declarations it needs at its new place put
+//! into its first tag. The rest is written node by node. Nothing recurses.
+
+use std::borrow::Cow;
+
+use crate::arena::{
+    APOSTROPHES, ATTRIBUTE, CDATA, COMMENT, DOCUMENT, Document, ELEMENT, Element, IMPLIED, NAMESPACE, Node, NodeId, PI,
+    PLAIN, SELF_CLOSED, TAG_CHANGED, TEXT, TREE_CHANGED,
+};
+use crate::escape;
+use crate::import::type_binding;
+use crate::names::{
+    BindingId, BindingMask, MASK_OVERFLOW, NONE, PREFIX_EMPTY, PREFIX_XML, PrefixId, QNameId, STR_EMPTY, STR_XSI_NS,
+    StrId, bindings_of,
+};
+use crate::namespaces::Scope;
+
+/// The XML declaration to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// The value of `encoding`. The bytes are UTF-8 whatever it says; transcoding is up to the caller.
+    pub encoding: Cow<'static, str>,
+    /// The value of `standalone`, left out for `None`.
+    pub standalone: Option<bool>,
+    /// Use `'` instead of `"`. MI: Axiom writes its declarations this way.
+    pub single_quotes: bool,
+}
+
+impl Default for Declaration {
+    fn default() -> Self {
+        Self { encoding: Cow::Borrowed("UTF-8"), standalone: None, single_quotes: false }
+    }
+}
+
+/// How a document is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// Start with an XML declaration.
+    pub declaration: Option<Declaration>,
+    /// Leave comments out.
+    pub omit_comments: bool,
+    /// Leave processing instructions out.
+    pub omit_pis: bool,
+}
+
+impl Document {
+    /// Appends `n` and everything below it to `out`, in UTF-8. Declarations that `n` takes from its ancestors are
+    /// added, unchanged parts are copied byte for byte, and the result is well formed: names keep their namespaces
+    /// wherever they were moved, and characters XML cannot hold become U+FFFD. An XML declaration of the source is not
+    /// repeated.
+    pub fn write(&self, n: NodeId, out: &mut Vec<u8>) {
+        self.write_with(n, out, &WriteOptions::default());
+    }
+
+    /// [`Document::write`] into a string.
+    pub fn to_xml(&self, n: NodeId) -> String {
+        let mut out = Vec::new();
+        self.write(n, &mut out);
+        // Only strings were written, so nothing is ever replaced.
+        String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+
+    /// [`Document::write`] with options.
+    pub fn write_with(&self, n: NodeId, out: &mut Vec<u8>, options: &WriteOptions) {
+        if let Some(declaration) = &options.declaration {
+            write_declaration(out, declaration);
+        }
+        let mut writer = Writer {
+            doc: self,
+            out,
+            options,
+            scope: Scope::new(&self.names),
+            marks: Vec::new(),
+            missing: Vec::new(),
+            renamed: Vec::new(),
+        };
+        let node = self.node(n);
+        match node.kind() {
+            DOCUMENT => writer.document(),
+            ELEMENT => writer.tree(n),
+            ATTRIBUTE => writer.attribute(node, self.names.written(node.prev)),
+            NAMESPACE => writer.declaration_of(node),
+            _ => writer.leaf(node),
+        }
+    }
+}
+
+fn write_declaration(out: &mut Vec<u8>, declaration: &Declaration) {
+    let quote = if declaration.single_quotes { '\'' } else { '"' };
+    let standalone = match declaration.standalone {
+        Some(true) => format!(" standalone={quote}yes{quote}"),
+        Some(false) => format!(" standalone={quote}no{quote}"),
+        None => String::new(),
+    };
+    let encoding = &declaration.encoding;
+    let text = format!("<?xml version={quote}1.0{quote} encoding={quote}{encoding}{quote}{standalone}?>");
+    out.extend_from_slice(text.as_bytes());
+}
+
+struct Writer<'d, 'o> {
+    doc: &'d Document,
+    out: &'o mut Vec<u8>,
+    options: &'o WriteOptions,
+    /// The bindings that hold in what was written.
+    scope: Scope,
+    /// A mark of the scope for each open element.
+    marks: Vec<u32>,
+    /// Bindings to be declared on the element being written, beside its own declarations.
+    missing: Vec<(PrefixId, StrId)>,
+    /// Attributes of that element whose prefix means something else there, with the prefix made for them.
+    renamed: Vec<(u32, String)>,
+}
+
+impl Writer<'_, '_> {
+    fn put(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn document(&mut self) {
+        let doc = self.doc;
+        let element = doc.element(Document::ROOT);
+        let node = doc.node(Document::ROOT);
+        if !node.has(TREE_CHANGED) && self.may_copy(node, element) {
+            return self.put_source(node, element.start, element.end);
+        }
+        for child in doc.children(Document::ROOT) {
+            if doc.is_element(child) {
+                self.tree(child);
+            } else {
+                self.leaf(doc.node(child));
+            }
+        }
+    }
+
+    /// Writes an element with everything below it.
+    fn tree(&mut self, top: NodeId) {
+        let doc = self.doc;
+        let mut at = top.0;
+        loop {
+            let node = doc.node(NodeId(at));
+            let child = if node.kind() == ELEMENT {
+                self.element(NodeId(at), node)
+            } else {
+                self.leaf(node);
+                NONE
+            };
+            if child != NONE {
+                at = child;
+                continue;
+            }
+            loop {
+                if at == top.0 {
+                    return;
+                }
+                let node = doc.node(NodeId(at));
+                if node.next != NONE {
+                    at = node.next;
+                    break;
+                }
+                at = node.parent;
+                self.put(doc.names.end_tag(doc.node(NodeId(at)).a));
+                if let Some(mark) = self.marks.pop() {
+                    self.scope.leave(mark);
+                }
+            }
+        }
+    }
+
+    /// Writes an element whole, or its start tag: then its first child, which comes next, is returned.
+    fn element(&mut self, el: NodeId, node: &Node) -> u32 {
+        let doc = self.doc;
+        let element = doc.element(el);
+        if !node.has(TREE_CHANGED) && self.copy_whole(node, element) {
+            return NONE;
+        }
+        let mark = self.scope.mark();
+        let has_content = element.first_child != NONE;
+        let qname = doc.names.qname(node.a);
+        if element.first_attribute == NONE && self.scope.uri(qname.prefix) == qname.namespace {
+            self.put(doc.names.start_tag(node.a, has_content));
+        } else {
+            self.start_tag(el, node, element, mark);
+            if has_content {
+                self.put(">");
+            }
+        }
+        if has_content {
+            self.marks.push(mark);
+            return element.first_child;
+        }
+        if node.has(SELF_CLOSED) {
+            self.put("/>");
+        } else {
+            self.put(">");
+            self.put(doc.names.end_tag(node.a));
+        }
+        self.scope.leave(mark);
+        NONE
+    }
+
+    // === copying ===
+
+    fn put_source(&mut self, node: &Node, start: u32, end: u32) {
+        let text = self.doc.source_text(node.source()).get(start as usize..end as usize);
+        self.put(text.unwrap_or_default());
+    }
+
+    /// Whether options allow to copy this source range as it is.
+    fn may_copy(&self, node: &Node, element: &Element) -> bool {
+        let options = self.options;
+        if !options.omit_comments && !options.omit_pis {
+            return true;
+        }
+        let text = self.doc.source_text(node.source()).as_bytes();
+        let range = &text[element.start as usize..element.end as usize];
+        !(options.omit_comments && memchr::memmem::find(range, b"<!--").is_some()
+            || options.omit_pis && memchr::memmem::find(range, b"<?").is_some())
+    }
+
+    /// Copies an unchanged element from its source, if its namespaces can be provided for.
+    fn copy_whole(&mut self, node: &Node, element: &Element) -> bool {
+        if element.needs & MASK_OVERFLOW != 0 || !self.may_copy(node, element) {
+            return false;
+        }
+        let missing = self.missing_of(element.needs);
+        let mut start = element.start;
+        if missing != 0 {
+            start += self.put_name_and(node, bindings_of(missing));
+        }
+        self.put_source(node, start, element.end);
+        true
+    }
+
+    /// The bindings of `needs` that do not hold here.
+    fn missing_of(&self, needs: BindingMask) -> BindingMask {
+        let holds = |id: &BindingId| {
+            let binding = self.doc.names.binding_of(*id);
+            self.scope.uri(binding.prefix) == binding.uri
+        };
+        bindings_of(needs).filter(|id| !holds(id)).map(crate::names::binding_bit).fold(0, |mask, bit| mask | bit)
+    }
+
+    /// Writes `<name` and declarations; returns how much of the source that stands for.
+    fn put_name_and(&mut self, node: &Node, bindings: impl Iterator<Item = BindingId>) -> u32 {
+        let start = self.doc.names.start_tag(node.a, false);
+        self.put(start);
+        for binding in bindings {
+            let binding = self.doc.names.binding_of(binding);
+            self.put_declaration(binding.prefix, binding.uri);
+        }
+        start.len() as u32
+    }
+
+    fn put_declaration(&mut self, prefix: PrefixId, uri: StrId) {
+        self.put(if prefix == PREFIX_EMPTY { " xmlns" } else { " xmlns:" });
+        self.put(self.doc.names.prefix_str(prefix));
+        self.put("=\"");
+        escape::attribute(self.out, self.doc.names.str(uri));
+        self.put("\"");
+    }
+
+    // === start tags ===
+
+    /// Writes a start tag without its end.
+    fn start_tag(&mut self, el: NodeId, node: &Node, element: &Element, mark: u32) {
+        self.bind_declarations(el, node);
+        self.require(node.a);
+        self.bind_attributes(el, mark);
+        let missing = std::mem::take(&mut self.missing);
+        let renamed = std::mem::take(&mut self.renamed);
+        let copied = !node.has(TAG_CHANGED) && renamed.is_empty() && !self.has_contradiction(el, node);
+        self.put(self.doc.names.start_tag(node.a, false));
+        for &(prefix, uri) in &missing {
+            self.put_declaration(prefix, uri);
+        }
+        if copied {
+            self.put_rest_of_tag(node, element);
+        } else {
+            self.put_attributes(el, node, &renamed);
+        }
+        self.missing = missing;
+        self.missing.clear();
+    }
+
+    /// Makes the element's own declarations hold.
+    fn bind_declarations(&mut self, el: NodeId, node: &Node) {
+        let doc = self.doc;
+        let own_prefix = doc.names.qname(node.a);
+        for it in doc.attribute_list(el) {
+            let it = doc.node(it);
+            if it.kind() != NAMESPACE {
+                continue;
+            }
+            let binding = doc.names.binding_of(it.prev);
+            // The element's own name wins over a declaration that contradicts it.
+            if binding.prefix == own_prefix.prefix && binding.uri != own_prefix.namespace {
+                continue;
+            }
+            if !it.has(IMPLIED) {
+                self.scope.bind(binding.prefix, binding.uri);
+            } else if self.scope.uri(binding.prefix) != binding.uri {
+                self.add_missing(binding.prefix, binding.uri);
+            }
+        }
+    }
+
+    fn has_contradiction(&self, el: NodeId, node: &Node) -> bool {
+        let own = self.doc.names.qname(node.a);
+        self.doc.namespace_decls(el).any(|it| {
+            let binding = self.doc.names.binding_of(self.doc.node(it).prev);
+            binding.prefix == own.prefix && binding.uri != own.namespace
+        })
+    }
+
+    fn add_missing(&mut self, prefix: PrefixId, uri: StrId) {
+        self.scope.bind(prefix, uri);
+        self.missing.push((prefix, uri));
+    }
+
+    /// Makes the prefix of an element's name mean its namespace.
+    fn require(&mut self, qname: QNameId) {
+        let qname = self.doc.names.qname(qname);
+        if self.scope.uri(qname.prefix) != qname.namespace {
+            self.add_missing(qname.prefix, qname.namespace);
+        }
+    }
+
+    /// Makes the prefixes of attributes mean their namespaces, or finds other prefixes for them.
+    fn bind_attributes(&mut self, el: NodeId, mark: u32) {
+        let doc = self.doc;
+        let own = doc.names.qname(doc.node(el).a);
+        for it in doc.attribute_list(el) {
+            let node = doc.node(it);
+            if node.kind() != ATTRIBUTE {
+                continue;
+            }
+            let qname = doc.names.qname(node.prev);
+            if qname.prefix == PREFIX_EMPTY || qname.prefix == PREFIX_XML {
+                continue;
+            }
+            if self.scope.uri(qname.prefix) != qname.namespace {
+                let taken = own.prefix == qname.prefix
+                    || self.scope.bound_since(mark, qname.prefix)
+                    || self.shares_prefix(el, qname.prefix, qname.namespace);
+                if taken {
+                    self.rename_attribute(it);
+                } else {
+                    self.add_missing(qname.prefix, qname.namespace);
+                }
+            }
+            if qname.namespace == STR_XSI_NS {
+                self.provide_type(el, it, mark);
+            }
+        }
+    }
+
+    /// Whether another attribute of `el` uses `prefix` for another namespace.
+    fn shares_prefix(&self, el: NodeId, prefix: PrefixId, uri: StrId) -> bool {
+        self.doc.attributes(el).any(|it| {
+            let qname = self.doc.names.qname(self.doc.node(it).prev);
+            qname.prefix == prefix && qname.namespace != uri
+        })
+    }
+
+    /// Makes a prefix for an attribute that no name of the document has.
+    fn rename_attribute(&mut self, attribute: NodeId) {
+        let names = &self.doc.names;
+        let used = self.renamed.len() as u32;
+        let is_free = |number: &u32| {
+            let candidate = format!("ns{number}");
+            names.find_prefix(&candidate).is_none() && self.renamed.iter().all(|(_, prefix)| *prefix != candidate)
+        };
+        // Some number is free: there are fewer prefixes than candidates.
+        let number = (0..=names.prefix_count() as u32 + used).find(is_free).unwrap_or(u32::MAX);
+        let prefix = format!("ns{number}");
+        self.renamed.push((attribute.0, prefix));
+    }
+
+    /// Keeps the prefix in the value of an `xsi:type` bound.
+    fn provide_type(&mut self, el: NodeId, attribute: NodeId, mark: u32) {
+        let Some(binding) = type_binding(self.doc, el, attribute) else { return };
+        let binding = self.doc.names.binding_of(binding);
+        let free = self.scope.uri(binding.prefix) != binding.uri && !self.scope.bound_since(mark, binding.prefix);
+        let own = self.doc.names.qname(self.doc.node(el).a).prefix == binding.prefix;
+        if free && !own && binding.uri != STR_EMPTY && !self.shares_prefix(el, binding.prefix, binding.uri) {
+            self.add_missing(binding.prefix, binding.uri);
+        }
+    }
+
+    /// Copies what stands behind the name in the source's start tag, without the end of the tag.
+    fn put_rest_of_tag(&mut self, node: &Node, element: &Element) {
+        let source = self.doc.source_text(node.source());
+        let start = element.start as usize + 1 + self.doc.names.written(node.a).len();
+        let rest = source.get(start..element.tag_end as usize).unwrap_or_default();
+        let rest = rest.strip_suffix('>').unwrap_or(rest);
+        self.put(rest.strip_suffix('/').unwrap_or(rest).trim_ascii_end());
+    }
+
+    fn put_attributes(&mut self, el: NodeId, node: &Node, renamed: &[(u32, String)]) {
+        let doc = self.doc;
+        let own = doc.names.qname(node.a);
+        for it in doc.attribute_list(el) {
+            let attribute = doc.node(it);
+            if attribute.kind() == NAMESPACE {
+                let binding = doc.names.binding_of(attribute.prev);
+                let contradicts = binding.prefix == own.prefix && binding.uri != own.namespace;
+                if !contradicts && !attribute.has(IMPLIED) {
+                    self.put(" ");
+                    self.declaration_of(attribute);
+                }
+                continue;
+            }
+            self.put(" ");
+            let name = doc.names.written(attribute.prev);
+            let Some((_, prefix)) = renamed.iter().find(|&&(id, _)| id == it.0) else {
+                self.attribute(attribute, name);
+                continue;
+            };
+            let qname = doc.names.qname(attribute.prev);
+            self.put("xmlns:");
+            self.put(prefix);
+            self.put("=\"");
+            escape::attribute(self.out, doc.names.str(qname.namespace));
+            self.put("\" ");
+            self.attribute(attribute, &format!("{prefix}:{}", doc.names.local(attribute.prev)));
+        }
+    }
+
+    /// Writes `name="value"`.
+    fn attribute(&mut self, node: &Node, name: &str) {
+        self.put(name);
+        if node.has(PLAIN) {
+            self.put("=\"");
+            escape::attribute(self.out, self.doc.raw(node));
+            self.put("\"");
+        } else {
+            self.put_quoted(node);
+        }
+    }
+
+    /// Writes `="value"` with the quotes and references of the source.
+    fn put_quoted(&mut self, node: &Node) {
+        let quoted = if node.has(APOSTROPHES) { ["='", "'"] } else { ["=\"", "\""] };
+        self.put(quoted[0]);
+        self.put(self.doc.raw(node));
+        self.put(quoted[1]);
+    }
+
+    /// Writes `xmlns:prefix="uri"`.
+    fn declaration_of(&mut self, node: &Node) {
+        let binding = self.doc.names.binding_of(node.prev);
+        self.put(if binding.prefix == PREFIX_EMPTY { "xmlns" } else { "xmlns:" });
+        self.put(self.doc.names.prefix_str(binding.prefix));
+        if node.has(PLAIN) {
+            self.put("=\"");
+            escape::attribute(self.out, self.doc.names.str(binding.uri));
+            self.put("\"");
+        } else {
+            self.put_quoted(node);
+        }
+    }
+
+    // === leaves ===
+
+    /// Writes a text, comment or processing instruction.
+    fn leaf(&mut self, node: &Node) {
+        let raw = self.doc.raw(node);
+        match node.kind() {
+            COMMENT if self.options.omit_comments => {}
+            PI if self.options.omit_pis => {}
+            TEXT if !node.has(CDATA | PLAIN) => self.put(raw),
+            TEXT if !node.has(CDATA) => escape::text(self.out, raw),
+            TEXT => escape::cdata(self.out, raw, node.has(PLAIN)),
+            COMMENT => escape::comment(self.out, raw),
+            PI => escape::pi(self.out, raw),
+            _ => {}
+        }
+    }
+}
