@@ -1,1 +1,25 @@
-//! See ARCHITECTURE.md for what this crate holds.
+//! The message: transport headers, properties by scope, variables, WS-Addressing fields and a body.
+//!
+//! The body stays a stream until a step reads it ([`Body::read`]), is then built once into its native form
+//! ([`Body::build`]: XML, JSON, text or bytes) and shows other forms only on request. This crate opens nothing: no
+//! file, no socket, no clock; a body stream handed in is only polled. It knows no configuration and no server.
+
+mod addressing;
+mod attachment;
+pub mod body;
+pub mod convert;
+mod headers;
+pub mod media;
+mod message;
+mod property;
+pub mod soap;
+mod value;
+
+pub use addressing::Addressing;
+pub use attachment::Attachment;
+pub use body::{Body, BodyError, BodyStream, JsonBody, Native};
+pub use headers::Headers;
+pub use message::{FunctionScope, Message};
+pub use property::Properties;
+pub use soap::{Envelope, SoapVersion};
+pub use value::{Value, XmlValue, java_double, java_float};

@@ -1,0 +1,353 @@
+//! The body of a message: unread stream, raw bytes, or built in its native form with converted views beside it.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited, combinators::UnsyncBoxBody};
+
+use crate::convert::{self, ConvertOptions};
+use crate::{Envelope, SoapVersion};
+
+/// A body as the transport delivers it. Frames are `Bytes`; dropping it abandons the rest.
+pub type BodyStream = UnsyncBoxBody<Bytes, BoxError>;
+/// Any error of a transport.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a body could not be read, built or shown in another form.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The sender broke off or the transport failed.
+    #[error("the body could not be read: {0}")]
+    Transport(BoxError),
+    /// More bytes than allowed for a body that must be held in memory.
+    #[error("the body is larger than {limit} bytes, the limit for a body that is read into memory")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The bytes are not what the content type says.
+    #[error("{0}")]
+    Malformed(String),
+    /// A step needs the body and nobody has read it yet.
+    #[error("the body has not been read")]
+    Unread,
+}
+
+/// The native form of a built body.
+#[derive(Debug)]
+pub enum Native {
+    /// No payload (a GET, an empty POST): an empty SOAP Body for whoever looks.
+    Empty,
+    /// XML in its SOAP envelope.
+    Xml(Envelope),
+    /// JSON.
+    Json(JsonBody),
+    /// Plain text (MI wraps it into `<text xmlns="http://ws.apache.org/commons/ns/payload">`).
+    Text(Arc<str>),
+    /// Bytes (MI wraps them, base64, into `<binary>` of the same namespace).
+    Binary(Bytes),
+}
+
+/// JSON text with its parsed value on demand. The text is written back as it is while nobody changes the value, even
+/// when it is not valid JSON. MI: `JsonUtil` keeps the stream the same way.
+#[derive(Clone, Debug)]
+pub struct JsonBody {
+    text: OnceCell<Bytes>,
+    value: OnceCell<Arc<serde_json::Value>>,
+}
+
+impl JsonBody {
+    /// JSON that is known as text only.
+    pub fn from_text(text: impl Into<Bytes>) -> Self {
+        Self { text: OnceCell::from(text.into()), value: OnceCell::new() }
+    }
+
+    /// JSON that is known as a value.
+    pub fn from_value(value: serde_json::Value) -> Self {
+        Self { text: OnceCell::new(), value: OnceCell::from(Arc::new(value)) }
+    }
+
+    /// The text: as received, or the value written compactly.
+    pub fn text(&self) -> &Bytes {
+        self.text.get_or_init(|| match self.value.get() {
+            Some(value) => Bytes::from(value.to_string()),
+            None => Bytes::new(),
+        })
+    }
+
+    /// The parsed value. An empty text is an empty object, as MI has it.
+    pub fn value(&self) -> Result<&Arc<serde_json::Value>, BodyError> {
+        if let Some(value) = self.value.get() {
+            return Ok(value);
+        }
+        let parsed = convert::parse_json(self.text.get().map_or(&[][..], |text| text))?;
+        Ok(self.value.get_or_init(|| Arc::new(parsed)))
+    }
+
+    /// The value for editing; the text is forgotten.
+    pub fn value_mut(&mut self) -> Result<&mut serde_json::Value, BodyError> {
+        self.value()?;
+        self.text.take();
+        let shared = self.value.get_mut().ok_or(BodyError::Unread)?;
+        Ok(Arc::make_mut(shared))
+    }
+}
+
+#[derive(Debug)]
+enum Content {
+    Unread(BodyStream),
+    Raw(Bytes),
+    Built(Native),
+}
+
+/// A body. `content_type` is the one it arrived with (it selects the builder); what is written is decided by the
+/// message's properties at the end of the flow (`crate::media`).
+#[derive(Debug)]
+pub struct Body {
+    content: Content,
+    content_type: Option<Arc<str>>,
+    /// XML shown for a body whose native form is another; dropped on change.
+    envelope_view: OnceCell<Envelope>,
+    /// JSON shown for a body whose native form is another; dropped on change.
+    json_view: OnceCell<Arc<serde_json::Value>>,
+    options: ConvertOptions,
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::from_native(Native::Empty)
+    }
+}
+
+impl Body {
+    /// No payload.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// A body in native form.
+    pub fn from_native(native: Native) -> Self {
+        Self::with(Content::Built(native), None)
+    }
+
+    /// A body that has not been read.
+    pub fn from_stream(stream: BodyStream, content_type: Option<Arc<str>>) -> Self {
+        Self::with(Content::Unread(stream), content_type)
+    }
+
+    /// A body that was read and not looked into.
+    pub fn from_bytes(bytes: impl Into<Bytes>, content_type: Option<Arc<str>>) -> Self {
+        Self::with(Content::Raw(bytes.into()), content_type)
+    }
+
+    /// An XML body.
+    pub fn from_envelope(envelope: Envelope) -> Self {
+        Self::from_native(Native::Xml(envelope))
+    }
+
+    /// A JSON body from its text, which is not checked.
+    pub fn from_json_text(text: impl Into<Bytes>) -> Self {
+        Self::from_native(Native::Json(JsonBody::from_text(text)))
+    }
+
+    /// A JSON body from a value.
+    pub fn from_json(value: serde_json::Value) -> Self {
+        Self::from_native(Native::Json(JsonBody::from_value(value)))
+    }
+
+    fn with(content: Content, content_type: Option<Arc<str>>) -> Self {
+        Self {
+            content,
+            content_type,
+            envelope_view: OnceCell::new(),
+            json_view: OnceCell::new(),
+            options: ConvertOptions::default(),
+        }
+    }
+
+    /// Sets how this body converts between XML and JSON.
+    pub fn set_options(&mut self, options: ConvertOptions) {
+        self.options = options;
+    }
+
+    /// How this body converts between XML and JSON.
+    pub fn options(&self) -> &ConvertOptions {
+        &self.options
+    }
+
+    /// The content type that the body arrived with.
+    pub fn received_content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// True until [`Body::read`] or [`Body::take_stream`].
+    pub fn is_unread(&self) -> bool {
+        matches!(self.content, Content::Unread(_))
+    }
+
+    /// True once the native form is there.
+    pub fn is_built(&self) -> bool {
+        matches!(self.content, Content::Built(_))
+    }
+
+    /// Reads an unread stream into memory, at most `limit` bytes. Does nothing when it was read before.
+    pub async fn read(&mut self, limit: usize) -> Result<(), BodyError> {
+        if !self.is_unread() {
+            return Ok(());
+        }
+        let content = std::mem::replace(&mut self.content, Content::Raw(Bytes::new()));
+        let Content::Unread(stream) = content else { return Ok(()) };
+        let collected = Limited::new(stream, limit).collect().await.map_err(|error| {
+            if error.is::<http_body_util::LengthLimitError>() {
+                BodyError::TooLarge { limit }
+            } else {
+                BodyError::Transport(error)
+            }
+        })?;
+        self.content = Content::Raw(collected.to_bytes());
+        Ok(())
+    }
+
+    /// Builds the native form from the bytes, by the content type (`crate::media`). Does nothing when built before.
+    /// An error leaves the raw bytes in place. [`BodyError::Unread`] when the stream was not read.
+    pub fn build(&mut self) -> Result<(), BodyError> {
+        match &self.content {
+            Content::Built(_) => Ok(()),
+            Content::Unread(_) => Err(BodyError::Unread),
+            Content::Raw(bytes) => {
+                let native = crate::media::build(bytes, self.content_type.as_deref())?;
+                self.content = Content::Built(native);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the unread stream away, leaving an empty body. `None` when it was read.
+    pub fn take_stream(&mut self) -> Option<BodyStream> {
+        if !self.is_unread() {
+            return None;
+        }
+        match std::mem::replace(&mut self.content, Content::Built(Native::Empty)) {
+            Content::Unread(stream) => Some(stream),
+            other => {
+                self.content = other;
+                None
+            }
+        }
+    }
+
+    /// The bytes as received, while the body was read but not built.
+    pub fn raw(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Raw(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The native form; [`BodyError::Unread`] before [`Body::build`].
+    pub fn native(&self) -> Result<&Native, BodyError> {
+        match &self.content {
+            Content::Built(native) => Ok(native),
+            _ => Err(BodyError::Unread),
+        }
+    }
+
+    /// Replaces everything.
+    pub fn set(&mut self, native: Native) {
+        self.content = Content::Built(native);
+        self.envelope_view.take();
+        self.json_view.take();
+    }
+
+    /// True when the native form is JSON. MI: `JsonUtil#hasAJsonPayload`.
+    pub fn is_json(&self) -> bool {
+        matches!(self.content, Content::Built(Native::Json(_)))
+    }
+
+    /// The body as XML in an envelope: the native one, or a view made once.
+    pub fn envelope(&self) -> Result<&Envelope, BodyError> {
+        match self.native()? {
+            Native::Xml(envelope) => Ok(envelope),
+            other => {
+                if let Some(view) = self.envelope_view.get() {
+                    return Ok(view);
+                }
+                let view = convert::to_envelope(other, &self.options)?;
+                Ok(self.envelope_view.get_or_init(|| view))
+            }
+        }
+    }
+
+    /// The body as XML for editing; XML becomes the native form.
+    pub fn envelope_mut(&mut self) -> Result<&mut Envelope, BodyError> {
+        self.envelope()?;
+        self.json_view.take();
+        if let Some(view) = self.envelope_view.take() {
+            self.content = Content::Built(Native::Xml(view));
+        }
+        match &mut self.content {
+            Content::Built(Native::Xml(envelope)) => Ok(envelope),
+            _ => Err(BodyError::Unread),
+        }
+    }
+
+    /// The body as a JSON value: the native one, or a view converted once from XML as MI maps it.
+    pub fn json(&self) -> Result<&Arc<serde_json::Value>, BodyError> {
+        match self.native()? {
+            Native::Json(json) => json.value(),
+            other => {
+                if let Some(view) = self.json_view.get() {
+                    return Ok(view);
+                }
+                let view = Arc::new(convert::to_json(other, &self.options)?);
+                Ok(self.json_view.get_or_init(|| view))
+            }
+        }
+    }
+
+    /// The body as JSON for editing; JSON becomes the native form.
+    pub fn json_mut(&mut self) -> Result<&mut serde_json::Value, BodyError> {
+        let value = self.json()?.clone();
+        self.envelope_view.take();
+        self.json_view.take();
+        if !self.is_json() {
+            self.content =
+                Content::Built(Native::Json(JsonBody { text: OnceCell::new(), value: OnceCell::from(value) }));
+        }
+        match &mut self.content {
+            Content::Built(Native::Json(json)) => json.value_mut(),
+            _ => Err(BodyError::Unread),
+        }
+    }
+
+    /// The SOAP version of the XML form without making one.
+    pub fn soap_version(&self) -> SoapVersion {
+        match &self.content {
+            Content::Built(Native::Xml(envelope)) => envelope.version(),
+            _ => SoapVersion::Soap11,
+        }
+    }
+
+    /// A copy. An unread stream stays with the original; the copy is empty then.
+    pub fn copy(&self) -> Self {
+        let content = match &self.content {
+            Content::Unread(_) => Content::Built(Native::Empty),
+            Content::Raw(bytes) => Content::Raw(bytes.clone()),
+            Content::Built(native) => Content::Built(match native {
+                Native::Empty => Native::Empty,
+                Native::Xml(envelope) => Native::Xml(envelope.clone()),
+                Native::Json(json) => Native::Json(json.clone()),
+                Native::Text(text) => Native::Text(text.clone()),
+                Native::Binary(bytes) => Native::Binary(bytes.clone()),
+            }),
+        };
+        Self {
+            content,
+            content_type: self.content_type.clone(),
+            envelope_view: OnceCell::new(),
+            json_view: OnceCell::new(),
+            options: self.options.clone(),
+        }
+    }
+}

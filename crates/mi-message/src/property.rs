@@ -1,0 +1,76 @@
+//! One scope of properties: an ordered map from names to typed values.
+
+use std::sync::Arc;
+
+use crate::Value;
+
+/// Properties of one scope. Messages carry few of them, so a vector in insertion order beats a hash table and prints
+/// in the order in which `log level="full"` users expect.
+#[derive(Clone, Debug, Default)]
+pub struct Properties {
+    entries: Vec<(Arc<str>, Value)>,
+}
+
+impl Properties {
+    /// The value of `name`.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.entries.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
+    }
+
+    /// The value of `name` as a string slice, when it is a string.
+    pub fn get_str(&self, name: &str) -> Option<&str> {
+        match self.get(name) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// True when `name` is set to a boolean true or to the text `true` in any case, as MI's switches are read.
+    pub fn is_true(&self, name: &str) -> bool {
+        match self.get(name) {
+            Some(Value::Bool(value)) => *value,
+            Some(Value::String(text)) => text.trim().eq_ignore_ascii_case("true"),
+            _ => false,
+        }
+    }
+
+    /// True when `name` is set.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Sets `name`; the place of a first setting is kept.
+    pub fn set(&mut self, name: impl Into<Arc<str>>, value: impl Into<Value>) {
+        let (name, value) = (name.into(), value.into());
+        match self.entries.iter_mut().find(|(key, _)| *key == name) {
+            Some(entry) => entry.1 = value,
+            None => self.entries.push((name, value)),
+        }
+    }
+
+    /// Removes `name` and gives back its value.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        let at = self.entries.iter().position(|(key, _)| &**key == name)?;
+        Some(self.entries.remove(at).1)
+    }
+
+    /// Removes every entry for which `drop` says so.
+    pub fn remove_where(&mut self, mut drop: impl FnMut(&str) -> bool) {
+        self.entries.retain(|(key, _)| !drop(key));
+    }
+
+    /// Names and values in insertion order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
+        self.entries.iter().map(|(name, value)| (name, value))
+    }
+
+    /// Number of properties.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True without properties.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}

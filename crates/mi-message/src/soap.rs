@@ -1,0 +1,219 @@
+//! The SOAP envelope around every XML view of a body.
+//!
+//! Synapse sees each message as an envelope: plain XML (POX) is put into the Body of a made-up one, so that
+//! `/soapenv:Envelope/soapenv:Body/x`, `$body/x` and `//x` find the same element whatever arrived.
+
+use mi_xml::{Document, NodeId};
+
+/// Namespace of SOAP 1.1 envelopes.
+pub const SOAP11_NS: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+/// Namespace of SOAP 1.2 envelopes.
+pub const SOAP12_NS: &str = "http://www.w3.org/2003/05/soap-envelope";
+
+/// Version of an envelope.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum SoapVersion {
+    /// SOAP 1.1, `text/xml`.
+    #[default]
+    Soap11,
+    /// SOAP 1.2, `application/soap+xml`.
+    Soap12,
+}
+
+impl SoapVersion {
+    /// The envelope namespace.
+    pub fn namespace(self) -> &'static str {
+        match self {
+            Self::Soap11 => SOAP11_NS,
+            Self::Soap12 => SOAP12_NS,
+        }
+    }
+
+    /// The version that an envelope namespace stands for.
+    pub fn from_namespace(namespace: &str) -> Option<Self> {
+        match namespace {
+            SOAP11_NS => Some(Self::Soap11),
+            SOAP12_NS => Some(Self::Soap12),
+            _ => None,
+        }
+    }
+}
+
+/// A document whose root element is a SOAP envelope with exactly one Body.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    document: Document,
+    envelope: NodeId,
+    header: Option<NodeId>,
+    body: NodeId,
+    version: SoapVersion,
+    wrapped: bool,
+}
+
+impl Envelope {
+    /// An envelope with an empty Body.
+    pub fn empty(version: SoapVersion) -> Self {
+        Self::wrap_into(Document::new(), None, version)
+    }
+
+    /// Takes a parsed document: a SOAP envelope is used as it is, any other root becomes the child of a new Body.
+    /// A document without a root element gives an empty Body.
+    pub fn from_document(document: Document, version: SoapVersion) -> Self {
+        let Some(root) = document.root_element() else { return Self::wrap_into(document, None, version) };
+        match Self::adopt(document, root) {
+            Ok(envelope) => envelope,
+            Err(document) => Self::wrap_into(document, Some(root), version),
+        }
+    }
+
+    /// Uses `root` as the envelope when it is one with a Body; gives the document back otherwise.
+    fn adopt(document: Document, root: NodeId) -> Result<Self, Document> {
+        let found = SoapVersion::from_namespace(document.namespace(root))
+            .filter(|_| document.local_name(root) == "Envelope")
+            .and_then(|version| {
+                let part = |name: &str| {
+                    document.child_elements(root).find(|child| {
+                        document.local_name(*child) == name && document.namespace(*child) == version.namespace()
+                    })
+                };
+                Some((version, part("Header"), part("Body")?))
+            });
+        match found {
+            Some((version, header, body)) => {
+                Ok(Self { document, envelope: root, header, body, version, wrapped: false })
+            }
+            None => Err(document),
+        }
+    }
+
+    fn wrap_into(mut document: Document, payload: Option<NodeId>, version: SoapVersion) -> Self {
+        let namespace = version.namespace();
+        let envelope = document.create_element("soapenv", "Envelope", namespace);
+        document.declare_namespace(envelope, "soapenv", namespace);
+        let body = document.create_element("soapenv", "Body", namespace);
+        document.append_child(envelope, body);
+        if let Some(payload) = payload {
+            document.detach(payload);
+            document.append_child(body, payload);
+        }
+        document.append_child(Document::ROOT, envelope);
+        Self { document, envelope, header: None, body, version, wrapped: true }
+    }
+
+    /// The document.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The document for editing. Replacing the Envelope or Body element itself needs [`Envelope::reindex`] after it.
+    pub fn document_mut(&mut self) -> &mut Document {
+        &mut self.document
+    }
+
+    /// Finds Header and Body again after an edit that may have replaced them. False when the document is no envelope
+    /// any more; the old handles are kept then.
+    pub fn reindex(&mut self) -> bool {
+        let Some(root) = self.document.root_element() else { return false };
+        let document = std::mem::replace(&mut self.document, Document::new());
+        match Self::adopt(document, root) {
+            Ok(envelope) => {
+                let wrapped = self.wrapped;
+                *self = envelope;
+                self.wrapped = wrapped;
+                true
+            }
+            Err(document) => {
+                self.document = document;
+                false
+            }
+        }
+    }
+
+    /// The Envelope element.
+    pub fn envelope(&self) -> NodeId {
+        self.envelope
+    }
+
+    /// The Body element.
+    pub fn body(&self) -> NodeId {
+        self.body
+    }
+
+    /// The Header element, when there is one.
+    pub fn header(&self) -> Option<NodeId> {
+        self.header
+    }
+
+    /// The Header element; it is made when absent.
+    pub fn header_or_create(&mut self) -> NodeId {
+        if let Some(header) = self.header {
+            return header;
+        }
+        let namespace = self.version.namespace();
+        let prefix = self.document.prefix(self.envelope).to_owned();
+        let header = self.document.create_element(&prefix, "Header", namespace);
+        self.document.insert_before(self.body, header);
+        self.header = Some(header);
+        header
+    }
+
+    /// The first element in the Body: what MI calls the payload.
+    pub fn payload(&self) -> Option<NodeId> {
+        self.document.first_child_element(self.body)
+    }
+
+    /// True when the payload is a SOAP Fault of this envelope's version.
+    pub fn has_fault(&self) -> bool {
+        self.payload().is_some_and(|payload| {
+            self.document.local_name(payload) == "Fault" && self.document.namespace(payload) == self.version.namespace()
+        })
+    }
+
+    /// SOAP version.
+    pub fn version(&self) -> SoapVersion {
+        self.version
+    }
+
+    /// True when the envelope was made around plain XML and was not received as one.
+    pub fn is_wrapped(&self) -> bool {
+        self.wrapped
+    }
+
+    /// Says whether the envelope counts as one that was received (or made by `payloadFactory`, `makefault`).
+    pub fn set_wrapped(&mut self, wrapped: bool) {
+        self.wrapped = wrapped;
+    }
+
+    /// Removes everything from the Body.
+    pub fn clear_body(&mut self) {
+        self.document.remove_children(self.body);
+    }
+
+    /// Replaces the content of the Body by copies of `nodes` of another document.
+    pub fn set_payload(&mut self, source: &Document, nodes: &[NodeId]) {
+        self.clear_body();
+        for node in nodes {
+            let copy = self.document.import(source, *node);
+            self.document.append_child(self.body, copy);
+        }
+    }
+
+    /// The same Header blocks and Body content in an envelope of another version.
+    pub fn to_version(&self, version: SoapVersion) -> Self {
+        if version == self.version {
+            return self.clone();
+        }
+        let mut other = Self::empty(version);
+        other.wrapped = self.wrapped;
+        if let Some(header) = self.header {
+            let target = other.header_or_create();
+            for block in self.document.children(header) {
+                let copy = other.document.import(&self.document, block);
+                other.document.append_child(target, copy);
+            }
+        }
+        let content: Vec<NodeId> = self.document.children(self.body).collect();
+        other.set_payload(&self.document, &content);
+        other
+    }
+}
