@@ -87,7 +87,7 @@ pub(crate) struct Names {
     buffer: String,
     texts: Vec<Text>,
     prefixes: Vec<StrId>,
-    names: Vec<(StrId, StrId)>,
+    expanded: Vec<(StrId, StrId)>,
     qnames: Vec<QName>,
     bindings: Vec<Binding>,
     index: Index,
@@ -115,18 +115,20 @@ impl Names {
             buffer: String::new(),
             texts: Vec::new(),
             prefixes: Vec::new(),
-            names: Vec::new(),
+            expanded: Vec::new(),
             qnames: Vec::new(),
             bindings: Vec::new(),
             index: Index::new(),
         };
         for (id, text) in ["", "xml", XML_NAMESPACE, "xmlns", XMLNS_NAMESPACE, XSI_NAMESPACE, "type"].iter().enumerate()
         {
-            debug_assert_eq!(names.intern(text), id as u32);
+            let interned = names.intern(text);
+            debug_assert_eq!(interned, id as u32, "the constants above count in this order");
         }
         for (id, text) in ["", "xml", "xmlns"].iter().enumerate() {
             let text = names.intern(text);
-            debug_assert_eq!(names.prefix(text), id as u32);
+            let prefix = names.prefix(text);
+            debug_assert_eq!(prefix, id as u32, "the constants above count in this order");
         }
         names.binding(PREFIX_EMPTY, STR_EMPTY);
         names.binding(PREFIX_XML, STR_XML_NS);
@@ -210,7 +212,7 @@ impl Names {
     pub(crate) fn find_name(&self, namespace: &str, local: &str) -> Option<NameId> {
         let pair = (self.find_str(namespace)?, self.find_str(local)?);
         self.index
-            .find(hash_pair(pair.0, pair.1, Table::Name), Table::Name, |id| self.names[id as usize] == pair)
+            .find(hash_pair(pair.0, pair.1, Table::Name), Table::Name, |id| self.expanded[id as usize] == pair)
             .map(NameId)
     }
 
@@ -222,7 +224,7 @@ impl Names {
     }
 
     pub(crate) fn name_local(&self, id: NameId) -> StrId {
-        self.names[id.0 as usize].1
+        self.expanded[id.0 as usize].1
     }
 
     // === interning ===
@@ -250,11 +252,11 @@ impl Names {
 
     pub(crate) fn name(&mut self, namespace: StrId, local: StrId) -> NameId {
         let hash = hash_pair(namespace, local, Table::Name);
-        if let Some(id) = self.index.find(hash, Table::Name, |id| self.names[id as usize] == (namespace, local)) {
+        if let Some(id) = self.index.find(hash, Table::Name, |id| self.expanded[id as usize] == (namespace, local)) {
             return NameId(id);
         }
-        let id = self.names.len() as u32;
-        self.names.push((namespace, local));
+        let id = self.expanded.len() as u32;
+        self.expanded.push((namespace, local));
         self.index.insert(hash, Table::Name, id);
         NameId(id)
     }

@@ -141,7 +141,7 @@ pub(crate) fn split_pi(raw: &str) -> (&str, &str) {
 pub(crate) fn decode(raw: &str, attribute: bool) -> Cow<'_, str> {
     let bytes = raw.as_bytes();
     let special = |byte: &u8| matches!(byte, b'&' | b'\r') || (attribute && matches!(byte, b'\n' | b'\t'));
-    let Some(first) = bytes.iter().position(|byte| special(byte)) else { return Cow::Borrowed(raw) };
+    let Some(first) = bytes.iter().position(special) else { return Cow::Borrowed(raw) };
     let mut out = String::with_capacity(raw.len());
     let (mut copied, mut at) = (0, first);
     while at < bytes.len() {
