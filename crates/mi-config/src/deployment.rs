@@ -1,0 +1,5 @@
+//! `deployment.toml`.
+
+/// The settings of the server.
+#[derive(Clone, Debug, Default)]
+pub struct Deployment {}
