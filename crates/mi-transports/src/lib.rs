@@ -1,1 +1,7 @@
-//! See ARCHITECTURE.md for what this crate holds.
+//! Transports: how messages come in and go out. Today HTTP and what it needs (TLS, key stores).
+//!
+//! The types that the engine and a transport exchange are declared in `mi_engine::transport`; nothing here looks into
+//! a message.
+
+pub mod http;
+pub mod tls;

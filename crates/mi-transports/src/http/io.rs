@@ -1,0 +1,269 @@
+//! The byte stream below a connection, plain or TLS, with the book-keeping that time-outs and retries need.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::{LazyLock, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsStream;
+
+/// How much is read and thrown away after an answer that closed the connection, so that the client reads the answer
+/// instead of a reset.
+const LINGER_BYTES: usize = 256 * 1024;
+/// How long that may take.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Milliseconds on the clock that [`Activity`] uses. Never 0.
+pub(crate) fn now_ms() -> u64 {
+    START.elapsed().as_millis() as u64 + 1
+}
+
+/// The instant of a value of [`now_ms`].
+pub(crate) fn instant_of(ms: u64) -> Instant {
+    *START + Duration::from_millis(ms.saturating_sub(1))
+}
+
+/// What happened on a connection. One task writes, everything is read by the same task or for statistics, hence the
+/// relaxed order.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    /// When bytes last moved, either way.
+    last: AtomicU64,
+    /// When the first byte of the request head being read came; 0 between heads.
+    head_since: AtomicU64,
+    /// Requests being answered.
+    running: AtomicU32,
+    /// Bytes received since [`Activity::begin_exchange`].
+    received: AtomicBool,
+    /// The peer has finished sending.
+    eof: AtomicBool,
+    /// Wakes the connection's task.
+    task: OnceLock<Waker>,
+}
+
+impl Activity {
+    /// A connection that was made now.
+    pub(crate) fn new() -> Arc<Self> {
+        let activity = Self::default();
+        activity.touch();
+        Arc::new(activity)
+    }
+
+    /// Notes the task that serves the connection. A task keeps its waker, so the first one is enough.
+    pub(crate) fn remember_task(&self, cx: &Context<'_>) {
+        if self.task.get().is_none() {
+            self.task.get_or_init(|| cx.waker().clone());
+        }
+    }
+
+    /// Has the connection look at its surroundings.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.task.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Notes that something happened now.
+    pub(crate) fn touch(&self) {
+        self.last.store(now_ms(), Relaxed);
+    }
+
+    /// When something last happened.
+    pub(crate) fn last(&self) -> u64 {
+        self.last.load(Relaxed)
+    }
+
+    /// When the head being read began; `None` between heads and while requests are answered.
+    pub(crate) fn head_since(&self) -> Option<u64> {
+        match self.head_since.load(Relaxed) {
+            0 => None,
+            since => Some(since),
+        }
+    }
+
+    /// A head was read and its request begins.
+    pub(crate) fn begin_request(&self) {
+        self.head_since.store(0, Relaxed);
+        self.running.fetch_add(1, Relaxed);
+    }
+
+    /// An answer was written or given up.
+    pub(crate) fn end_request(&self) {
+        self.running.fetch_sub(1, Relaxed);
+        self.touch();
+    }
+
+    /// A request is about to be written to a back end.
+    pub(crate) fn begin_exchange(&self) {
+        self.received.store(false, Relaxed);
+    }
+
+    /// True when bytes came since [`Activity::begin_exchange`].
+    pub(crate) fn has_received(&self) -> bool {
+        self.received.load(Relaxed)
+    }
+
+    fn note_read(&self, bytes: usize) {
+        if bytes == 0 {
+            self.eof.store(true, Relaxed);
+            return;
+        }
+        let now = now_ms();
+        self.last.store(now, Relaxed);
+        self.received.store(true, Relaxed);
+        if self.running.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0 {
+            self.head_since.store(now, Relaxed);
+        }
+    }
+
+    fn note_written(&self, bytes: usize) {
+        if bytes > 0 {
+            self.touch();
+        }
+    }
+}
+
+enum Closing {
+    No,
+    Lingering { left: usize, until: Pin<Box<Sleep>> },
+    Done,
+}
+
+/// A connection's stream.
+pub(crate) struct Io {
+    stream: Stream,
+    activity: Arc<Activity>,
+    /// Bytes that were read ahead to find out the protocol.
+    ahead: Bytes,
+    linger: bool,
+    closing: Closing,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+macro_rules! on_stream {
+    ($io:expr, $stream:ident => $call:expr) => {
+        match &mut $io.stream {
+            Stream::Plain(plain) => {
+                let $stream = Pin::new(plain);
+                $call
+            }
+            Stream::Tls(tls) => {
+                let $stream = Pin::new(tls.as_mut());
+                $call
+            }
+        }
+    };
+}
+
+impl Io {
+    /// A plain connection. `linger` is for servers: see [`LINGER_BYTES`].
+    pub(crate) fn plain(stream: TcpStream, activity: Arc<Activity>, linger: bool) -> Self {
+        Self { stream: Stream::Plain(stream), activity, ahead: Bytes::new(), linger, closing: Closing::No }
+    }
+
+    /// A TLS connection after its handshake.
+    pub(crate) fn tls(stream: TlsStream<TcpStream>, activity: Arc<Activity>, linger: bool) -> Self {
+        Self { stream: Stream::Tls(Box::new(stream)), activity, ahead: Bytes::new(), linger, closing: Closing::No }
+    }
+
+    /// Puts bytes back that were read ahead.
+    pub(crate) fn unread(&mut self, bytes: Bytes) {
+        self.ahead = bytes;
+    }
+
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Closing::Lingering { left, until } = &mut self.closing else { return Poll::Ready(Ok(())) };
+            let expired = until.as_mut().poll(cx).is_ready();
+            let mut scratch = [0u8; 4096];
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read = on_stream!(self, stream => stream.poll_read(cx, &mut buffer));
+            let over = match read {
+                Poll::Pending if expired => true,
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => true,
+                Poll::Ready(Ok(())) => {
+                    let bytes = buffer.filled().len();
+                    *left = left.saturating_sub(bytes);
+                    bytes == 0 || *left == 0 || expired
+                }
+            };
+            if over {
+                self.closing = Closing::Done;
+            }
+        }
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.ahead.is_empty() {
+            let take = this.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&this.ahead[..take]);
+            this.ahead.advance(take);
+            this.activity.note_read(take);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(on_stream!(this, stream => stream.poll_read(cx, buffer)))?;
+        this.activity.note_read(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(on_stream!(self, stream => stream.poll_write(cx, bytes)))?;
+        self.activity.note_written(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(on_stream!(self, stream => stream.poll_write_vectored(cx, slices)))?;
+        self.activity.note_written(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(plain) => plain.is_write_vectored(),
+            Stream::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, stream => stream.poll_flush(cx))
+    }
+
+    /// Closes the sending side; a server then reads the rest of what the client still sends, within limits.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if matches!(this.closing, Closing::No) {
+            ready!(on_stream!(this, stream => stream.poll_shutdown(cx)))?;
+            this.closing = if this.linger && !this.activity.eof.load(Relaxed) {
+                Closing::Lingering { left: LINGER_BYTES, until: Box::pin(tokio::time::sleep(LINGER_TIME)) }
+            } else {
+                Closing::Done
+            };
+        }
+        this.poll_linger(cx)
+    }
+}

@@ -1,0 +1,25 @@
+//! The HTTP and HTTPS transport: listeners ([`Server`]) and the client with its connection pool ([`Client`]).
+//!
+//! One thread runs one single-threaded runtime. Each thread accepts for every listener (`SO_REUSEPORT`), serves what it
+//! accepted and keeps its own pool of back-end connections, so a request is relayed without leaving its thread.
+//! Framing, protocol versions and hop-by-hop fields are handled here; what a request means is decided by the
+//! `HttpService` behind the listener.
+
+mod accept;
+mod body;
+mod client;
+mod connect;
+mod connection;
+mod failure;
+mod headers;
+mod io;
+mod pool;
+mod screen;
+mod server;
+mod service;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use client::{Client, ClientConfig};
+pub use server::{Limits, ListenerConfig, Server};

@@ -1,0 +1,285 @@
+//! From hyper's request to the engine's `HttpRequest` and back.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use mi_engine::transport::{HttpReply, HttpRequest, HttpService, Payload};
+use tokio::time::Sleep;
+
+use super::body::{self, OutBody};
+use super::headers::{strip_hop_by_hop, strip_nominated};
+use super::io::Activity;
+use super::screen;
+use super::server::{Limits, Progress, Running};
+
+/// What a service's answer is written from.
+pub(crate) type ReplyBody = OutBody<RequestGuard>;
+
+/// What all requests of a listener share.
+pub(crate) struct Listening {
+    pub(crate) name: String,
+    pub(crate) service: Arc<dyn HttpService>,
+    pub(crate) limits: Limits,
+    pub(crate) progress: Arc<Progress>,
+    /// Requests of this listener being answered.
+    pub(crate) running: Running,
+}
+
+/// Serves the requests of one connection.
+pub(crate) struct Adapter {
+    pub(crate) listening: Arc<Listening>,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) secure: bool,
+    pub(crate) client_certificate: Option<Arc<[u8]>>,
+}
+
+/// A request is being answered for as long as this lives.
+pub(crate) struct RequestGuard {
+    listening: Arc<Listening>,
+    activity: Arc<Activity>,
+}
+
+impl RequestGuard {
+    fn new(listening: &Arc<Listening>, activity: &Arc<Activity>) -> Self {
+        activity.begin_request();
+        listening.running.begin();
+        listening.progress.running.begin();
+        Self { listening: listening.clone(), activity: activity.clone() }
+    }
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        self.activity.end_request();
+        self.listening.running.end();
+        self.listening.progress.request_ended();
+    }
+}
+
+/// The service chose not to answer and the socket time-out is over; hyper then closes the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("the request was left without an answer")]
+pub(crate) struct Unanswered;
+
+impl From<Infallible> for Unanswered {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Adapter {
+    type Response = Response<ReplyBody>;
+    type Error = Unanswered;
+    type Future = Replying;
+
+    fn call(&self, request: Request<Incoming>) -> Replying {
+        let guard = RequestGuard::new(&self.listening, &self.activity);
+        let mut replying = Replying {
+            state: State::Over,
+            guard: None,
+            listening: self.listening.clone(),
+            http1: request.version() < Version::HTTP_2,
+            head: request.method() == Method::HEAD,
+        };
+        if let Some(status) = screen::refuse(&request, &self.listening.limits) {
+            let reply = HttpReply { close: true, ..HttpReply::new(status) };
+            replying.state = State::Refused(Some(replying.response(reply, Some(guard))));
+            return replying;
+        }
+        if self.listening.running.count() > self.listening.limits.max_requests {
+            let mut reply = HttpReply::new(StatusCode::SERVICE_UNAVAILABLE);
+            reply.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            replying.state = State::Refused(Some(replying.response(reply, Some(guard))));
+            return replying;
+        }
+        let request = self.translate(request);
+        let started = catch_unwind(AssertUnwindSafe(|| self.listening.service.call(request)));
+        replying.guard = Some(guard);
+        replying.state = match started {
+            Ok(future) => State::Running(future),
+            Err(panic) => State::Refused(Some(replying.after_panic(&*panic))),
+        };
+        replying
+    }
+}
+
+impl Adapter {
+    fn translate(&self, request: Request<Incoming>) -> HttpRequest {
+        let (parts, incoming) = request.into_parts();
+        let mut headers = parts.headers;
+        let uri = parts.uri;
+        let target = if parts.version < Version::HTTP_2 {
+            strip_nominated(&mut headers);
+            match (uri.scheme(), uri.path_and_query()) {
+                (None, Some(path)) => path.as_str().to_owned(),
+                _ => uri.to_string(),
+            }
+        } else {
+            if let Some(authority) = uri.authority()
+                && let Ok(host) = HeaderValue::from_str(authority.as_str())
+            {
+                headers.insert(HOST, host);
+            }
+            join_cookies(&mut headers);
+            uri.path_and_query().map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned())
+        };
+        HttpRequest {
+            method: parts.method,
+            target,
+            version: parts.version,
+            headers,
+            body: body::from_incoming(incoming),
+            peer: self.peer,
+            local: self.local,
+            secure: self.secure,
+            client_certificate: self.client_certificate.clone(),
+        }
+    }
+}
+
+/// HTTP/2 may split a cookie field, HTTP/1 back ends want one (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(http::header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(http::header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(http::header::COOKIE, joined);
+    }
+}
+
+enum State {
+    Running(BoxFuture<'static, Option<HttpReply>>),
+    Refused(Option<Response<ReplyBody>>),
+    /// No answer will come; the connection stays until the socket time-out.
+    Silent(Pin<Box<Sleep>>),
+    Over,
+}
+
+/// The answer to one request, when it is there.
+pub(crate) struct Replying {
+    state: State,
+    guard: Option<RequestGuard>,
+    listening: Arc<Listening>,
+    http1: bool,
+    head: bool,
+}
+
+impl Future for Replying {
+    type Output = Result<Response<ReplyBody>, Unanswered>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match &mut this.state {
+                State::Running(future) => {
+                    let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+                    match polled {
+                        Ok(Poll::Pending) => return Poll::Pending,
+                        Ok(Poll::Ready(Some(reply))) => {
+                            this.state = State::Over;
+                            let guard = this.guard.take();
+                            return Poll::Ready(Ok(this.response(reply, guard)));
+                        }
+                        Ok(Poll::Ready(None)) => {
+                            this.guard = None;
+                            let wait = tokio::time::sleep(this.listening.limits.idle_timeout);
+                            this.state = State::Silent(Box::pin(wait));
+                        }
+                        Err(panic) => {
+                            this.state = State::Over;
+                            return Poll::Ready(Ok(this.after_panic(&*panic)));
+                        }
+                    }
+                }
+                State::Refused(response) => {
+                    return match response.take() {
+                        Some(response) => Poll::Ready(Ok(response)),
+                        None => Poll::Ready(Err(Unanswered)),
+                    };
+                }
+                State::Silent(wait) => {
+                    std::task::ready!(wait.as_mut().poll(cx));
+                    this.state = State::Over;
+                }
+                State::Over => return Poll::Ready(Err(Unanswered)),
+            }
+        }
+    }
+}
+
+impl Drop for Replying {
+    /// The client is gone. The flow goes on to its end all the same, as it does in MI: it may be half way through
+    /// something that must not be left half done.
+    fn drop(&mut self) {
+        if let State::Running(future) = std::mem::replace(&mut self.state, State::Over)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let guard = self.guard.take();
+            runtime.spawn(async move {
+                drop(future.await);
+                drop(guard);
+            });
+        }
+    }
+}
+
+impl Replying {
+    fn response(&self, reply: HttpReply, guard: Option<RequestGuard>) -> Response<ReplyBody> {
+        let HttpReply { status, reason, mut headers, body, close } = reply;
+        if status.is_informational() {
+            log::error!("{}: a service answered with the interim status {status}", self.listening.name);
+            return self.response(HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR), guard);
+        }
+        let length = if self.head { headers.remove(CONTENT_LENGTH) } else { None };
+        strip_hop_by_hop(&mut headers);
+        if let Some(length) = length.filter(|length| length.as_bytes().iter().all(u8::is_ascii_digit)) {
+            // What a GET would have had; hyper sends no body for HEAD.
+            headers.insert(CONTENT_LENGTH, length);
+        }
+        if self.http1 && (close || self.listening.progress.is_draining()) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let body = if self.head { Payload::Empty } else { body };
+        let mut response = Response::new(OutBody::new(body, false, guard));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        if self.http1
+            && let Some(phrase) = reason_phrase(status, reason)
+        {
+            response.extensions_mut().insert(phrase);
+        }
+        response
+    }
+
+    fn after_panic(&mut self, panic: &(dyn std::any::Any + Send)) -> Response<ReplyBody> {
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        log::error!("{}: a request ended in a panic: {text}", self.listening.name);
+        let guard = self.guard.take();
+        self.response(HttpReply { close: true, ..HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR) }, guard)
+    }
+}
+
+/// The phrase to write: the given one if it can be written, nothing for a status without a standard phrase.
+fn reason_phrase(status: StatusCode, reason: Option<String>) -> Option<ReasonPhrase> {
+    match reason.map(|text| ReasonPhrase::try_from(text.into_bytes())) {
+        Some(Ok(phrase)) => Some(phrase),
+        _ if status.canonical_reason().is_none() => Some(ReasonPhrase::from_static(b"")),
+        _ => None,
+    }
+}
