@@ -14,10 +14,10 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Crates beside the layers: they may see every crate, and none may see them outside its tests.
-const TOOLS: &[&str] = &["mi-testkit", "mi-bench"];
+const TOOLS: &[&str] = &["mi-testkit", "mi-benches"];
 
 /// The crates that report to a person and not to a caller; elsewhere errors have types.
-const MAY_USE_ANYHOW: &[&str] = &["mi-server", "mi-bench", "xtask"];
+const MAY_USE_ANYHOW: &[&str] = &["mi-server", "mi-benches", "xtask"];
 
 /// What is wrong with the dependencies of the members, one line each.
 pub(super) fn check(members: &[(String, Vec<Dependency>)]) -> Vec<String> {
@@ -85,7 +85,7 @@ mod tests {
     fn tools_and_anyhow_have_their_places() {
         check_edge("mi-engine", "mi-testkit", true, true);
         check_edge("mi-engine", "mi-testkit", false, false);
-        check_edge("mi-bench", "mi-components", false, true);
+        check_edge("mi-benches", "mi-components", false, true);
         check_edge("mi-engine", "anyhow", false, false);
         check_edge("xtask", "anyhow", false, true);
         check_edge("xtask", "mi-xml", false, false);
