@@ -22,6 +22,11 @@ pub trait Placeholders: Send + Sync {
     fn config(&self, key: &str) -> Option<String>;
     /// Value of a system property (`-Dname=value`), for `{system.prop.name}` in endpoint templates.
     fn system_property(&self, name: &str) -> Option<String>;
+    /// A secret of an alias that is kept outside of the configuration, such as a mounted file.
+    fn secret(&self, alias: &str) -> Option<String> {
+        let _ = alias;
+        None
+    }
 }
 
 /// No placeholder has a value.

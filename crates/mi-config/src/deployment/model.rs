@@ -1,0 +1,397 @@
+//! The typed settings. Defaults are MI's; a field says where it comes from.
+
+use std::collections::BTreeMap;
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `hostname`
+    pub hostname: String,
+    /// Added to every base port: `-DportOffset`, `offset`, else 10.
+    pub offset: u16,
+    /// Changes of the deployment folders are picked up while the server runs.
+    pub hot_deployment: bool,
+    /// `graceful_shutdown_enabled`, `-DgracefulShutdown`
+    pub graceful_shutdown: bool,
+    /// `graceful_shutdown_timeout`, `-DgracefulShutdownTimeout`
+    pub graceful_shutdown_timeout_ms: u64,
+    /// Artifacts for other roles are left out: `roles`, `-DserverRoles`.
+    pub roles: Vec<String>,
+    /// `[cluster_config] node_id`
+    pub node_id: Option<String>,
+    /// `proxy_context_path`
+    pub proxy_context_path: String,
+    /// `service_path`, `services` by default
+    pub service_path: String,
+    /// Faults follow the Accept header of the request.
+    pub http_content_negotiation: bool,
+    /// MTOM for outgoing attachments
+    pub enable_mtom: bool,
+    /// SOAP with attachments for outgoing attachments
+    pub enable_swa: bool,
+}
+
+impl Server {
+    /// A base port with the offset; 0 stays 0, which stands for any free port.
+    pub fn port(&self, base: u16) -> u16 {
+        if base == 0 { 0 } else { base.saturating_add(self.offset) }
+    }
+}
+
+/// `[transport.http]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// The plain listener
+    pub http: Connector,
+    /// The secured listener
+    pub https: Connector,
+    /// TLS of the secured listener
+    pub tls: TlsListener,
+    /// Outgoing connections
+    pub sender: Sender,
+    /// `socket_timeout`: longest silence of a connection
+    pub socket_timeout_ms: u64,
+    /// `connection_timeout`: longest time to connect
+    pub connection_timeout_ms: Option<u64>,
+    /// `core_worker_pool_size`
+    pub core_workers: u32,
+    /// `max_worker_pool_size`
+    pub max_workers: u32,
+    /// `worker_pool_queue_length`; `None` is without bound
+    pub worker_queue: Option<u32>,
+    /// `max_http_connection_per_host_port`
+    pub max_connections_per_host: u32,
+    /// `max_open_connections`; `None` is without bound
+    pub max_open_connections: Option<u32>,
+    /// The client's User-Agent goes on to the back end.
+    pub preserve_user_agent: bool,
+    /// The back end's Server header goes back to the client.
+    pub preserve_server: bool,
+    /// Headers that are not written anew.
+    pub preserve_headers: Vec<String>,
+    /// Connections are used again.
+    pub keep_alive: bool,
+    /// Largest body, when `enable_message_size_validation` is on
+    pub max_message_size: Option<u64>,
+    /// A body that is no XML where XML is announced is refused.
+    pub force_xml_validation: bool,
+    /// The same for JSON.
+    pub force_json_validation: bool,
+    /// Services that are not served over HTTP (`block_service_list`)
+    pub blocked_services: Vec<String>,
+}
+
+/// A listening port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connector {
+    /// Is it opened?
+    pub enabled: bool,
+    /// Base port, without the offset
+    pub port: u16,
+    /// `None` is every address.
+    pub bind_address: Option<String>,
+    /// Put in front of the addresses in a WSDL
+    pub wsdl_prefix: Option<String>,
+}
+
+/// TLS of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsListener {
+    /// Key and certificate
+    pub keystore: KeyStore,
+    /// Who is trusted as a client
+    pub truststore: TrustStore,
+    /// Protocol names as Java has them; empty means the default
+    pub protocols: Vec<String>,
+    /// Cipher names as Java has them; empty means the default
+    pub ciphers: Vec<String>,
+    /// Must a client show a certificate?
+    pub verify_client: VerifyClient,
+    /// File with profiles for single addresses
+    pub profiles: Option<String>,
+}
+
+/// Must a client show a certificate?
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum VerifyClient {
+    /// `none`
+    #[default]
+    None,
+    /// `optional`
+    Optional,
+    /// `require`
+    Require,
+}
+
+/// `[keystore.*]`
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyStore {
+    /// Path, relative to the home folder
+    pub file: String,
+    /// `JKS`, `PKCS12`, or `PEM`
+    pub kind: String,
+    /// Password of the file
+    pub password: String,
+    /// Name of the key
+    pub alias: Option<String>,
+    /// Password of the key
+    pub key_password: Option<String>,
+}
+
+impl std::fmt::Debug for KeyStore {
+    /// Leaves the passwords out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyStore").field("file", &self.file).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// `[truststore]`
+#[derive(Clone, PartialEq, Eq)]
+pub struct TrustStore {
+    /// Path, relative to the home folder
+    pub file: String,
+    /// `JKS`, `PKCS12`, or `PEM`
+    pub kind: String,
+    /// Password of the file
+    pub password: String,
+}
+
+impl std::fmt::Debug for TrustStore {
+    /// Leaves the password out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrustStore").field("file", &self.file).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// Outgoing connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Certificate that is shown to back ends
+    pub keystore: KeyStore,
+    /// Who is trusted as a back end
+    pub truststore: TrustStore,
+    /// `AllowAll`, `Strict`, `DefaultAndLocalhost`, …
+    pub hostname_verifier: Option<String>,
+    /// Protocol names as Java has them; empty means the default
+    pub protocols: Vec<String>,
+    /// Proxy for plain connections
+    pub proxy: Option<OutboundProxy>,
+    /// Proxy for secured connections
+    pub secured_proxy: Option<OutboundProxy>,
+    /// Hosts that are reached without a proxy
+    pub non_proxy_hosts: Vec<String>,
+    /// `[[transport.http.proxy_profile]]`: proxies for patterns of hosts; they win over `proxy`
+    pub proxy_profiles: Vec<OutboundProxy>,
+    /// `[[transport.http.secured_proxy_profile]]`
+    pub secured_proxy_profiles: Vec<OutboundProxy>,
+    /// File with TLS profiles for single hosts
+    pub profiles: Option<String>,
+}
+
+/// A proxy on the way to back ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundProxy {
+    /// Host
+    pub host: String,
+    /// Port
+    pub port: u16,
+    /// User
+    pub username: Option<String>,
+    /// Password
+    pub password: Option<String>,
+    /// Regular expressions for the hosts that it serves; empty means all
+    pub target_hosts: Vec<String>,
+    /// Regular expressions for hosts that are reached without it
+    pub bypass_hosts: Vec<String>,
+}
+
+/// `[mediation]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mediation {
+    /// `synapse.core_threads`
+    pub core_threads: u32,
+    /// `synapse.max_threads`
+    pub max_threads: u32,
+    /// `synapse.global_timeout_interval`: time-out of endpoints without one
+    pub global_timeout_ms: u64,
+    /// How JSON and XML become each other
+    pub json: JsonSwitches,
+    /// XPath 2.0 where an expression is no valid 1.0
+    pub xpath_dom_failover: bool,
+    /// `synapse.script_mediator_pool_size`
+    pub script_pool_size: u32,
+    /// `flow.statistics.enable`
+    pub statistics: bool,
+    /// `flow.statistics.capture_all`
+    pub statistics_of_all: bool,
+    /// `stat.tracer.collect_payloads`
+    pub trace_payloads: bool,
+    /// `stat.tracer.collect_mediation_properties`
+    pub trace_properties: bool,
+    /// `stat.tracer.collect_mediation_variables`
+    pub trace_variables: bool,
+    /// `inbound.core_threads`
+    pub inbound_core_threads: u32,
+    /// `inbound.max_threads`
+    pub inbound_max_threads: u32,
+    /// The offset is added to the ports of HTTP inbound endpoints.
+    pub inbound_port_offset: bool,
+    /// `internal_http_api_enable`
+    pub internal_api: bool,
+    /// `internal_http_api_port`, without the offset
+    pub internal_http_port: u16,
+    /// `internal_https_api_port`, without the offset
+    pub internal_https_port: u16,
+    /// `maximum_failover_retries`; `None` is without bound
+    pub max_failover_retries: Option<u32>,
+    /// `suspend_duration_on_maximum_failover`
+    pub failover_suspend_ms: u64,
+    /// `synapse.global_endpoint_suspend_duration`
+    pub endpoint_suspend_ms: Option<i64>,
+    /// `synapse.global_endpoint_suspend_progression_factor`
+    pub endpoint_suspend_factor: f32,
+    /// The two above win over what endpoints say.
+    pub endpoint_suspend_override: bool,
+    /// `freemarker_templates_base_path`
+    pub freemarker_base: Option<String>,
+    /// A JSONPath that finds nothing is no error.
+    pub jsonpath_ignore_not_found: bool,
+    /// APIs and proxies of versioned applications carry group, name and version in their path.
+    pub expose_versioned_services: bool,
+    /// CORS of APIs
+    pub cors: Cors,
+}
+
+/// `synapse.rest.CORSConfig.*`; without an origin every preflight is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cors {
+    /// Is CORS answered at all?
+    pub enabled: bool,
+    /// `Access-Control-Allow-Origin`
+    pub allow_origins: Vec<String>,
+    /// `Access-Control-Allow-Headers`
+    pub allow_headers: String,
+}
+
+/// `synapse.commons.json.*`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonSwitches {
+    /// Prefixes become a part of names.
+    pub preserve_namespace: bool,
+    /// Namespace declarations become members.
+    pub namespace_declarations: bool,
+    /// Between prefix and name
+    pub namespace_separator: char,
+    /// Colons in names are escaped.
+    pub valid_nc_names: bool,
+    /// Texts that read as numbers or booleans become some.
+    pub auto_primitive: bool,
+    /// Texts that fit stay strings.
+    pub disable_auto_primitive_regex: Option<String>,
+    /// The first match at the start of a text that stays a string is replaced,
+    pub custom_replace_regex: Option<String>,
+    /// by this.
+    pub custom_replace_sequence: Option<String>,
+    /// Equal neighbours become an array.
+    pub auto_array: bool,
+    /// `<?xml-multiple?>` is written for arrays.
+    pub multiple_pi: bool,
+    /// Arrays of XML that a JSON formatter writes
+    pub xml_auto_array: bool,
+    /// The same with `<?xml-multiple?>`
+    pub xml_multiple_pi: bool,
+    /// Empty elements become empty strings in place of null.
+    pub empty_element_to_empty_string: bool,
+    /// `xsi:nil` is null both ways.
+    pub xml_nil: bool,
+    /// Empty elements become null (`enableXmlNullForEmptyElement`).
+    pub null_for_empty_element: bool,
+    /// Processing instructions are added to XML made from JSON.
+    pub processing_instructions: bool,
+}
+
+/// The internal APIs: management, probes, metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ManagementApi {
+    /// The management API answers over plain HTTP.
+    pub http: bool,
+    /// The management API answers over HTTPS.
+    pub https: bool,
+    /// Users log in and show a token.
+    pub jwt: bool,
+    /// Seconds that a token is valid
+    pub token_expiry_s: u64,
+    /// Tokens that are kept
+    pub token_store_size: usize,
+    /// The oldest token goes when the store is full.
+    pub remove_oldest_token: bool,
+    /// Users show their password with every request.
+    pub basic: bool,
+    /// Some resources are for administrators.
+    pub authorization: bool,
+    /// CORS of the management API
+    pub cors_enabled: bool,
+    /// Origins, `*` for all
+    pub cors_origins: String,
+    /// Headers
+    pub cors_headers: String,
+    /// `[[internal_apis.users]]`; empty when the file user store is off
+    pub users: Vec<User>,
+    /// Users who are no administrators may read and not change.
+    pub read_only_users: bool,
+    /// TLS of the internal HTTPS listener
+    pub tls: TlsListener,
+}
+
+/// A user of the internal APIs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    /// Name
+    pub name: String,
+    /// Password
+    pub password: String,
+    /// Administrator?
+    pub admin: bool,
+}
+
+impl std::fmt::Debug for User {
+    /// Leaves the password out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("name", &self.name).field("admin", &self.admin).finish_non_exhaustive()
+    }
+}
+
+/// `[[datasource]]`
+#[derive(Clone, PartialEq, Eq)]
+pub struct DataSourceConfig {
+    /// `id`
+    pub id: String,
+    /// JDBC URL
+    pub url: String,
+    /// User
+    pub username: Option<String>,
+    /// Password
+    pub password: Option<String>,
+    /// Driver class
+    pub driver: Option<String>,
+    /// `pool_options.*`
+    pub pool: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for DataSourceConfig {
+    /// Leaves the password out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataSourceConfig").field("id", &self.id).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// `[[synapse_handlers]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerClass {
+    /// Name
+    pub name: String,
+    /// Class
+    pub class: String,
+    /// `parameters.*`
+    pub parameters: BTreeMap<String, String>,
+}

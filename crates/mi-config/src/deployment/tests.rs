@@ -1,0 +1,176 @@
+use super::*;
+
+struct Outside;
+
+impl Placeholders for Outside {
+    fn environment(&self, name: &str) -> Option<String> {
+        (name == "DB_HOST").then(|| "db1".to_owned())
+    }
+    fn file_property(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn config(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn system_property(&self, name: &str) -> Option<String> {
+        (name == "portOffset").then(|| "200".to_owned())
+    }
+    fn secret(&self, alias: &str) -> Option<String> {
+        (alias == "mounted").then(|| "from a file".to_owned())
+    }
+}
+
+struct Nothing;
+
+impl Placeholders for Nothing {
+    fn environment(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn file_property(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn config(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn system_property(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// Parses a file that must give these findings and no others.
+#[track_caller]
+fn check(text: &str, findings: &[&str]) -> Deployment {
+    let (deployment, out) = Deployment::parse("d.toml", text, &Nothing);
+    let got: Vec<String> = out.iter().map(ToString::to_string).collect();
+    assert_eq!(got, findings);
+    deployment
+}
+
+#[test]
+fn without_a_file_the_defaults_of_mi_hold() {
+    let it = Deployment::default();
+    assert_eq!(
+        (it.http_port(), it.https_port(), it.internal_http_port(), it.internal_https_port()),
+        (8290, 8253, 9201, 9164)
+    );
+    assert!(it.server.hot_deployment && it.server.graceful_shutdown && it.management.jwt);
+    assert_eq!((it.http.socket_timeout_ms, it.mediation.global_timeout_ms), (180_000, 120_000));
+    assert!(it.mediation.json.auto_primitive && !it.mediation.json.preserve_namespace);
+    assert!(it.mediation.cors.enabled && it.mediation.cors.allow_origins.is_empty());
+    assert_eq!(it.management.users.len(), 1);
+    assert_eq!(it.primary_keystore.file, "repository/resources/security/wso2carbon.jks");
+}
+
+#[test]
+fn spellings_of_ports_and_switches_mean_the_same() {
+    for text in [
+        "[transport.http]\nlistener.port = 1\nlistener.secured_port = 2",
+        "[transport.http.listener]\nport = '1'\nsecured_port = 2",
+        "[transport.passthru.http.listener]\nport = 1\n[transport.passthru.https.listener]\nport = 2",
+        "[transport.http.listener.parameter]\nport = 1\n[transport.https.listener.parameter]\nport = 2",
+    ] {
+        let it = check(text, &[]);
+        assert_eq!((it.http.http.port, it.http.https.port), (1, 2), "{text}");
+    }
+    for text in [
+        "[mediation]\nsynapse.enable_auto_primitive = false",
+        "[synapse_properties]\n'synapse.commons.json.output.autoPrimitive' = \"false\"",
+    ] {
+        assert!(!check(text, &[]).mediation.json.auto_primitive, "{text}");
+    }
+    let it = check("[transport.http]\nmax_worker_pool_size = 500\n[server]\nhot_deployment = \"false\"\noffset = 0", &[]);
+    assert_eq!((it.http.max_workers, it.server.hot_deployment, it.http_port()), (500, false, 8280));
+}
+
+#[test]
+fn slips_are_reported_with_their_place() {
+    check("[server]\nhostnam = 'x'\n[transport.http]\nsocket_timeot = 1\n", &[
+        "d.toml:2:1: the setting server.hostnam has no effect (did you mean server.hostname?)",
+        "d.toml:4:1: the setting transport.http.socket_timeot has no effect (did you mean transport.http.socket_timeout?)",
+    ]);
+    check("[sever]\na = 1\n[user_store]\ntype = 'database'\n[[transport.jms.listener]]\nname = 'a'", &[
+        "d.toml:2:1: the setting sever.a has no effect",
+    ]);
+    let it = check("[server]\noffset = 'many'\n[mediation]\nsynapse.core_threads = 'x'", &[
+        "d.toml:2:1: server.offset must be a number, not 'many'; the default is used",
+        "d.toml:4:9: mediation.synapse.core_threads must be a number, not 'x'; the default is used",
+    ]);
+    assert_eq!((it.server.offset, it.mediation.core_threads), (10, 20));
+}
+
+#[test]
+fn placeholders_come_from_outside_and_from_the_file() {
+    let text = r#"
+[server]
+hostname = "h"
+[secrets]
+db = "[se]cret]"
+enc = "bm90IHBsYWlu"
+[[datasource]]
+id = "d"
+url = "jdbc:mysql://$env{DB_HOST}/$ref{server.hostname}"
+username = "$secret{mounted}"
+password = "$secret{db}"
+pool_options.maxActive = 50
+[keystore.primary]
+password = "$secret{enc}"
+[truststore]
+password = "$env{NONE}"
+"#;
+    let (it, out) = Deployment::parse("d.toml", text, &Outside);
+    let source = &it.datasources[0];
+    assert_eq!((source.url.as_str(), source.pool["maxActive"].as_str()), ("jdbc:mysql://db1/h", "50"));
+    assert_eq!((source.username.as_deref(), source.password.as_deref()), (Some("from a file"), Some("se]cret")));
+    let errors: Vec<String> = out.iter().map(ToString::to_string).collect();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].contains("the secret enc is encrypted"), "{errors:?}");
+    assert!(errors[1].contains("the environment variable NONE is not set"), "{errors:?}");
+    assert_eq!(it.http_port(), 8480);
+}
+
+#[test]
+fn cycles_of_references_end() {
+    let (_, out) = Deployment::parse("d.toml", "[a]\nx = '$ref{a.y}'\ny = '$ref{a.x}'", &Outside);
+    assert_eq!(out.errors(), 2);
+}
+
+#[test]
+fn management_users_handlers_and_media_types() {
+    let it = check(
+        r#"
+[[internal_apis.users]]
+user.name = "a"
+user.password = "b"
+user.is_admin = false
+[management_api]
+protocols = "https"
+[management_api.jwt_token_security_handler]
+enable = false
+token_config.expiry = "60"
+[[synapse_handlers]]
+name = "H"
+class = "org.x.H"
+parameters.level = "1"
+[[custom_message_builders]]
+content_type = "text/csv"
+class = "C"
+[message_formatters]
+text_plain = "P"
+[synapse_properties]
+'synapse.rest.CORSConfig.Access-Control-Allow-Origin' = "http://a, http://b"
+"#,
+        &[],
+    );
+    assert_eq!((it.management.http, it.management.https, it.management.jwt), (false, true, false));
+    assert_eq!((it.management.users[0].name.as_str(), it.management.token_expiry_s), ("a", 60));
+    assert_eq!((it.handlers[0].class.as_str(), it.handlers[0].parameters["level"].as_str()), ("org.x.H", "1"));
+    assert_eq!((it.message_builders["text/csv"].as_str(), it.message_formatters["text/plain"].as_str()), ("C", "P"));
+    assert_eq!(it.mediation.cors.allow_origins, ["http://a", "http://b"]);
+}
+
+#[test]
+fn a_broken_file_gives_errors_and_what_could_be_read() {
+    let (it, out) = Deployment::parse("d.toml", "[server]\nhostname = \"h\"\noffset = = 1\n", &Nothing);
+    assert!(out.has_errors());
+    assert_eq!(it.server.hostname, "h");
+}
