@@ -84,8 +84,8 @@ pub(crate) const OWNED: u32 = u32::MAX >> SOURCE_SHIFT;
 /// One node. The meaning of `prev`, `a` and `b` depends on the kind; the accessors tell.
 #[derive(Copy, Clone)]
 pub(crate) struct Node {
-    /// Kind, flags and source number.
-    tag: u32,
+    /// Kind, flags and source number; see [`tag`].
+    pub(crate) tag: u32,
     pub(crate) parent: u32,
     pub(crate) next: u32,
     /// Children: the sibling before, or the last sibling for a first child. Attributes: qname. Declarations: binding.
@@ -96,20 +96,21 @@ pub(crate) struct Node {
     pub(crate) b: u32,
 }
 
+/// The first word of a [`Node`].
+#[inline]
+pub(crate) const fn tag(kind: u32, flags: u32, source: u32) -> u32 {
+    kind | flags | source << SOURCE_SHIFT
+}
+
 impl Node {
     #[inline]
     pub(crate) const fn new(kind: u32, flags: u32, source: u32, a: u32, b: u32) -> Self {
-        Self { tag: kind | flags | source << SOURCE_SHIFT, parent: NONE, next: NONE, prev: NONE, a, b }
+        Self { tag: tag(kind, flags, source), parent: NONE, next: NONE, prev: NONE, a, b }
     }
 
     #[inline]
     pub(crate) const fn kind(&self) -> u32 {
         self.tag & KIND
-    }
-
-    pub(crate) const fn with_kind(mut self, kind: u32) -> Self {
-        self.tag = self.tag & !KIND | kind;
-        self
     }
 
     #[inline]
@@ -290,6 +291,13 @@ impl Document {
     pub(crate) fn raw(&self, node: &Node) -> &str {
         let range = node.a as usize..(node.a as usize).saturating_add(node.b as usize);
         self.source_text(node.source()).get(range).unwrap_or("")
+    }
+
+    /// The bytes of a source and the range of a node's value in it.
+    #[inline]
+    pub(crate) fn raw_range(&self, node: &Node) -> (&[u8], Range<usize>) {
+        let start = node.a as usize;
+        (self.source_text(node.source()).as_bytes(), start..start + node.b as usize)
     }
 
     #[inline]

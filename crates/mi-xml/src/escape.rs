@@ -2,22 +2,25 @@
 //!
 //! Characters XML cannot hold at all become U+FFFD: a written document is always well formed.
 
+use std::ops::Range;
+
 use crate::scanner::{escape_stop, first_illegal};
 
 const REPLACEMENT: &str = "\u{FFFD}";
 
-/// Writes `text` as element content: `& < >` and carriage returns as references.
-pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
-    escape(out, text, |byte| match byte {
+/// Writes a range of `bytes`, which is text, as element content: `& < >` and carriage returns as references.
+pub(crate) fn text(out: &mut Vec<u8>, bytes: &[u8], range: Range<usize>) {
+    escape(out, bytes, range, |byte| match byte {
+        b'>' => Some("&gt;"),
         b'"' | b'\n' | b'\t' => None,
         b'\r' => Some("&#xD;"),
         _ => Some(REPLACEMENT),
     });
 }
 
-/// Writes `text` as the inside of a double quoted attribute value.
-pub(crate) fn attribute(out: &mut Vec<u8>, text: &str) {
-    escape(out, text, |byte| match byte {
+/// Writes a range of `bytes`, which is text, as the inside of a double quoted attribute value.
+pub(crate) fn attribute(out: &mut Vec<u8>, bytes: &[u8], range: Range<usize>) {
+    escape(out, bytes, range, |byte| match byte {
         b'"' => Some("&quot;"),
         b'\n' => Some("&#xA;"),
         b'\t' => Some("&#x9;"),
@@ -27,29 +30,37 @@ pub(crate) fn attribute(out: &mut Vec<u8>, text: &str) {
     });
 }
 
+/// Writes `text` as the inside of a double quoted attribute value.
+pub(crate) fn attribute_str(out: &mut Vec<u8>, text: &str) {
+    attribute(out, text.as_bytes(), 0..text.len());
+}
+
+/// Writes a range and asks `replacement` about the bytes that mean different things in text and attributes.
 #[inline]
-fn escape(out: &mut Vec<u8>, text: &str, other: impl Fn(u8) -> Option<&'static str>) {
-    let bytes = text.as_bytes();
-    let (mut copied, mut at) = (0, 0);
+fn escape(out: &mut Vec<u8>, bytes: &[u8], range: Range<usize>, replacement: impl Fn(u8) -> Option<&'static str>) {
+    let Range { mut start, end } = range;
+    let mut at = start;
     loop {
-        at = escape_stop(bytes, at);
-        let Some(&byte) = bytes.get(at) else { break };
-        let (instead, len) = match byte {
+        // The search may look at bytes behind the range: whole words are faster.
+        at = escape_stop(bytes, at, end);
+        if at >= end {
+            break;
+        }
+        let (instead, len) = match bytes[at] {
             b'&' => (Some("&amp;"), 1),
             b'<' => (Some("&lt;"), 1),
             0xEF if matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])) => (Some(REPLACEMENT), 3),
             0xEF => (None, 3),
-            b'>' => (other(byte).map(|_| "&gt;"), 1),
-            byte => (other(byte), 1),
+            byte => (replacement(byte), 1),
         };
         if let Some(instead) = instead {
-            out.extend_from_slice(&bytes[copied..at]);
+            put_range(out, bytes, start..at);
             out.extend_from_slice(instead.as_bytes());
-            copied = at + len;
+            start = at + len;
         }
         at += len;
     }
-    out.extend_from_slice(&bytes[copied..]);
+    put_range(out, bytes, start..end);
 }
 
 /// Writes `text` without any escaping, for places that know none, but without the characters XML cannot hold.
@@ -106,4 +117,22 @@ pub(crate) fn pi(out: &mut Vec<u8>, raw: &str) {
     out.extend_from_slice(b"<?");
     verbatim(out, &raw.replace("?>", "? >"));
     out.extend_from_slice(b"?>");
+}
+
+/// Bytes that are copied at once when a short range is asked for.
+const SHORT: usize = 32;
+
+/// Appends a range of `bytes`. Most are short, and copying a fixed number of bytes and cutting off the rest is much
+/// faster than copying the exact number.
+#[inline]
+pub(crate) fn put_range(out: &mut Vec<u8>, bytes: &[u8], range: Range<usize>) {
+    if range.len() <= SHORT
+        && let Some(chunk) = bytes.get(range.start..).and_then(|rest| rest.first_chunk::<SHORT>())
+    {
+        let end = out.len() + range.len();
+        out.extend_from_slice(chunk);
+        out.truncate(end);
+    } else {
+        out.extend_from_slice(bytes.get(range).unwrap_or_default());
+    }
 }

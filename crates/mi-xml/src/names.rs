@@ -4,6 +4,7 @@
 //! kinds; its hash is keyed with a secret of the process, because names come from strangers.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::{XML_NAMESPACE, XMLNS_NAMESPACE, XSI_NAMESPACE};
@@ -62,6 +63,13 @@ struct Text {
     prefix: PrefixId,
 }
 
+impl Text {
+    #[inline]
+    fn range(self) -> Range<usize> {
+        self.start as usize..(self.start + self.len) as usize
+    }
+}
+
 /// A name as written. The buffer holds `<p:local></p:local>`, so that either tag is one copy.
 #[derive(Copy, Clone)]
 pub(crate) struct QName {
@@ -107,7 +115,18 @@ static EMPTY: LazyLock<Names> = LazyLock::new(Names::with_well_known);
 
 impl Names {
     pub(crate) fn new() -> Self {
-        EMPTY.clone()
+        let known = &*EMPTY;
+        let mut buffer = String::with_capacity(2048);
+        buffer.push_str(&known.buffer);
+        Self {
+            buffer,
+            texts: grown(&known.texts, 64),
+            prefixes: grown(&known.prefixes, 16),
+            expanded: grown(&known.expanded, 64),
+            qnames: grown(&known.qnames, 64),
+            bindings: grown(&known.bindings, 16),
+            index: known.index.clone(),
+        }
     }
 
     fn with_well_known() -> Self {
@@ -139,8 +158,7 @@ impl Names {
 
     #[inline]
     pub(crate) fn str(&self, id: StrId) -> &str {
-        let text = self.texts[id as usize];
-        &self.buffer[text.start as usize..(text.start + text.len) as usize]
+        &self.buffer[self.texts[id as usize].range()]
     }
 
     pub(crate) fn prefix_str(&self, id: PrefixId) -> &str {
@@ -183,20 +201,26 @@ impl Names {
         &self.buffer[start..start + qname.len as usize]
     }
 
-    /// `<p:local`, with the closing `>` when `closed`.
+    /// The buffer that the ranges below are of.
     #[inline]
-    pub(crate) fn start_tag(&self, id: QNameId, closed: bool) -> &str {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.buffer.as_bytes()
+    }
+
+    /// `<p:local`.
+    #[inline]
+    pub(crate) fn start_tag(&self, id: QNameId) -> Range<usize> {
         let qname = self.qname(id);
         let start = qname.start as usize;
-        &self.buffer[start..start + 1 + qname.len as usize + usize::from(closed)]
+        start..start + 1 + qname.len as usize
     }
 
     /// `</p:local>`.
     #[inline]
-    pub(crate) fn end_tag(&self, id: QNameId) -> &str {
+    pub(crate) fn end_tag(&self, id: QNameId) -> Range<usize> {
         let qname = self.qname(id);
         let start = (qname.start + qname.len + 2) as usize;
-        &self.buffer[start..start + qname.len as usize + 3]
+        start..start + qname.len as usize + 3
     }
 
     /// The id of a string that was interned before.
@@ -282,21 +306,33 @@ impl Names {
             return id;
         }
         let binding = self.binding(prefix, namespace);
-        let mut written = String::from(self.prefix_str(prefix));
-        if !written.is_empty() {
-            written.push(':');
+        let start = self.buffer.len();
+        let (prefix_text, local_text) =
+            (self.texts[self.prefixes[prefix as usize] as usize], self.texts[local as usize]);
+        self.buffer.push('<');
+        self.buffer.extend_from_within(prefix_text.range());
+        if prefix != PREFIX_EMPTY {
+            self.buffer.push(':');
         }
-        let prefix_len = written.len() as u32;
-        written.push_str(self.str(local));
-        let (start, len) = (self.buffer.len() as u32, written.len() as u32);
-        for part in ["<", &written, "></", &written, ">"] {
-            self.buffer.push_str(part);
-        }
+        let prefix_len = (self.buffer.len() - start - 1) as u32;
+        self.buffer.extend_from_within(local_text.range());
+        let written = start + 1..self.buffer.len();
+        let (start, len) = (start as u32, written.len() as u32);
+        self.buffer.push_str("></");
+        self.buffer.extend_from_within(written);
+        self.buffer.push('>');
         let id = self.qnames.len() as u32;
         self.qnames.push(QName { start, len, prefix_len, name, namespace, prefix, binding });
         self.index.insert(hash, Table::QName, id);
         id
     }
+}
+
+/// A copy with room for what a small message adds.
+fn grown<T: Copy>(known: &[T], room: usize) -> Vec<T> {
+    let mut copy = Vec::with_capacity(known.len() + room);
+    copy.extend_from_slice(known);
+    copy
 }
 
 // === hash table ===
@@ -320,7 +356,7 @@ const KIND_SHIFT: u32 = 30;
 
 impl Index {
     fn new() -> Self {
-        Self { slots: vec![FREE; 64], used: 0 }
+        Self { slots: vec![FREE; 256], used: 0 }
     }
 
     #[inline]

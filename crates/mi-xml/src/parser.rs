@@ -7,7 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use memchr::memmem;
 
-use crate::arena::{CDATA, COMMENT, DECODE, DOCUMENT, Document, Element, Node, PI, Source, TEXT};
+use crate::arena::{CDATA, COMMENT, DECODE, DOCUMENT, Document, Element, Node, PI, Source, TEXT, tag};
 use crate::encoding;
 use crate::limits::{Limits, ParseError, ParseOptions};
 use crate::names::{BindingMask, NONE, Names};
@@ -220,31 +220,39 @@ impl<'s> Parser<'s> {
 
     // === nodes ===
 
-    /// Adds a node that is no child of anything yet.
+    /// Adds an attribute or declaration of the open element. Takes the parts of the node, because a record that is
+    /// built in one place and copied from there costs more than all the rest.
     #[inline]
-    pub(crate) fn push_node(&mut self, node: Node) -> Parsed<u32> {
+    pub(crate) fn push_attribute(&mut self, tag: u32, name: u32, a: u32, b: u32) -> Parsed<u32> {
         let id = self.nodes.len() as u32;
         if id >= self.limits.max_nodes {
-            return self
-                .fail(self.at, format!("the document has more than {} nodes (max_nodes)", self.limits.max_nodes));
+            return self.fail_nodes();
         }
-        self.nodes.push(node);
+        self.nodes.push(Node { tag, parent: self.current.node, next: NONE, prev: name, a, b });
         Ok(id)
     }
 
     /// Adds a node as the last child of the open element.
     #[inline]
-    pub(crate) fn push_child(&mut self, mut node: Node) -> Parsed<u32> {
-        node.parent = self.current.node;
-        node.prev = self.current.last_child;
-        let id = self.push_node(node)?;
-        if self.current.last_child == NONE {
+    pub(crate) fn push_child(&mut self, tag: u32, a: u32, b: u32) -> Parsed<u32> {
+        let id = self.nodes.len() as u32;
+        if id >= self.limits.max_nodes {
+            return self.fail_nodes();
+        }
+        let last = self.current.last_child;
+        self.nodes.push(Node { tag, parent: self.current.node, next: NONE, prev: last, a, b });
+        if last == NONE {
             self.elements[self.current.element as usize].first_child = id;
         } else {
-            self.nodes[self.current.last_child as usize].next = id;
+            self.nodes[last as usize].next = id;
         }
         self.current.last_child = id;
         Ok(id)
+    }
+
+    #[cold]
+    fn fail_nodes<T>(&self) -> Parsed<T> {
+        self.fail(self.at, format!("the document has more than {} nodes (max_nodes)", self.limits.max_nodes))
     }
 
     // === document level ===
@@ -341,7 +349,7 @@ impl<'s> Parser<'s> {
             return self.fail(start + found, "]]> must be written ]]&gt; in text");
         }
         self.at = at;
-        self.push_child(Node::new(TEXT, flags, PARSED, start as u32, (at - start) as u32))?;
+        self.push_child(tag(TEXT, flags, PARSED), start as u32, (at - start) as u32)?;
         Ok(())
     }
 
@@ -438,7 +446,7 @@ impl<'s> Parser<'s> {
         self.at = start + len + 3;
         if len > 0 {
             let flags = CDATA | self.carriage_returns(start, len);
-            self.push_child(Node::new(TEXT, flags, PARSED, start as u32, len as u32))?;
+            self.push_child(tag(TEXT, flags, PARSED), start as u32, len as u32)?;
         }
         Ok(())
     }
@@ -457,7 +465,7 @@ impl<'s> Parser<'s> {
         }
         self.at = end + 3;
         let flags = self.carriage_returns(start, len);
-        self.push_child(Node::new(COMMENT, flags, PARSED, start as u32, len as u32))?;
+        self.push_child(tag(COMMENT, flags, PARSED), start as u32, len as u32)?;
         Ok(())
     }
 
@@ -479,7 +487,7 @@ impl<'s> Parser<'s> {
         }
         self.at = start + len + 2;
         let flags = self.carriage_returns(start, len);
-        self.push_child(Node::new(PI, flags, PARSED, start as u32, len as u32))?;
+        self.push_child(tag(PI, flags, PARSED), start as u32, len as u32)?;
         Ok(())
     }
 

@@ -31,17 +31,20 @@ fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()).map(|chunk| u64::from_le_bytes(*chunk))
 }
 
-/// Finds the first byte at or behind `at` for which `marks` (on words) and `stops` (on bytes) say so.
+/// Finds the first byte from `at` on, but before `end`, for which `marks` (on words) and `stops` (on bytes) say so.
+/// Returns `end` or a later offset when there is none.
 #[inline]
-fn find(bytes: &[u8], mut at: usize, marks: impl Fn(u64) -> u64, stops: impl Fn(u8) -> bool) -> usize {
-    while let Some(word) = word_at(bytes, at) {
+fn find(bytes: &[u8], mut at: usize, end: usize, marks: impl Fn(u64) -> u64, stops: impl Fn(u8) -> bool) -> usize {
+    while at < end
+        && let Some(word) = word_at(bytes, at)
+    {
         let found = marks(word);
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }
-    while at < bytes.len() && !stops(bytes[at]) {
+    while at < end && !stops(bytes[at]) {
         at += 1;
     }
     at
@@ -53,6 +56,7 @@ pub(crate) fn text_stop(bytes: &[u8], at: usize) -> usize {
     find(
         bytes,
         at,
+        bytes.len(),
         |word| bytes_equal(word, b'<') | bytes_equal(word, b'&') | bytes_equal(word, b'\r'),
         |byte| matches!(byte, b'<' | b'&' | b'\r'),
     )
@@ -65,18 +69,20 @@ pub(crate) fn attribute_stop(bytes: &[u8], at: usize, quote: u8) -> usize {
     find(
         bytes,
         at,
+        bytes.len(),
         |word| bytes_equal(word, quote) | bytes_equal(word, b'<') | bytes_equal(word, b'&') | bytes_below(word, b' '),
         |byte| byte == quote || byte == b'<' || byte == b'&' || byte < b' ',
     )
 }
 
-/// The first byte of plain text at or behind `at` that cannot be written as it is: `& < >`, control characters and
-/// the lead byte of U+FFFE and U+FFFF. Line feed and tab are reported too; the caller decides.
+/// The first byte of plain text from `at` on that may have to be written differently: `& < > "`, control characters
+/// and the lead byte of U+FFFE and U+FFFF. `end` or a later offset when there is none before `end`.
 #[inline]
-pub(crate) fn escape_stop(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn escape_stop(bytes: &[u8], at: usize, end: usize) -> usize {
     find(
         bytes,
         at,
+        end,
         |word| {
             bytes_equal(word, b'<')
                 | bytes_equal(word, b'&')
@@ -145,8 +151,13 @@ pub fn is_name(text: &str) -> bool {
 }
 
 /// Whether `text` is an `NCName`, that is a name without a colon: what a local name or a prefix must be.
+#[inline]
 pub fn is_ncname(text: &str) -> bool {
-    is_name(text) && !text.contains(':')
+    let bytes = text.as_bytes();
+    let starts = bytes.first().is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_');
+    // Bytes of characters beyond ASCII pass the table, so names with such characters take the long way.
+    let plain = bytes.iter().all(|&byte| is_name_byte(byte) && byte != b':' && byte < 0x80);
+    (starts && plain) || (!text.is_ascii() && is_name(text) && !text.contains(':'))
 }
 
 /// The offset of the first character of `text` that XML 1.0 forbids, or its length.

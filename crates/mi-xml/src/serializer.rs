@@ -9,7 +9,7 @@ use crate::arena::{
     APOSTROPHES, ATTRIBUTE, CDATA, COMMENT, DOCUMENT, Document, ELEMENT, Element, IMPLIED, NAMESPACE, Node, NodeId, PI,
     PLAIN, SELF_CLOSED, TAG_CHANGED, TEXT, TREE_CHANGED,
 };
-use crate::escape;
+use crate::escape::{self, put_range};
 use crate::import::type_binding;
 use crate::names::{
     BindingId, BindingMask, MASK_OVERFLOW, NONE, PREFIX_EMPTY, PREFIX_XML, PrefixId, QNameId, STR_EMPTY, STR_XSI_NS,
@@ -80,7 +80,7 @@ impl Document {
         match node.kind() {
             DOCUMENT => writer.document(),
             ELEMENT => writer.tree(n),
-            ATTRIBUTE => writer.attribute(node, self.names.written(node.prev)),
+            ATTRIBUTE => writer.attribute(node),
             NAMESPACE => writer.declaration_of(node),
             _ => writer.leaf(node),
         }
@@ -114,8 +114,26 @@ struct Writer<'d, 'o> {
 }
 
 impl Writer<'_, '_> {
+    #[inline]
     fn put(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
+    }
+
+    #[inline]
+    fn put_start_of_tag(&mut self, qname: QNameId) {
+        put_range(self.out, self.doc.names.bytes(), self.doc.names.start_tag(qname));
+    }
+
+    #[inline]
+    fn put_end_tag(&mut self, qname: QNameId) {
+        put_range(self.out, self.doc.names.bytes(), self.doc.names.end_tag(qname));
+    }
+
+    /// Writes a value as it stands in its source.
+    #[inline]
+    fn put_raw(&mut self, node: &Node) {
+        let (bytes, range) = self.doc.raw_range(node);
+        put_range(self.out, bytes, range);
     }
 
     fn document(&mut self) {
@@ -139,7 +157,7 @@ impl Writer<'_, '_> {
         let doc = self.doc;
         let mut at = top.0;
         loop {
-            let node = doc.node(NodeId(at));
+            let mut node = doc.node(NodeId(at));
             let child = if node.kind() == ELEMENT {
                 self.element(NodeId(at), node)
             } else {
@@ -154,13 +172,13 @@ impl Writer<'_, '_> {
                 if at == top.0 {
                     return;
                 }
-                let node = doc.node(NodeId(at));
                 if node.next != NONE {
                     at = node.next;
                     break;
                 }
                 at = node.parent;
-                self.put(doc.names.end_tag(doc.node(NodeId(at)).a));
+                node = doc.node(NodeId(at));
+                self.put_end_tag(node.a);
                 if let Some(mark) = self.marks.pop() {
                     self.scope.leave(mark);
                 }
@@ -176,35 +194,75 @@ impl Writer<'_, '_> {
             return NONE;
         }
         let mark = self.scope.mark();
-        let has_content = element.first_child != NONE;
-        let qname = doc.names.qname(node.a);
-        if element.first_attribute == NONE && self.scope.uri(qname.prefix) == qname.namespace {
-            self.put(doc.names.start_tag(node.a, has_content));
-        } else {
+        if !self.simple_start_tag(node, element) {
             self.start_tag(el, node, element, mark);
-            if has_content {
-                self.put(">");
+        }
+        if element.first_child != NONE {
+            self.out.push(b'>');
+            let child = doc.node(NodeId(element.first_child));
+            if child.kind() != TEXT || child.next != NONE {
+                self.marks.push(mark);
+                return element.first_child;
             }
-        }
-        if has_content {
-            self.marks.push(mark);
-            return element.first_child;
-        }
-        if node.has(SELF_CLOSED) {
+            self.leaf(child);
+            self.put_end_tag(node.a);
+        } else if node.has(SELF_CLOSED) {
             self.put("/>");
         } else {
-            self.put(">");
-            self.put(doc.names.end_tag(node.a));
+            self.out.push(b'>');
+            self.put_end_tag(node.a);
         }
         self.scope.leave(mark);
         NONE
     }
 
+    /// Writes a start tag without its end, if every name in it keeps its meaning as it is. Nothing is written when that
+    /// shows to be wrong.
+    #[inline]
+    fn simple_start_tag(&mut self, node: &Node, element: &Element) -> bool {
+        let doc = self.doc;
+        let qname = doc.names.qname(node.a);
+        if self.scope.uri(qname.prefix) != qname.namespace {
+            return false;
+        }
+        let start = self.out.len();
+        let copied = !node.has(TAG_CHANGED);
+        if copied {
+            self.put_tag_of_source(node, element.start, element.tag_end);
+        } else {
+            self.put_start_of_tag(node.a);
+        }
+        let mut next = element.first_attribute;
+        while next != NONE {
+            let attribute = doc.node(NodeId(next));
+            if !self.keeps_meaning(attribute) {
+                self.out.truncate(start);
+                return false;
+            }
+            if !copied {
+                self.out.push(b' ');
+                self.attribute(attribute);
+            }
+            next = attribute.next;
+        }
+        true
+    }
+
+    /// Whether an attribute can be written here without any declaration.
+    #[inline]
+    fn keeps_meaning(&self, attribute: &Node) -> bool {
+        if attribute.kind() != ATTRIBUTE {
+            return false;
+        }
+        let qname = self.doc.names.qname(attribute.prev);
+        qname.prefix == PREFIX_EMPTY
+            || (self.scope.uri(qname.prefix) == qname.namespace && qname.namespace != STR_XSI_NS)
+    }
+
     // === copying ===
 
     fn put_source(&mut self, node: &Node, start: u32, end: u32) {
-        let text = self.doc.source_text(node.source()).get(start as usize..end as usize);
-        self.put(text.unwrap_or_default());
+        put_range(self.out, self.doc.source_text(node.source()).as_bytes(), start as usize..end as usize);
     }
 
     /// Whether options allow to copy this source range as it is.
@@ -244,26 +302,26 @@ impl Writer<'_, '_> {
 
     /// Writes `<name` and declarations; returns how much of the source that stands for.
     fn put_name_and(&mut self, node: &Node, bindings: impl Iterator<Item = BindingId>) -> u32 {
-        let start = self.doc.names.start_tag(node.a, false);
-        self.put(start);
+        self.put_start_of_tag(node.a);
         for binding in bindings {
             let binding = self.doc.names.binding_of(binding);
             self.put_declaration(binding.prefix, binding.uri);
         }
-        start.len() as u32
+        self.doc.names.start_tag(node.a).len() as u32
     }
 
     fn put_declaration(&mut self, prefix: PrefixId, uri: StrId) {
         self.put(if prefix == PREFIX_EMPTY { " xmlns" } else { " xmlns:" });
         self.put(self.doc.names.prefix_str(prefix));
         self.put("=\"");
-        escape::attribute(self.out, self.doc.names.str(uri));
+        escape::attribute_str(self.out, self.doc.names.str(uri));
         self.put("\"");
     }
 
     // === start tags ===
 
-    /// Writes a start tag without its end.
+    /// Writes a start tag without its end, with all declarations its names need.
+    #[inline(never)]
     fn start_tag(&mut self, el: NodeId, node: &Node, element: &Element, mark: u32) {
         self.bind_declarations(el, node);
         self.require(node.a);
@@ -271,12 +329,13 @@ impl Writer<'_, '_> {
         let missing = std::mem::take(&mut self.missing);
         let renamed = std::mem::take(&mut self.renamed);
         let copied = !node.has(TAG_CHANGED) && renamed.is_empty() && !self.has_contradiction(el, node);
-        self.put(self.doc.names.start_tag(node.a, false));
+        self.put_start_of_tag(node.a);
         for &(prefix, uri) in &missing {
             self.put_declaration(prefix, uri);
         }
         if copied {
-            self.put_rest_of_tag(node, element);
+            let behind_name = element.start + self.doc.names.start_tag(node.a).len() as u32;
+            self.put_tag_of_source(node, behind_name, element.tag_end);
         } else {
             self.put_attributes(el, node, &renamed);
         }
@@ -389,13 +448,15 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// Copies what stands behind the name in the source's start tag, without the end of the tag.
-    fn put_rest_of_tag(&mut self, node: &Node, element: &Element) {
-        let source = self.doc.source_text(node.source());
-        let start = element.start as usize + 1 + self.doc.names.written(node.a).len();
-        let rest = source.get(start..element.tag_end as usize).unwrap_or_default();
-        let rest = rest.strip_suffix('>').unwrap_or(rest);
-        self.put(rest.strip_suffix('/').unwrap_or(rest).trim_ascii_end());
+    /// Copies the part of a start tag that begins at `start`, without the end of the tag.
+    #[inline]
+    fn put_tag_of_source(&mut self, node: &Node, start: u32, tag_end: u32) {
+        let source = self.doc.source_text(node.source()).as_bytes();
+        let mut end = (tag_end as usize).saturating_sub(1);
+        while end > 0 && matches!(source.get(end - 1), Some(b'/' | b' ' | b'\t' | b'\n' | b'\r')) {
+            end -= 1;
+        }
+        put_range(self.out, source, start as usize..end);
     }
 
     fn put_attributes(&mut self, el: NodeId, node: &Node, renamed: &[(u32, String)]) {
@@ -412,40 +473,42 @@ impl Writer<'_, '_> {
                 }
                 continue;
             }
-            self.put(" ");
-            let name = doc.names.written(attribute.prev);
+            self.out.push(b' ');
             let Some((_, prefix)) = renamed.iter().find(|&&(id, _)| id == it.0) else {
-                self.attribute(attribute, name);
+                self.attribute(attribute);
                 continue;
             };
             let qname = doc.names.qname(attribute.prev);
             self.put("xmlns:");
             self.put(prefix);
             self.put("=\"");
-            escape::attribute(self.out, doc.names.str(qname.namespace));
+            escape::attribute_str(self.out, doc.names.str(qname.namespace));
             self.put("\" ");
-            self.attribute(attribute, &format!("{prefix}:{}", doc.names.local(attribute.prev)));
+            self.put(&format!("{prefix}:{}", doc.names.local(attribute.prev)));
+            self.attribute_value(attribute);
         }
     }
 
-    /// Writes `name="value"`.
-    fn attribute(&mut self, node: &Node, name: &str) {
-        self.put(name);
+    /// Writes `name="value"`, where the name was not written yet.
+    fn attribute(&mut self, node: &Node) {
+        let name = self.doc.names.start_tag(node.prev);
+        put_range(self.out, self.doc.names.bytes(), name.start + 1..name.end);
+        self.attribute_value(node);
+    }
+
+    /// Writes `="value"`, with the quotes and references of the source if there is one.
+    fn attribute_value(&mut self, node: &Node) {
         if node.has(PLAIN) {
             self.put("=\"");
-            escape::attribute(self.out, self.doc.raw(node));
+            let (bytes, range) = self.doc.raw_range(node);
+            escape::attribute(self.out, bytes, range);
             self.put("\"");
-        } else {
-            self.put_quoted(node);
+            return;
         }
-    }
-
-    /// Writes `="value"` with the quotes and references of the source.
-    fn put_quoted(&mut self, node: &Node) {
-        let quoted = if node.has(APOSTROPHES) { ["='", "'"] } else { ["=\"", "\""] };
-        self.put(quoted[0]);
-        self.put(self.doc.raw(node));
-        self.put(quoted[1]);
+        let quote = if node.has(APOSTROPHES) { b'\'' } else { b'"' };
+        self.out.extend_from_slice(&[b'=', quote]);
+        self.put_raw(node);
+        self.out.push(quote);
     }
 
     /// Writes `xmlns:prefix="uri"`.
@@ -455,10 +518,10 @@ impl Writer<'_, '_> {
         self.put(self.doc.names.prefix_str(binding.prefix));
         if node.has(PLAIN) {
             self.put("=\"");
-            escape::attribute(self.out, self.doc.names.str(binding.uri));
+            escape::attribute_str(self.out, self.doc.names.str(binding.uri));
             self.put("\"");
         } else {
-            self.put_quoted(node);
+            self.attribute_value(node);
         }
     }
 
@@ -466,15 +529,16 @@ impl Writer<'_, '_> {
 
     /// Writes a text, comment or processing instruction.
     fn leaf(&mut self, node: &Node) {
-        let raw = self.doc.raw(node);
+        let doc = self.doc;
         match node.kind() {
-            COMMENT if self.options.omit_comments => {}
-            PI if self.options.omit_pis => {}
-            TEXT if !node.has(CDATA | PLAIN) => self.put(raw),
-            TEXT if !node.has(CDATA) => escape::text(self.out, raw),
-            TEXT => escape::cdata(self.out, raw, node.has(PLAIN)),
-            COMMENT => escape::comment(self.out, raw),
-            PI => escape::pi(self.out, raw),
+            TEXT if !node.has(CDATA | PLAIN) => self.put_raw(node),
+            TEXT if !node.has(CDATA) => {
+                let (bytes, range) = doc.raw_range(node);
+                escape::text(self.out, bytes, range);
+            }
+            TEXT => escape::cdata(self.out, doc.raw(node), node.has(PLAIN)),
+            COMMENT if !self.options.omit_comments => escape::comment(self.out, doc.raw(node)),
+            PI if !self.options.omit_pis => escape::pi(self.out, doc.raw(node)),
             _ => {}
         }
     }

@@ -4,7 +4,7 @@
 //! the last time; only when that fails it is searched by hash. Either way its characters are checked once per
 //! spelling, and its namespace is only looked up again when the binding of its prefix has changed.
 
-use crate::arena::{APOSTROPHES, ATTRIBUTE, DECODE, ELEMENT, Element, NAMESPACE, Node, SELF_CLOSED};
+use crate::arena::{APOSTROPHES, ATTRIBUTE, DECODE, ELEMENT, Element, NAMESPACE, Node, SELF_CLOSED, tag};
 use crate::names::{
     BindingMask, NONE, Names, PREFIX_EMPTY, PREFIX_XML, PREFIX_XMLNS, PrefixId, QNameId, STR_EMPTY, STR_TYPE,
     STR_XML_NS, STR_XMLNS_NS, STR_XSI_NS, StrId, binding_bit, hash_bytes,
@@ -123,7 +123,7 @@ impl Parser<'_> {
         self.at += 1;
         let spelling = self.name()?;
         let element = self.elements.len() as u32;
-        let node = self.push_child(Node::new(ELEMENT, 0, PARSED, NONE, element))?;
+        let node = self.push_child(tag(ELEMENT, 0, PARSED), NONE, element)?;
         self.elements.push(Element { start: start as u32, ..Element::EMPTY });
         let parent = std::mem::replace(
             &mut self.current,
@@ -268,15 +268,13 @@ impl Parser<'_> {
             }
         }
         self.at = at + 1;
-        let mut node = Node::new(ATTRIBUTE, flags, PARSED, start as u32, (at - start) as u32);
-        node.parent = self.current.node;
-        node.prev = spelling;
         let Spelling { prefix, is_declaration, .. } = self.spellings.all[spelling as usize];
-        if is_declaration {
-            node.prev = self.declare(prefix, start..at, flags & DECODE != 0, name_start)?;
-            node = node.with_kind(NAMESPACE);
-        }
-        self.push_node(node)
+        let (kind, name) = if is_declaration {
+            (NAMESPACE, self.declare(prefix, start..at, flags & DECODE != 0, name_start)?)
+        } else {
+            (ATTRIBUTE, spelling)
+        };
+        self.push_attribute(tag(kind, flags, PARSED), name, start as u32, (at - start) as u32)
     }
 
     #[inline]
