@@ -3,5 +3,7 @@
 //! The types that the engine and a transport exchange are declared in `mi_engine::transport`; nothing here looks into
 //! a message.
 
+mod der;
 pub mod http;
+pub mod keystore;
 pub mod tls;
