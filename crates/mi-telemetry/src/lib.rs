@@ -1,1 +1,3 @@
-//! See ARCHITECTURE.md for what this crate holds.
+//! What the server tells its operators. So far: log lines on stdout and in files, in MI's format.
+
+pub mod log;

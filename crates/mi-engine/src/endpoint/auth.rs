@@ -1,0 +1,176 @@
+//! Credentials of http endpoints: basic authentication and OAuth 2 tokens. MI: `AuthUtils`, `OAuthHandler`.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Version};
+use mi_config::endpoint::{Authentication, OAuth, OAuthGrant};
+use mi_expr::Dynamic;
+
+use super::address::Target;
+use crate::context::Context;
+use crate::fault::{Fault, codes};
+use crate::transport::{Outgoing, Payload};
+
+/// How an endpoint gets its `Authorization` header.
+#[derive(Debug)]
+pub(super) struct Authenticator {
+    config: Authentication,
+    /// The token in use, with the credentials it was got for. A lock because all messages share it; it is held for a
+    /// comparison only.
+    token: Mutex<Option<Token>>,
+}
+
+#[derive(Clone, Debug)]
+struct Token {
+    key: String,
+    access: String,
+    expires_at: i64,
+}
+
+/// MI: `synapse.endpoint.http.oauth.cache.timeout`, in seconds.
+const TOKEN_LIFETIME: i64 = 3000;
+/// Largest answer of a token service that is read.
+const MAX_TOKEN_ANSWER: usize = 1 << 20;
+
+impl Authenticator {
+    pub(super) fn new(config: &Authentication) -> Self {
+        Self { config: config.clone(), token: Mutex::new(None) }
+    }
+
+    /// True when a 401 may be due to a token that the service has forgotten.
+    pub(super) fn may_renew(&self) -> bool {
+        matches!(self.config, Authentication::OAuth(_))
+    }
+
+    /// Forgets the token.
+    pub(super) fn forget(&self) {
+        *self.lock() = None;
+    }
+
+    /// Puts the `Authorization` header on a request.
+    pub(super) async fn authorize(&self, cx: &Context, request: &mut Outgoing) -> Result<(), Fault> {
+        let value = match &self.config {
+            Authentication::Basic { username, password } => {
+                let pair = format!("{}:{}", text(username, cx)?, text(password, cx)?);
+                format!("Basic {}", BASE64.encode(pair))
+            }
+            Authentication::OAuth(oauth) => format!("Bearer {}", self.access_token(oauth, cx).await?),
+        };
+        let mut value = HeaderValue::from_str(&value).map_err(|_| failed("the credentials cannot stand in a header"))?;
+        value.set_sensitive(true);
+        request.headers.insert(AUTHORIZATION, value);
+        Ok(())
+    }
+
+    async fn access_token(&self, oauth: &OAuth, cx: &Context) -> Result<String, Fault> {
+        let form = token_request(oauth, cx)?;
+        let url = text(&oauth.token_url, cx)?;
+        let key = format!("{url}\n{form}");
+        let now = cx.snapshot.services.clock.now_millis();
+        if let Some(token) = self.lock().as_ref().filter(|token| token.key == key && token.expires_at > now) {
+            return Ok(token.access.clone());
+        }
+        let (access, expires_in) = fetch_token(oauth, cx, &url, form).await?;
+        let lifetime = expires_in.map_or(TOKEN_LIFETIME, |seconds| seconds.min(TOKEN_LIFETIME)).max(0);
+        let expires_at = now.saturating_add(lifetime * 1000);
+        *self.lock() = Some(Token { key, access: access.clone(), expires_at });
+        Ok(access)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Token>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn text(value: &Dynamic, cx: &Context) -> Result<String, Fault> {
+    Ok(value.eval_string(&cx.message, &*cx.snapshot)?.to_string())
+}
+
+fn failed(why: &str) -> Fault {
+    let text = "Error generating authentication token";
+    Fault::coded(codes::ENDPOINT_AUTH_FAILURE, text, format!("{text}: {why}"))
+}
+
+/// The form that asks for a token.
+fn token_request(oauth: &OAuth, cx: &Context) -> Result<String, Fault> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    match &oauth.grant {
+        OAuthGrant::ClientCredentials => {
+            form.append_pair("grant_type", "client_credentials");
+        }
+        OAuthGrant::AuthorizationCode { refresh_token } => {
+            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", &text(refresh_token, cx)?);
+        }
+        OAuthGrant::Password { username, password } => {
+            form.append_pair("grant_type", "password")
+                .append_pair("username", &text(username, cx)?)
+                .append_pair("password", &text(password, cx)?);
+        }
+    }
+    if oauth.credentials_in_body {
+        form.append_pair("client_id", &text(&oauth.client_id, cx)?)
+            .append_pair("client_secret", &text(&oauth.client_secret, cx)?);
+    }
+    for (name, value) in &oauth.request_parameters {
+        form.append_pair(name, &text(value, cx)?);
+    }
+    Ok(form.finish())
+}
+
+/// Asks the token service. MI: `OAuthClient#generateToken`.
+async fn fetch_token(oauth: &OAuth, cx: &Context, url: &str, form: String) -> Result<(String, Option<i64>), Fault> {
+    let target = Target::parse(url).ok_or_else(|| failed(&format!("'{url}' is no http address")))?;
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    if let Ok(host) = HeaderValue::from_str(&target.authority) {
+        headers.insert(HOST, host);
+    }
+    if !oauth.credentials_in_body {
+        let pair = format!("{}:{}", text(&oauth.client_id, cx)?, text(&oauth.client_secret, cx)?);
+        let value = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(pair)));
+        headers.insert(AUTHORIZATION, value.map_err(|_| failed("the client id cannot stand in a header"))?);
+    }
+    for (name, value) in &oauth.headers {
+        let value = HeaderValue::from_str(&text(value, cx)?);
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
+            headers.insert(name, value);
+        }
+    }
+    let timeout = oauth.socket_timeout_ms.filter(|millis| *millis > 0).map_or(cx.snapshot.settings.global_timeout, Duration::from_millis);
+    let request = Outgoing {
+        method: Method::POST,
+        secure: target.secure,
+        host: target.host.clone(),
+        port: target.port,
+        target: target.path_and_query,
+        version: Version::HTTP_11,
+        headers,
+        body: Payload::Bytes(form.into()),
+        chunked: false,
+        close: false,
+        timeout: Some(timeout),
+    };
+    let asked = async {
+        let answer = cx.snapshot.services.http.send(request).await.map_err(|error| failed(&error.message))?;
+        let status = answer.status;
+        let mut body = mi_message::Body::from_stream(answer.body, None);
+        body.read(MAX_TOKEN_ANSWER).await.map_err(|error| failed(&error.to_string()))?;
+        if !status.is_success() {
+            return Err(failed(&format!("the token service answered {status}")));
+        }
+        let bytes = body.raw().cloned().unwrap_or_default();
+        let json: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|_| failed("the token service did not answer JSON"))?;
+        let access = json.get("access_token").and_then(|token| token.as_str());
+        let access = access.ok_or_else(|| failed("the answer has no access_token"))?.to_owned();
+        Ok((access, json.get("expires_in").and_then(serde_json::Value::as_i64)))
+    };
+    match tokio::time::timeout(timeout, asked).await {
+        Ok(token) => token,
+        Err(_) => Err(failed("the token service did not answer in time")),
+    }
+}

@@ -1,0 +1,440 @@
+//! An endpoint that is one address: address, http, wsdl and default endpoints.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mi_config::endpoint::{Format, Optimize, Qos, TimeoutAction, TimeoutDuration};
+use mi_config::uri_template::UriExpander;
+use mi_config::{Diagnostic, EndpointConfig, EndpointKind};
+use mi_message::Value;
+
+use super::auth::Authenticator;
+use super::outgoing::{self, Shape};
+use super::state::{EndpointState, SuspensionPolicy};
+use super::{Endpoint, Role, Sent};
+use crate::build::BuildCx;
+use crate::context::Context;
+use crate::fault::{Fault, codes};
+use crate::services::OutMessage;
+use crate::transport::{Incoming, Outgoing, Payload};
+use crate::{flow, incoming};
+
+/// A leaf endpoint.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    address: Address,
+    method: Option<String>,
+    http2: bool,
+    format: Option<Format>,
+    encoding: Option<String>,
+    addressing: bool,
+    /// The payload is built before sending. MI: `contentAware` in `AbstractEndpoint#init`.
+    builds_body: bool,
+    timeout: Option<TimeoutDuration>,
+    discard_on_timeout: bool,
+    retry_disabled: Vec<u32>,
+    retry_enabled: Vec<u32>,
+    authenticator: Option<Authenticator>,
+    /// What MI calls the kind in messages about the state.
+    label: &'static str,
+    not_ready_code: u32,
+    pub(super) state: EndpointState,
+}
+
+#[derive(Debug)]
+enum Address {
+    Fixed(String),
+    Template(UriExpander),
+    /// The `To` of the message.
+    Message,
+    /// A WSDL that has to be read from somewhere else first.
+    Unresolved(String),
+}
+
+impl Leaf {
+    /// An endpoint without configuration for the address in `To`.
+    pub(super) fn implicit() -> Self {
+        Self::plain(Address::Message)
+    }
+
+    /// An endpoint without configuration for a fixed address.
+    pub(super) fn for_address(address: &str) -> Self {
+        Self::plain(Address::Fixed(address.to_owned()))
+    }
+
+    fn plain(address: Address) -> Self {
+        Self {
+            address,
+            method: None,
+            http2: false,
+            format: None,
+            encoding: None,
+            addressing: false,
+            builds_body: false,
+            timeout: None,
+            discard_on_timeout: false,
+            retry_disabled: Vec::new(),
+            retry_enabled: Vec::new(),
+            authenticator: None,
+            label: "Default endpoint",
+            not_ready_code: codes::ENDPOINT_NOT_READY,
+            state: EndpointState::new(SuspensionPolicy {
+                // Without configuration there is nobody whom a suspension could protect.
+                suspend_codes: vec![0],
+                timeout_codes: vec![0],
+                ..SuspensionPolicy::default()
+            }),
+        }
+    }
+
+    pub(super) fn build(config: &EndpointConfig, cx: &mut BuildCx<'_>) -> Result<Self, Diagnostic> {
+        let (address, qos, label) = match &config.kind {
+            EndpointKind::Address(it) => (Address::Fixed(it.uri.clone()), &it.qos, "Address endpoint"),
+            EndpointKind::Http(it) => {
+                let address = it.uri.clone().map_or(Address::Message, Address::Template);
+                (address, &it.qos, "HTTP endpoint")
+            }
+            EndpointKind::Wsdl(it) => (wsdl_address(it), &it.qos, "WSDL endpoint"),
+            EndpointKind::Default(qos) => (Address::Message, qos, "Default endpoint"),
+            _ => return Err(config.element.error("not a leaf endpoint")),
+        };
+        let mut leaf = Self::plain(address);
+        leaf.label = label;
+        if label == "WSDL endpoint" {
+            leaf.not_ready_code = codes::WSDL_ENDPOINT_NOT_READY;
+        }
+        if let EndpointKind::Http(http) = &config.kind {
+            leaf.method.clone_from(&http.method);
+            leaf.http2 = http.http2;
+            leaf.authenticator = http.authentication.as_ref().map(Authenticator::new);
+        }
+        leaf.apply_qos(qos);
+        if qos.security.is_some() {
+            let text = "WS-Security (<enableSec>) is not applied by this version; messages go out without it";
+            cx.report(config.element.warning(text));
+        }
+        Ok(leaf)
+    }
+
+    fn apply_qos(&mut self, qos: &Qos) {
+        self.format = qos.format;
+        self.encoding.clone_from(&qos.encoding);
+        self.addressing = qos.addressing.is_some();
+        self.builds_body = qos.format.is_some_and(|format| format != Format::Rest)
+            || self.addressing
+            || matches!(qos.optimize, Some(Optimize::Mtom | Optimize::Swa));
+        self.timeout.clone_from(&qos.timeout.duration);
+        self.discard_on_timeout = qos.timeout.action == TimeoutAction::Discard;
+        let unsigned = |codes: &[i32]| codes.iter().filter_map(|code| u32::try_from(*code).ok()).collect::<Vec<_>>();
+        let suspension = &qos.suspension;
+        // A list of codes that are all below zero (`-1`, as people write to switch suspension off) must stay a list
+        // that matches nothing.
+        let listed = |codes: &[i32]| {
+            let known = unsigned(codes);
+            if known.is_empty() && !codes.is_empty() { vec![u32::MAX] } else { known }
+        };
+        self.retry_disabled = unsigned(&suspension.retry_disabled_codes);
+        self.retry_enabled = unsigned(&suspension.retry_enabled_codes);
+        self.state = EndpointState::new(SuspensionPolicy {
+            timeout_codes: listed(&suspension.timeout_codes),
+            retries_before_suspension: suspension.retries_before_suspension,
+            retry_delay: suspension.retry_delay_ms,
+            suspend_codes: listed(&suspension.suspend_codes),
+            initial_duration: suspension.initial_ms.unwrap_or(-1),
+            progression_factor: suspension.progression_factor,
+            maximum_duration: suspension.maximum_ms,
+        });
+    }
+
+    pub(super) fn may_retry(&self, code: Option<u32>) -> bool {
+        let Some(code) = code else { return true };
+        if self.retry_disabled.contains(&code) {
+            return false;
+        }
+        self.retry_enabled.is_empty() || self.retry_enabled.contains(&code)
+    }
+
+    pub(super) async fn send(&self, endpoint: &Endpoint, cx: &mut Context, role: Role) -> Result<Sent, Fault> {
+        let now = cx.snapshot.services.clock.now_millis();
+        if role == Role::Root && !self.state.is_ready(now) {
+            return Err(self.not_ready(&endpoint.name));
+        }
+        if self.builds_body && !cx.message.body.is_built() {
+            flow::build_body(cx).await?;
+        }
+        endpoint.set_properties(cx)?;
+        let address = self.address(endpoint, cx)?;
+        let kept_axis2 = cx.message.axis2.clone();
+        let kept_headers = cx.message.headers.clone();
+        let one_way = cx.message.properties.is_true("OUT_ONLY");
+        let answer = self.exchange(endpoint, cx, address).await;
+        let outcome = match answer {
+            Ok(answer) => self.accept(cx, answer, one_way).await,
+            Err(fault) => Err(fault),
+        };
+        match &outcome {
+            Ok(_) => self.state.on_success(),
+            Err(fault) => {
+                let now = cx.snapshot.services.clock.now_millis();
+                let before = self.state.state();
+                self.state.on_fault(fault.code, now);
+                self.log_failure(endpoint, cx, fault, before);
+                cx.message.axis2 = kept_axis2;
+                cx.message.headers = kept_headers;
+            }
+        }
+        outcome
+    }
+
+    /// One line for each failed attempt, as operators grep for it. MI: `EndpointContext#setState`.
+    fn log_failure(&self, endpoint: &Endpoint, cx: &Context, fault: &Fault, before: super::state::State) {
+        let after = self.state.state();
+        if after != before {
+            log::warn!(
+                target: "EndpointContext",
+                "{}Endpoint : {} is marked as {} since it failed", cx.artifact.log_prefix, endpoint.name, after.label()
+            );
+        }
+        log::debug!(
+            target: "AbstractEndpoint",
+            "{}Endpoint : {} failed with {}: {}", cx.artifact.log_prefix, endpoint.name, fault.code.unwrap_or_default(), fault.message
+        );
+    }
+
+    fn not_ready(&self, name: &str) -> Fault {
+        let state = self.state.state().label();
+        let text = format!("Currently, {} : [ Name : {name} ] [ State : {state} ]", self.label);
+        Fault::coded(self.not_ready_code, text.clone(), text)
+    }
+
+    /// Formats the message, sends it and waits for the head of the answer.
+    async fn exchange(&self, endpoint: &Endpoint, cx: &mut Context, address: String) -> Result<Option<Incoming>, Fault> {
+        if let Some(method) = &self.method {
+            cx.message.properties.set("HTTP_METHOD", method.as_str());
+        }
+        outgoing::apply_format(&mut cx.message, self.format, self.encoding.as_deref())?;
+        let shape = Shape {
+            address,
+            format: self.format,
+            method: self.method.clone(),
+            http2: self.http2,
+            encoding: self.encoding.clone(),
+        };
+        let address = outgoing::full_address(&cx.message, &shape);
+        cx.message.properties.set("ENDPOINT_PREFIX", shape.address.as_str());
+        if let Some(answer) = other_transport(cx, &address).await? {
+            return Ok(answer);
+        }
+        let mut request = outgoing::request(cx, &shape, &address)?;
+        let timeout = self.timeout(cx)?;
+        request.timeout = Some(timeout);
+        let Some(authenticator) = &self.authenticator else {
+            return self.transmit(endpoint, cx, request, timeout).await.map(Some);
+        };
+        authenticator.authorize(cx, &mut request).await?;
+        let again = if authenticator.may_renew() { request.replay() } else { None };
+        let answer = self.transmit(endpoint, cx, request, timeout).await?;
+        match again {
+            Some(mut again) if answer.status == http::StatusCode::UNAUTHORIZED => {
+                authenticator.forget();
+                authenticator.authorize(cx, &mut again).await?;
+                self.transmit(endpoint, cx, again, timeout).await.map(Some)
+            }
+            _ => Ok(Some(answer)),
+        }
+    }
+
+    async fn transmit(
+        &self,
+        endpoint: &Endpoint,
+        cx: &Context,
+        request: Outgoing,
+        timeout: Duration,
+    ) -> Result<Incoming, Fault> {
+        let request = with_length(request, cx).await?;
+        match tokio::time::timeout(timeout, cx.snapshot.services.http.send(request)).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(self.timed_out(endpoint, timeout)),
+        }
+    }
+
+    /// MI: `TimeoutHandler#processCallbacks`.
+    fn timed_out(&self, endpoint: &Endpoint, timeout: Duration) -> Fault {
+        let detail = format!("Send timeout: no answer of endpoint {} within {} ms", endpoint.name, timeout.as_millis());
+        let mut fault = Fault::coded(codes::CONNECTION_TIMEOUT, "Send timeout", detail);
+        fault.handled = !self.discard_on_timeout;
+        fault
+    }
+
+    fn timeout(&self, cx: &Context) -> Result<Duration, Fault> {
+        let global = cx.snapshot.settings.global_timeout;
+        Ok(match &self.timeout {
+            None => global,
+            Some(TimeoutDuration::Millis(millis)) => Duration::from_millis(*millis),
+            Some(TimeoutDuration::Expression(expression)) => {
+                let text = expression.eval_string(&cx.message, &*cx.snapshot)?;
+                match text.trim().parse() {
+                    Ok(millis) => Duration::from_millis(millis).min(global),
+                    Err(_) => global,
+                }
+            }
+        })
+    }
+
+    fn address(&self, endpoint: &Endpoint, cx: &mut Context) -> Result<String, Fault> {
+        match &self.address {
+            Address::Fixed(uri) => Ok(uri.clone()),
+            Address::Template(template) => {
+                let message = &cx.message;
+                let own = |name: &str| {
+                    endpoint.properties.iter().find(|it| it.name == name).and_then(|it| match &it.value {
+                        mi_config::endpoint::PropertyValue::Text(text) => Some(text.clone()),
+                        _ => None,
+                    })
+                };
+                let variable = |name: &str| {
+                    own(name).or_else(|| message.properties.get(name).map(|value| value.to_text().into_owned()))
+                };
+                let is_variable = |name: &str| name.starts_with("uri.var.") || name.starts_with("query.param.");
+                let any = message.properties.iter().any(|(name, _)| is_variable(name))
+                    || endpoint.properties.iter().any(|it| is_variable(&it.name));
+                let expanded = template.expand(any, &variable);
+                cx.message.addressing.to = Some(expanded.clone());
+                Ok(expanded)
+            }
+            Address::Message => match cx.message.addressing.to.clone() {
+                Some(to) if to.contains(':') => Ok(to),
+                Some(to) => Err(Fault::new(format!(
+                    "Unexpected error during sending message out. Unable to find the transport to send to the relative address {to}"
+                ))),
+                None => Err(Fault::new("Unexpected error during sending message out. The message has no To address")),
+            },
+            Address::Unresolved(why) => Err(Fault::new(why.clone())),
+        }
+    }
+
+    /// Makes the answer the message.
+    async fn accept(&self, cx: &mut Context, answer: Option<Incoming>, one_way: bool) -> Result<Sent, Fault> {
+        let Some(answer) = answer else { return Ok(Sent::OneWay) };
+        if one_way {
+            return Ok(Sent::OneWay);
+        }
+        let snapshot = cx.snapshot.clone();
+        incoming::response(&mut cx.message, answer, &snapshot.settings);
+        cx.response_received = true;
+        rewrite_location(cx);
+        if cx.message.properties.is_true("FORCE_ERROR_ON_SOAP_FAULT") {
+            flow::build_body(cx).await?;
+            if cx.message.body.envelope().is_ok_and(mi_message::Envelope::has_fault) {
+                cx.message.properties.set("ERROR_CODE", Value::Int(codes::ENDPOINT_CUSTOM_ERROR as i32));
+                let text = "A SOAP fault was received and FORCE_ERROR_ON_SOAP_FAULT is set";
+                return Err(Fault::coded(codes::ENDPOINT_CUSTOM_ERROR, text, text));
+            }
+        }
+        Ok(Sent::Answered)
+    }
+}
+
+/// Hands the message to a transport other than HTTP, when the address names one. The inner option is its answer.
+async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Option<Incoming>>, Fault> {
+    let scheme = address.split(':').next().unwrap_or_default();
+    let Some(sender) = cx.snapshot.services.sender(scheme).cloned() else { return Ok(None) };
+    if !cx.message.body.is_built() {
+        flow::build_body(cx).await?;
+    }
+    let formatted = mi_message::media::format(&mut cx.message)?;
+    let message = OutMessage {
+        address: address.to_owned(),
+        content_type: formatted.content_type,
+        headers: cx.message.headers.clone(),
+        body: Payload::Bytes(formatted.bytes),
+        origin: cx.exchange.request.clone(),
+    };
+    let reply = sender.send(message).await?;
+    Ok(Some(reply.map(|reply| Incoming {
+        status: reply.status,
+        reason: reply.reason,
+        version: http::Version::HTTP_11,
+        headers: reply.headers,
+        body: crate::serve::stream_of(reply.body),
+    })))
+}
+
+/// Reads a streamed body when its length has to be known, within the limit for bodies held in memory.
+async fn with_length(mut request: Outgoing, cx: &Context) -> Result<Outgoing, Fault> {
+    if request.chunked {
+        return Ok(request);
+    }
+    if let Payload::Stream(stream) = std::mem::take(&mut request.body) {
+        let mut body = mi_message::Body::from_stream(stream, None);
+        body.read(cx.snapshot.settings.max_built_body).await?;
+        request.body = Payload::Bytes(body.raw().cloned().unwrap_or_default());
+    }
+    Ok(request)
+}
+
+/// A Location on an answer that is no redirect becomes an address of this server. MI: `ClientWorker`.
+fn rewrite_location(cx: &mut Context) {
+    let status = cx.message.axis2.get("HTTP_SC").map(|code| code.to_text().into_owned()).unwrap_or_default();
+    if matches!(status.as_str(), "201" | "301" | "302" | "303" | "307") {
+        return;
+    }
+    let preserved = cx.snapshot.settings.preserve_http_headers.iter().any(|it| it.eq_ignore_ascii_case("Location"));
+    let Some(location) = cx.message.headers.get("Location").filter(|_| !preserved).map(str::to_owned) else { return };
+    if cx.exchange.request.local.is_empty() {
+        return;
+    }
+    let path = match location.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
+        None => &location,
+    };
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let scheme = if cx.exchange.request.secure { "https" } else { "http" };
+    let rewritten = format!("{scheme}://{}/{path}", cx.exchange.request.local);
+    cx.message.headers.set("Location", rewritten);
+}
+
+/// The address in a WSDL that stands in the configuration. MI: `WSDL11EndpointBuilder`.
+fn wsdl_address(config: &mi_config::endpoint::WsdlEndpoint) -> Address {
+    let (service, port) = (config.service.as_deref(), config.port.as_deref());
+    if let Some(inline) = &config.inline {
+        return match find_port(inline.document(), inline.node(), service, port) {
+            Some(address) => Address::Fixed(address),
+            None => Address::Unresolved("the inline WSDL has no such service and port with an address".to_owned()),
+        };
+    }
+    match &config.uri {
+        Some(uri) => match uri.strip_prefix("file:") {
+            Some(_) => Address::Unresolved(format!("the WSDL {uri} is not read by this version; give it inline")),
+            // The usual place of a WSDL is the service itself with `?wsdl`.
+            None => Address::Fixed(uri.split("?wsdl").next().unwrap_or(uri).to_owned()),
+        },
+        None => Address::Unresolved("the wsdl endpoint names no WSDL".to_owned()),
+    }
+}
+
+fn find_port(
+    document: &mi_xml::Document,
+    definitions: mi_xml::NodeId,
+    service: Option<&str>,
+    port: Option<&str>,
+) -> Option<String> {
+    let named = |node, wanted: Option<&str>| {
+        wanted.is_none_or(|wanted| document.attribute(node, "", "name").is_some_and(|name| name == wanted))
+    };
+    let services = document.child_elements(definitions).filter(|it| document.local_name(*it) == "service");
+    for found in services.filter(|it| named(*it, service)) {
+        for candidate in document.child_elements(found).filter(|it| document.local_name(*it) == "port" && named(*it, port)) {
+            let mut children = document.child_elements(candidate);
+            if let Some(address) = children.find(|it| document.local_name(*it) == "address") {
+                return document.attribute(address, "", "location").map(|location| location.into_owned());
+            }
+        }
+    }
+    None
+}
+
+/// Shares an endpoint's name in log lines.
+pub(super) fn shown(endpoint: &Arc<Endpoint>) -> &str {
+    &endpoint.name
+}

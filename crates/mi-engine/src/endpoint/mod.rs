@@ -1,0 +1,245 @@
+//! Endpoints: where messages are sent, in which state they are, and what is done when they fail.
+
+mod address;
+mod auth;
+mod group;
+mod leaf;
+mod outgoing;
+pub mod state;
+
+use std::sync::{Arc, OnceLock};
+
+use futures_util::future::BoxFuture;
+use mi_config::endpoint::{EndpointProperty, PropertyValue};
+use mi_config::{Diagnostic, EndpointConfig, EndpointKind};
+use mi_message::Value;
+
+pub use address::Target;
+
+use crate::build::BuildCx;
+use crate::context::{Context, SequenceTarget};
+use crate::fault::{Fault, codes};
+use crate::snapshot::{EndpointRef, SequenceRef};
+use group::{Failover, LoadBalance, RecipientList};
+use leaf::Leaf;
+use state::EndpointState;
+
+/// An endpoint.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Name; made up for an anonymous one.
+    pub name: Arc<str>,
+    kind: Kind,
+    properties: Vec<EndpointProperty>,
+    on_error: Option<SequenceRef>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Leaf(Box<Leaf>),
+    LoadBalance(LoadBalance),
+    Failover(Failover),
+    RecipientList(RecipientList),
+    Reference(EndpointRef),
+    Resolving(mi_expr::Expr),
+    Template(TemplateInstance),
+    Unsupported(String),
+}
+
+/// An endpoint made from a template, which may be deployed later than its users.
+#[derive(Debug)]
+struct TemplateInstance {
+    config: mi_config::endpoint::TemplateEndpoint,
+    made: OnceLock<Arc<Endpoint>>,
+}
+
+/// What came of sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The answer is the message now.
+    Answered,
+    /// No answer is awaited (`OUT_ONLY`, one-way transports).
+    OneWay,
+    /// Copies went to several endpoints; their answers flow on their own.
+    Scattered,
+}
+
+impl Endpoint {
+    /// Sends the message and waits for the answer, which becomes the message. On a failure the message keeps its
+    /// properties, and the endpoint's state has changed as its configuration says.
+    pub fn send<'a>(self: &'a Arc<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Sent, Fault>> {
+        self.send_as(cx, Role::Root)
+    }
+
+    pub(crate) fn send_as<'a>(self: &'a Arc<Self>, cx: &'a mut Context, role: Role) -> BoxFuture<'a, Result<Sent, Fault>> {
+        Box::pin(async move {
+            if let Some(on_error) = &self.on_error {
+                cx.push_fault_handler(SequenceTarget::Named(on_error.clone()));
+            }
+            let sent = self.send_by_kind(cx, role).await;
+            if self.on_error.is_some() && sent.is_ok() {
+                cx.handlers.pop();
+            }
+            sent
+        })
+    }
+
+    async fn send_by_kind(self: &Arc<Self>, cx: &mut Context, role: Role) -> Result<Sent, Fault> {
+        match &self.kind {
+            Kind::Leaf(leaf) => leaf.send(self, cx, role).await,
+            Kind::LoadBalance(group) => group.send(self, cx, role).await,
+            Kind::Failover(group) => group.send(self, cx, role).await,
+            Kind::RecipientList(group) => group.send(self, cx).await,
+            Kind::Reference(reference) => {
+                let target = cx.snapshot.endpoint(reference).ok_or_else(|| missing(reference.name()))?;
+                target.send_as(cx, role).await
+            }
+            Kind::Resolving(expression) => {
+                let key = expression.eval_string(&cx.message, &*cx.snapshot)?;
+                let target = cx.snapshot.endpoint_by_key(&key).ok_or_else(|| missing(&key))?;
+                target.send_as(cx, role).await
+            }
+            Kind::Template(instance) => instance.endpoint(cx)?.send_as(cx, role).await,
+            Kind::Unsupported(why) => Err(Fault::new(why.clone())),
+        }
+    }
+
+    /// May a message be sent now?
+    pub fn is_ready(&self, cx: &Context) -> bool {
+        match &self.kind {
+            Kind::Leaf(leaf) => leaf.state.is_ready(cx.snapshot.services.clock.now_millis()),
+            Kind::LoadBalance(group) => group.children().iter().any(|child| child.is_ready(cx)),
+            Kind::Failover(group) => group.children().iter().any(|child| child.is_ready(cx)),
+            Kind::Reference(reference) => cx.snapshot.endpoint(reference).is_some_and(|it| it.is_ready(cx)),
+            Kind::Template(instance) => instance.endpoint(cx).is_ok_and(|it| it.is_ready(cx)),
+            Kind::RecipientList(_) | Kind::Resolving(_) | Kind::Unsupported(_) => true,
+        }
+    }
+
+    /// The state of a leaf endpoint.
+    pub fn state(&self) -> Option<&EndpointState> {
+        match &self.kind {
+            Kind::Leaf(leaf) => Some(&leaf.state),
+            _ => None,
+        }
+    }
+
+    /// True when a fault with this code may go to another member of the group. MI: `AbstractEndpoint#isRetry`.
+    fn may_retry(&self, cx: &Context, code: Option<u32>) -> bool {
+        match &self.kind {
+            Kind::Leaf(leaf) => leaf.may_retry(code),
+            Kind::Reference(reference) => cx.snapshot.endpoint(reference).is_none_or(|it| it.may_retry(cx, code)),
+            Kind::Template(instance) => instance.endpoint(cx).is_ok_and(|it| it.may_retry(cx, code)),
+            _ => true,
+        }
+    }
+
+    /// Sets the endpoint's `<property>`s on the message. MI: `AbstractEndpoint#evaluateProperties`.
+    fn set_properties(&self, cx: &mut Context) -> Result<(), Fault> {
+        for property in &self.properties {
+            let value = match &property.value {
+                PropertyValue::Text(text) => Value::from(text.as_str()),
+                PropertyValue::Expression(expression) => {
+                    Value::String(expression.eval_string(&cx.message, &*cx.snapshot)?)
+                }
+                PropertyValue::Xml(element) => Value::from(element.to_xml()),
+            };
+            let name = property.name.as_str();
+            match property.scope.as_deref() {
+                None | Some("default" | "synapse") => cx.message.properties.set(name, value),
+                Some("axis2") => cx.message.axis2.set(name, value),
+                Some("axis2-client") => cx.message.axis2_client.set(name, value),
+                Some("transport") => cx.message.headers.set(name, &*value.to_text()),
+                Some(_) => cx.message.operation.set(name, value),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an endpoint is used by itself or as a member of a group: only by itself it refuses when it is not ready,
+/// because a group asks first. MI: `getParentEndpoint() == null`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Root,
+    Member,
+}
+
+/// MI: `IndirectEndpoint#loadAndInitEndpoint`, `ResolvingEndpoint#send`.
+pub(crate) fn missing(key: &str) -> Fault {
+    let text = format!("Endpoint named {key} cannot be found, or is not ready");
+    Fault::coded(codes::INDIRECT_NOT_READY, format!("Reference to non-existent endpoint for key : {key}"), text)
+}
+
+impl TemplateInstance {
+    fn endpoint(&self, cx: &Context) -> Result<Arc<Endpoint>, Fault> {
+        if let Some(made) = self.made.get() {
+            return Ok(made.clone());
+        }
+        let made = crate::build::endpoint_from_template(&cx.snapshot, &self.config)
+            .ok_or_else(|| Fault::new(format!("Endpoint template {} cannot be found", self.config.template)))?;
+        Ok(self.made.get_or_init(|| made).clone())
+    }
+}
+
+/// Compiles an endpoint that is given inline or by key.
+pub(crate) fn build_reference(
+    reference: &mi_config::EndpointRef,
+    cx: &mut BuildCx<'_>,
+) -> Result<Arc<Endpoint>, Diagnostic> {
+    match reference {
+        mi_config::EndpointRef::Inline(config) => build(config, cx),
+        mi_config::EndpointRef::Key(key) => Ok(Arc::new(by_key(key, cx))),
+    }
+}
+
+/// The endpoint of a name or registry key, which may be deployed later.
+pub fn reference(key: &str, cx: &mut BuildCx<'_>) -> Arc<Endpoint> {
+    Arc::new(by_key(key, cx))
+}
+
+/// An endpoint that stands for another one.
+fn by_key(key: &str, cx: &mut BuildCx<'_>) -> Endpoint {
+    let reference = cx.endpoint_ref(key);
+    Endpoint { name: key.into(), kind: Kind::Reference(reference), properties: Vec::new(), on_error: None }
+}
+
+/// An endpoint for the address that the message carries (`To`).
+pub fn implicit() -> Arc<Endpoint> {
+    let kind = Kind::Leaf(Box::new(Leaf::implicit()));
+    Arc::new(Endpoint { name: "AnonymousEndpoint".into(), kind, properties: Vec::new(), on_error: None })
+}
+
+/// An endpoint for an address that was computed while a message ran.
+pub fn for_address(address: &str) -> Arc<Endpoint> {
+    let kind = Kind::Leaf(Box::new(Leaf::for_address(address)));
+    Arc::new(Endpoint { name: address.into(), kind, properties: Vec::new(), on_error: None })
+}
+
+/// Compiles an endpoint.
+pub(crate) fn build(config: &EndpointConfig, cx: &mut BuildCx<'_>) -> Result<Arc<Endpoint>, Diagnostic> {
+    let kind = match &config.kind {
+        EndpointKind::Address(_) | EndpointKind::Http(_) | EndpointKind::Wsdl(_) | EndpointKind::Default(_) => {
+            Kind::Leaf(Box::new(Leaf::build(config, cx)?))
+        }
+        EndpointKind::LoadBalance(group) => Kind::LoadBalance(LoadBalance::build(group, cx)?),
+        EndpointKind::Failover(group) => Kind::Failover(Failover::build(group, cx)?),
+        EndpointKind::RecipientList(group) => Kind::RecipientList(RecipientList::build(group, cx)?),
+        EndpointKind::Template(template) => {
+            Kind::Template(TemplateInstance { config: template.clone(), made: OnceLock::new() })
+        }
+        EndpointKind::Indirect { key } => Kind::Reference(cx.endpoint_ref(key)),
+        EndpointKind::Resolving { expression } => Kind::Resolving(expression.clone()),
+        EndpointKind::Class { class, .. } => {
+            let text = format!("the endpoint class {class} is a Java class, which this server cannot run");
+            cx.report(config.element.warning(text.clone()).hint("messages sent to it fault"));
+            Kind::Unsupported(text)
+        }
+    };
+    Ok(Arc::new(Endpoint {
+        name: config.name.clone().unwrap_or_else(|| "AnonymousEndpoint".into()),
+        kind,
+        properties: config.properties.clone(),
+        on_error: config.on_error.as_deref().map(|key| cx.sequence_ref(key)),
+    }))
+}

@@ -1,0 +1,248 @@
+//! The state of an endpoint: ACTIVE, TIMEOUT, SUSPENDED or OFF, and what moves it. MI: `EndpointContext`.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// How failures count. MI: `EndpointDefinition`.
+#[derive(Clone, Debug)]
+pub struct SuspensionPolicy {
+    /// Error codes that count as a time-out; empty means 101504 and 101505.
+    pub timeout_codes: Vec<u32>,
+    /// Time-outs that are let pass before the endpoint is suspended.
+    pub retries_before_suspension: i32,
+    /// Milliseconds between such retries.
+    pub retry_delay: i64,
+    /// Error codes that suspend at once; empty means any.
+    pub suspend_codes: Vec<u32>,
+    /// First suspension in milliseconds; negative means the default of 30 s.
+    pub initial_duration: i64,
+    /// Growth of each further suspension.
+    pub progression_factor: f32,
+    /// Longest suspension in milliseconds.
+    pub maximum_duration: i64,
+}
+
+impl Default for SuspensionPolicy {
+    fn default() -> Self {
+        Self {
+            timeout_codes: Vec::new(),
+            retries_before_suspension: 0,
+            retry_delay: 0,
+            suspend_codes: Vec::new(),
+            initial_duration: -1,
+            progression_factor: 1.0,
+            maximum_duration: i64::MAX,
+        }
+    }
+}
+
+/// MI: `SynapseConstants.DEFAULT_ENDPOINT_SUSPEND_TIME`.
+const DEFAULT_SUSPENSION: i64 = 30_000;
+
+/// State of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// Takes messages.
+    Active = 1,
+    /// Timed out lately; is tried again after the retry delay.
+    Timeout = 2,
+    /// Failed lately; is tried again after the suspension.
+    Suspended = 3,
+    /// Switched off by an operator.
+    Off = 4,
+}
+
+impl State {
+    /// The word that MI shows.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Timeout => "TIMEOUT",
+            Self::Suspended => "SUSPENDED",
+            Self::Off => "SWITCHED_OFF",
+        }
+    }
+
+    fn from_u8(value: u8) -> Self {
+        match value {
+            2 => Self::Timeout,
+            3 => Self::Suspended,
+            4 => Self::Off,
+            _ => Self::Active,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Detail {
+    next_retry: i64,
+    remaining_retries: i32,
+    last_suspension: i64,
+}
+
+/// The state of one endpoint. Reading it while it is active costs one atomic load; the lock guards transitions only.
+#[derive(Debug)]
+pub struct EndpointState {
+    policy: SuspensionPolicy,
+    state: AtomicU8,
+    detail: Mutex<Detail>,
+}
+
+impl EndpointState {
+    /// An active endpoint.
+    pub fn new(policy: SuspensionPolicy) -> Self {
+        let remaining_retries = policy.retries_before_suspension;
+        Self {
+            policy,
+            state: AtomicU8::new(State::Active as u8),
+            detail: Mutex::new(Detail { next_retry: 0, remaining_retries, last_suspension: -1 }),
+        }
+    }
+
+    /// The present state.
+    pub fn state(&self) -> State {
+        State::from_u8(self.state.load(Ordering::Acquire))
+    }
+
+    /// May a message be sent now? MI: `EndpointContext#readyToSend`.
+    pub fn is_ready(&self, now_millis: i64) -> bool {
+        match self.state() {
+            State::Active => true,
+            State::Timeout | State::Suspended => self.lock().next_retry <= now_millis,
+            State::Off => false,
+        }
+    }
+
+    /// A message was answered. MI: `EndpointContext#onSuccess`.
+    pub fn on_success(&self) {
+        if self.state() != State::Active && self.state() != State::Off {
+            self.set(State::Active, &mut self.lock());
+        }
+    }
+
+    /// A message failed with an error code (`None` for a fault without one). MI: `AddressEndpoint#onFault`.
+    pub fn on_fault(&self, code: Option<u32>, now_millis: i64) {
+        if self.state() == State::Off {
+            return;
+        }
+        let mut detail = self.lock();
+        if self.is_timeout(code) {
+            if detail.remaining_retries <= 0 {
+                self.suspend(&mut detail, now_millis);
+            } else {
+                detail.remaining_retries -= 1;
+                detail.next_retry = now_millis.saturating_add(self.policy.retry_delay);
+                self.state.store(State::Timeout as u8, Ordering::Release);
+            }
+        } else if self.is_suspend_fault(code) {
+            self.suspend(&mut detail, now_millis);
+        }
+    }
+
+    fn is_timeout(&self, code: Option<u32>) -> bool {
+        let code = code.unwrap_or_default();
+        if self.policy.timeout_codes.is_empty() {
+            matches!(code, 101_504 | 101_505)
+        } else {
+            self.policy.timeout_codes.contains(&code)
+        }
+    }
+
+    fn is_suspend_fault(&self, code: Option<u32>) -> bool {
+        code.is_some_and(|code| self.policy.suspend_codes.is_empty() || self.policy.suspend_codes.contains(&code))
+    }
+
+    fn suspend(&self, detail: &mut Detail, now_millis: i64) {
+        let initial = if self.policy.initial_duration < 0 { DEFAULT_SUSPENSION } else { self.policy.initial_duration };
+        let duration = if detail.last_suspension < 0 {
+            initial
+        } else {
+            (detail.last_suspension as f64 * f64::from(self.policy.progression_factor)) as i64
+        };
+        let duration = duration.min(self.policy.maximum_duration);
+        let duration = if duration < 0 { DEFAULT_SUSPENSION } else { duration };
+        detail.last_suspension = duration;
+        detail.next_retry = now_millis.saturating_add(duration);
+        detail.remaining_retries = self.policy.retries_before_suspension;
+        self.state.store(State::Suspended as u8, Ordering::Release);
+    }
+
+    /// Switches the endpoint off; only [`EndpointState::switch_on`] brings it back.
+    pub fn switch_off(&self) {
+        self.set(State::Off, &mut self.lock());
+    }
+
+    /// Makes the endpoint active.
+    pub fn switch_on(&self) {
+        self.set(State::Active, &mut self.lock());
+    }
+
+    fn set(&self, state: State, detail: &mut Detail) {
+        detail.remaining_retries = self.policy.retries_before_suspension;
+        detail.last_suspension = -1;
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Detail> {
+        self.detail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> SuspensionPolicy {
+        SuspensionPolicy {
+            retries_before_suspension: 2,
+            retry_delay: 10,
+            suspend_codes: vec![101_503],
+            initial_duration: 100,
+            progression_factor: 2.0,
+            maximum_duration: 300,
+            ..SuspensionPolicy::default()
+        }
+    }
+
+    #[test]
+    fn timeouts_use_up_retries_before_the_suspension() {
+        let endpoint = EndpointState::new(policy());
+        for retry in 0..2 {
+            endpoint.on_fault(Some(101_504), 1000 * retry);
+            assert_eq!(endpoint.state(), State::Timeout, "retry {retry}");
+            assert!(!endpoint.is_ready(1000 * retry + 9));
+            assert!(endpoint.is_ready(1000 * retry + 10));
+        }
+        endpoint.on_fault(Some(101_504), 5000);
+        assert_eq!(endpoint.state(), State::Suspended);
+        assert!(!endpoint.is_ready(5099) && endpoint.is_ready(5100));
+    }
+
+    #[test]
+    fn suspensions_grow_up_to_the_maximum_and_success_forgets_them() {
+        let endpoint = EndpointState::new(policy());
+        for (expected, round) in [(100, 0), (200, 1), (300, 2), (300, 3)] {
+            let now = round * 10_000;
+            endpoint.on_fault(Some(101_503), now);
+            assert!(!endpoint.is_ready(now + expected - 1) && endpoint.is_ready(now + expected), "round {round}");
+        }
+        endpoint.on_success();
+        assert_eq!(endpoint.state(), State::Active);
+        endpoint.on_fault(Some(101_503), 0);
+        assert!(endpoint.is_ready(100));
+    }
+
+    #[test]
+    fn other_codes_leave_it_active_and_off_is_sticky() {
+        let endpoint = EndpointState::new(policy());
+        endpoint.on_fault(Some(101_500), 0);
+        endpoint.on_fault(None, 0);
+        assert_eq!(endpoint.state(), State::Active);
+        endpoint.switch_off();
+        endpoint.on_fault(Some(101_503), 0);
+        endpoint.on_success();
+        assert_eq!(endpoint.state(), State::Off);
+        assert!(!endpoint.is_ready(i64::MAX));
+    }
+}

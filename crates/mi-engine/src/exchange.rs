@@ -1,0 +1,96 @@
+//! One client and its one answer, shared by every flow that came out of its request.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::oneshot;
+
+use crate::transport::HttpReply;
+
+/// Where the answer goes. Only the first answer counts, as in MI (`Axis2Sender#preventMultipleResponses`).
+#[derive(Debug)]
+pub struct Exchange {
+    /// Taken by the first answer. A lock because parts of a split message may answer from different tasks; it is
+    /// taken once or twice a request and never held across a wait.
+    reply: Mutex<Option<oneshot::Sender<HttpReply>>>,
+    replied: AtomicBool,
+    send_tried: AtomicBool,
+    /// What the listener knew about the request.
+    pub request: RequestInfo,
+}
+
+/// Facts about the request that answers depend on.
+#[derive(Clone, Debug, Default)]
+pub struct RequestInfo {
+    /// Method of the request; empty when the flow was not started by HTTP.
+    pub method: String,
+    /// Path and query as received.
+    pub target: String,
+    /// True when the request came over HTTP/1.0.
+    pub http10: bool,
+    /// True on a TLS listener.
+    pub secure: bool,
+    /// Content type of the request.
+    pub content_type: Option<String>,
+    /// SOAPAction of the request.
+    pub soap_action: Option<String>,
+    /// `host:port` that accepted the connection.
+    pub local: String,
+    /// Host field of the request.
+    pub host: String,
+    /// Accept-Encoding of the request.
+    pub accept_encoding: Option<String>,
+}
+
+impl Exchange {
+    /// An exchange whose answer goes to `reply`.
+    pub fn new(request: RequestInfo, reply: oneshot::Sender<HttpReply>) -> Self {
+        Self {
+            reply: Mutex::new(Some(reply)),
+            replied: AtomicBool::new(false),
+            send_tried: AtomicBool::new(false),
+            request,
+        }
+    }
+
+    /// An exchange without a client, for tasks, processors and pollers.
+    pub fn detached() -> Self {
+        Self {
+            reply: Mutex::new(None),
+            replied: AtomicBool::new(false),
+            send_tried: AtomicBool::new(false),
+            request: RequestInfo::default(),
+        }
+    }
+
+    /// Answers the client. False when it has been answered before or there is none; the reply is dropped then.
+    pub fn answer(&self, reply: HttpReply) -> bool {
+        let sender = self.reply.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        self.replied.store(true, Ordering::Release);
+        match sender {
+            Some(sender) => sender.send(reply).is_ok(),
+            None => false,
+        }
+    }
+
+    /// True once an answer was given.
+    pub fn is_answered(&self) -> bool {
+        self.replied.load(Ordering::Acquire)
+    }
+
+    /// True when a client waits for an answer.
+    pub fn awaits_answer(&self) -> bool {
+        self.reply.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+    }
+
+    /// Notes that a message was sent on, or was handed to parts that may answer later: no 202 will be made up when
+    /// the flow ends. MI: RESPONSE_WRITTEN = SKIP.
+    pub fn note_send(&self) {
+        self.send_tried.store(true, Ordering::Release);
+    }
+
+    /// True after [`Exchange::note_send`].
+    pub fn send_was_tried(&self) -> bool {
+        self.send_tried.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,261 @@
+//! From the wire to a message: requests of clients and answers of back ends.
+
+use std::sync::Arc;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Version};
+use mi_message::{Body, Headers, Message, Value};
+
+use crate::exchange::RequestInfo;
+use crate::fault::{Fault, codes};
+use crate::snapshot::Settings;
+use crate::transport::{HttpRequest, Incoming};
+
+/// Shared names of the properties that every message gets, so that setting them allocates nothing.
+pub(crate) mod names {
+    use super::{Arc, LazyLock};
+
+    macro_rules! names {
+        ($($constant:ident = $text:literal),* $(,)?) => {
+            $(pub(crate) static $constant: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from($text));)*
+        };
+    }
+    names! {
+        HTTP_METHOD = "HTTP_METHOD",
+        CONTENT_TYPE = "ContentType",
+        MESSAGE_TYPE = "messageType",
+        REMOTE_ADDR = "REMOTE_ADDR",
+        REMOTE_HOST = "REMOTE_HOST",
+        TRANSPORT_IN_URL = "TransportInURL",
+        REST_URL_POSTFIX = "REST_URL_POSTFIX",
+        HTTP_SC = "HTTP_SC",
+        HTTP_SC_DESC = "HTTP_SC_DESC",
+        NO_ENTITY_BODY = "NO_ENTITY_BODY",
+        TRANSPORT_IN_NAME = "TRANSPORT_IN_NAME",
+        HTTP = "http",
+        HTTPS = "https",
+        GET = "GET",
+        POST = "POST",
+        PUT = "PUT",
+        DELETE = "DELETE",
+    }
+}
+
+/// A method as a property value.
+fn method_value(method: &Method) -> Value {
+    let shared = match *method {
+        Method::GET => &names::GET,
+        Method::POST => &names::POST,
+        Method::PUT => &names::PUT,
+        Method::DELETE => &names::DELETE,
+        _ => return Value::from(method.as_str()),
+    };
+    Value::String((**shared).clone())
+}
+
+/// Header fields as transport headers; bytes that are not UTF-8 are read as ISO-8859-1.
+pub fn headers(fields: &HeaderMap) -> Headers {
+    let mut headers = Headers::with_capacity(fields.len() + 4);
+    for (name, value) in fields {
+        let text: Arc<str> = match value.to_str() {
+            Ok(text) => text.into(),
+            Err(_) => value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>().into(),
+        };
+        headers.append(title_case(name.as_str()), text);
+    }
+    headers
+}
+
+/// `content-type` as `Content-Type`: the spelling that MI's users see in logs and header properties.
+fn title_case(name: &str) -> Arc<str> {
+    static COMMON: LazyLock<Vec<Arc<str>>> = LazyLock::new(|| {
+        ["Content-Type", "Content-Length", "Host", "User-Agent", "Accept", "Accept-Encoding", "Connection", "Date",
+         "Server", "Transfer-Encoding", "Authorization", "Content-Encoding", "SOAPAction"].map(Arc::from).to_vec()
+    });
+    if let Some(known) = COMMON.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        return known.clone();
+    }
+    let mut upper = true;
+    let titled: String = name
+        .chars()
+        .map(|letter| {
+            let cased = if upper { letter.to_ascii_uppercase() } else { letter };
+            upper = letter == '-';
+            cased
+        })
+        .collect();
+    titled.into()
+}
+
+/// What a client sent, as a message with an unread body, and the facts that its answer depends on.
+/// MI: `ServerWorker#createMessageContext`, `#processEntityEnclosingRequest`, `#processNonEntityEnclosingRESTHandler`.
+pub fn request(request: HttpRequest, settings: &Settings) -> (Message, RequestInfo) {
+    let HttpRequest { method, target, version, headers: fields, body, peer, local, secure, .. } = request;
+    let headers = headers(&fields);
+    let content_type = headers.get("Content-Type").map(Arc::<str>::from);
+    let has_entity = has_entity(&fields);
+    let mut message = Message::new();
+    let axis2 = &mut message.axis2;
+    axis2.set(names::HTTP_METHOD.clone(), method_value(&method));
+    match &content_type {
+        Some(received) => {
+            axis2.set(names::CONTENT_TYPE.clone(), received.clone());
+            axis2.set(names::MESSAGE_TYPE.clone(), media_type(received));
+        }
+        None if matches!(method, Method::GET | Method::DELETE) => {
+            axis2.set(names::CONTENT_TYPE.clone(), "application/x-www-form-urlencoded");
+            axis2.set(names::MESSAGE_TYPE.clone(), "application/xml");
+        }
+        None => {
+            axis2.set(names::CONTENT_TYPE.clone(), "application/octet-stream");
+            axis2.set(names::MESSAGE_TYPE.clone(), "application/xml");
+        }
+    }
+    if !has_entity {
+        axis2.set(names::NO_ENTITY_BODY.clone(), true);
+    }
+    let peer_address: Arc<str> = peer.ip().to_string().into();
+    axis2.set(names::REMOTE_ADDR.clone(), peer_address.clone());
+    axis2.set(names::REMOTE_HOST.clone(), peer_address);
+    axis2.set(names::TRANSPORT_IN_URL.clone(), target.as_str());
+    let transport = if secure { &names::HTTPS } else { &names::HTTP };
+    message.properties.set(names::TRANSPORT_IN_NAME.clone(), (**transport).clone());
+    message.rest = is_rest(content_type.as_deref());
+    let soap_action = soap_action(&headers, content_type.as_deref());
+    message.addressing.action.clone_from(&soap_action);
+    message.addressing.to = Some(target.clone());
+    let info = RequestInfo {
+        method: method.as_str().to_owned(),
+        http10: version == Version::HTTP_10,
+        secure,
+        content_type: content_type.as_deref().map(str::to_owned),
+        soap_action,
+        local: local.to_string(),
+        host: headers.get("Host").unwrap_or_default().to_owned(),
+        accept_encoding: headers.get("Accept-Encoding").map(str::to_owned),
+        target,
+    };
+    message.headers = headers;
+    message.body =
+        if has_entity { Body::from_stream(body, content_type) } else { Body::from_bytes(Bytes::new(), content_type) };
+    message.body.set_options(settings.convert.clone());
+    (message, info)
+}
+
+fn has_entity(fields: &HeaderMap) -> bool {
+    fields.contains_key(http::header::TRANSFER_ENCODING)
+        || fields
+            .get(http::header::CONTENT_LENGTH)
+            .is_some_and(|length| length.as_bytes().iter().any(|digit| (b'1'..=b'9').contains(digit)))
+}
+
+/// Content types other than the two of SOAP are REST to Axis2. MI: `ServerWorker#isRest`.
+pub fn is_rest(content_type: Option<&str>) -> bool {
+    content_type.is_none_or(|received| {
+        let received = received.to_ascii_lowercase();
+        !received.contains("text/xml") && !received.contains("application/soap+xml")
+    })
+}
+
+/// The media type without parameters, shared when it is a common one.
+fn media_type(content_type: &str) -> Arc<str> {
+    content_type.split(';').next().unwrap_or_default().trim().into()
+}
+
+fn soap_action(headers: &Headers, content_type: Option<&str>) -> Option<String> {
+    let unquoted = |text: &str| text.trim().trim_matches('"').to_owned();
+    if let Some(action) = headers.get("SOAPAction") {
+        return Some(unquoted(action)).filter(|action| !action.is_empty());
+    }
+    let content_type = content_type?;
+    let at = content_type.to_ascii_lowercase().find("action=")?;
+    let rest = content_type.get(at + "action=".len()..)?;
+    let value = match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next()?,
+        None => rest.split(';').next()?,
+    };
+    Some(unquoted(value)).filter(|action| !action.is_empty())
+}
+
+/// Turns the message into the answer of a back end: headers, body and axis2 properties are new, everything else
+/// stays. MI: `ClientWorker`, `SynapseCallbackReceiver#handleMessage`.
+pub fn response(message: &mut Message, answer: Incoming, settings: &Settings) {
+    let Incoming { status, reason, headers: fields, body, .. } = answer;
+    let headers = headers(&fields);
+    let request_type = message.axis2.get_str("messageType").map(Arc::<str>::from);
+    let was_head = message.axis2.get_str("HTTP_METHOD").is_some_and(|method| method.eq_ignore_ascii_case("HEAD"));
+    let content_type = headers.get("Content-Type").map(Arc::<str>::from);
+    let mut axis2 = mi_message::Properties::default();
+    match &content_type {
+        Some(received) => {
+            axis2.set(names::CONTENT_TYPE.clone(), received.clone());
+            axis2.set(names::MESSAGE_TYPE.clone(), media_type(received));
+        }
+        None => {
+            if let Some(kept) = request_type.filter(|kept| &**kept != "application/x-www-form-urlencoded") {
+                axis2.set(names::MESSAGE_TYPE.clone(), kept);
+            }
+        }
+    }
+    axis2.set(names::HTTP_SC.clone(), i32::from(status.as_u16()));
+    if let Some(reason) = reason {
+        axis2.set(names::HTTP_SC_DESC.clone(), reason);
+    }
+    let bodiless = was_head
+        || matches!(status.as_u16(), 204 | 304)
+        || fields.get(http::header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0");
+    if bodiless {
+        axis2.set(names::NO_ENTITY_BODY.clone(), true);
+    }
+    if message.axis2.is_true("IGNORE_SC_ACCEPTED") {
+        axis2.set("FORCE_SC_ACCEPTED", "true");
+    }
+    message.axis2 = axis2;
+    message.rest = match &content_type {
+        Some(received) => is_rest(Some(received)),
+        None => message.rest,
+    };
+    message.headers = headers;
+    message.body =
+        if bodiless { Body::from_bytes(Bytes::new(), content_type) } else { Body::from_stream(body, content_type) };
+    message.body.set_options(settings.convert.clone());
+    message.attachments.clear();
+    message.addressing.to = Some("http://www.w3.org/2005/08/addressing/anonymous".to_owned());
+    message.addressing.action = None;
+}
+
+/// Builds a body that was read: decompresses it, parses it by content type and reads its addressing headers.
+/// MI: `RelayUtils#builldMessage`, `AddressingInHandler`.
+pub fn build(message: &mut Message) -> Result<(), Fault> {
+    let built = match gunzipped(message) {
+        Ok(()) => message.build_body(),
+        Err(error) => Err(error),
+    };
+    built.map_err(|error| {
+        Fault::coded(
+            codes::MESSAGE_PARSING,
+            format!("Error while building message. {error}"),
+            format!("org.apache.synapse.SynapseException: Error while building message. {error}"),
+        )
+    })
+}
+
+/// Replaces a gzip body by what it holds, within a fixed ratio and size.
+fn gunzipped(message: &mut Message) -> Result<(), mi_message::BodyError> {
+    if !is_gzip(&message.headers) {
+        return Ok(());
+    }
+    let Some(packed) = message.body.raw().filter(|raw| raw.starts_with(&[0x1f, 0x8b])).cloned() else { return Ok(()) };
+    let plain = crate::gzip::unpack(&packed)?;
+    let content_type = message.body.received_content_type().map(Arc::<str>::from);
+    let options = message.body.options().clone();
+    message.body = Body::from_bytes(plain, content_type);
+    message.body.set_options(options);
+    Ok(())
+}
+
+/// True when the headers announce a gzip body.
+pub fn is_gzip(headers: &Headers) -> bool {
+    headers.get("Content-Encoding").is_some_and(|encoding| encoding.trim().eq_ignore_ascii_case("gzip"))
+}

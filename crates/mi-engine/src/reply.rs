@@ -1,0 +1,214 @@
+//! From a message to the answer on the wire, and the answers that the engine makes up itself.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use mi_message::{Body, Envelope, Headers, Message, SoapVersion, soap};
+
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::flow;
+use crate::transport::{HttpReply, Payload};
+
+/// Fields that belong to one connection or that the transport writes itself.
+/// MI: `PassThroughTransportUtils#removeUnwantedHeaders`.
+const UNWANTED: [&str; 6] = ["Transfer-Encoding", "Connection", "Keep-Alive", "Content-Length", "Date", "User-Agent"];
+
+/// Answers the client with the message. A second answer is logged and dropped.
+/// MI: `Axis2Sender#sendBack`, `PassThroughHttpSender#submitResponse`.
+pub async fn send_back(cx: &mut Context) -> Result<(), Fault> {
+    if cx.exchange.is_answered() {
+        log::warn!(
+            target: "Axis2Sender",
+            "{}Trying to send a response to an already responded client request", cx.artifact.log_prefix
+        );
+        return Ok(());
+    }
+    cx.exchange.note_send();
+    prepare_body(cx).await?;
+    let reply = from_message(&mut cx.message, &cx.snapshot.settings)?;
+    cx.exchange.answer(reply);
+    Ok(())
+}
+
+/// Builds a body that cannot go out as it came in: another type was asked for, or a switch needs the whole of it.
+async fn prepare_body(cx: &mut Context) -> Result<(), Fault> {
+    let message = &cx.message;
+    if !message.body.is_built() && (needs_building(message) || message.axis2.is_true("HTTP_ETAG")) {
+        flow::build_body(cx).await?;
+    }
+    Ok(())
+}
+
+/// True when the unread body may not be relayed because the flow asked for another content type.
+/// MI compares nothing here: without a builder having run, the bytes go out as they came in.
+fn needs_building(message: &Message) -> bool {
+    message.axis2.is_true("enableMTOM") || message.axis2.is_true("enableSwA")
+}
+
+/// The status of an answer. MI: `PassThroughTransportUtils#determineHttpStatusCode`.
+fn status_of(message: &Message) -> StatusCode {
+    if let Some(code) = message.axis2.get("HTTP_SC") {
+        let text = code.to_text();
+        match text.trim().parse::<u16>().ok().and_then(|code| StatusCode::from_u16(code).ok()) {
+            Some(status) => return status,
+            None => log::warn!(
+                target: "PassThroughTransportUtils",
+                "Unable to set the HTTP status code from the property HTTP_SC with value: {text}"
+            ),
+        }
+    }
+    let is_fault = message.body.is_built()
+        && !message.body.is_json()
+        && message.body.native().is_ok_and(|native| matches!(native, mi_message::Native::Xml(it) if it.has_fault()));
+    if is_fault && !message.axis2.is_true("FAULTS_AS_HTTP_200") {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else {
+        StatusCode::OK
+    }
+}
+
+/// Makes the answer out of the message; its body is taken.
+pub fn from_message(message: &mut Message, settings: &crate::snapshot::Settings) -> Result<HttpReply, Fault> {
+    remove_addressing(message);
+    let status = status_of(message);
+    let reason = message.axis2.get("HTTP_SC_DESC").map(|text| text.to_text().into_owned());
+    let mut fields = header_map(&message.headers, settings);
+    let close = message.axis2.is_true("NO_KEEPALIVE");
+    let no_entity = message.axis2.is_true("NO_ENTITY_BODY");
+    let body = if let Some(stream) = message.body.take_stream() {
+        relayed_type(message, &mut fields);
+        Payload::Stream(stream)
+    } else if no_entity && !is_built_with_content(message) {
+        fields.remove(CONTENT_TYPE);
+        Payload::Empty
+    } else if no_entity {
+        Payload::Empty
+    } else if let Some(raw) = message.body.raw().cloned() {
+        relayed_type(message, &mut fields);
+        Payload::Bytes(raw)
+    } else {
+        formatted(message, &mut fields)?
+    };
+    if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+        return Ok(HttpReply { status, reason, headers: fields, body: Payload::Empty, close });
+    }
+    Ok(HttpReply { status, reason, headers: fields, body, close })
+}
+
+fn is_built_with_content(message: &Message) -> bool {
+    message.body.is_built() && !matches!(message.body.native(), Ok(mi_message::Native::Empty))
+}
+
+/// A body that goes out as it came in keeps its content type, unless the flow set another.
+fn relayed_type(message: &Message, fields: &mut HeaderMap) {
+    if let Some(content_type) = message.axis2.get_str("ContentType")
+        && let Ok(value) = HeaderValue::from_str(content_type)
+        && message.axis2.contains("messageType")
+        && !(message.headers.get("Content-Type").is_none() && message.body.received_content_type().is_none())
+    {
+        fields.insert(CONTENT_TYPE, value);
+    }
+}
+
+/// A built body, written by its formatter.
+fn formatted(message: &mut Message, fields: &mut HeaderMap) -> Result<Payload, Fault> {
+    let formatted = mi_message::media::format(message)?;
+    match formatted.content_type.as_deref().map(HeaderValue::from_str) {
+        Some(Ok(value)) => {
+            fields.insert(CONTENT_TYPE, value);
+        }
+        Some(Err(_)) | None => {
+            fields.remove(CONTENT_TYPE);
+        }
+    }
+    let bytes = if crate::incoming::is_gzip(&message.headers) {
+        crate::gzip::pack(&formatted.bytes).map_err(|error| Fault::new(error.to_string()))?
+    } else {
+        formatted.bytes
+    };
+    Ok(Payload::Bytes(bytes))
+}
+
+/// Removes WS-Addressing headers unless the flow wants to keep them. MI: `MessageHelper#removeAddressingHeaders`.
+pub(crate) fn remove_addressing(message: &mut Message) {
+    if message.properties.is_true("PRESERVE_WS_ADDRESSING") || !message.body.is_built() {
+        return;
+    }
+    if matches!(message.body.native(), Ok(mi_message::Native::Xml(envelope)) if envelope.header().is_some())
+        && let Ok(envelope) = message.body.envelope_mut()
+    {
+        soap::remove_addressing(envelope);
+    }
+}
+
+/// Transport headers as header fields, without those that belong to one connection.
+pub(crate) fn header_map(headers: &Headers, settings: &crate::snapshot::Settings) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(headers.len() + 2);
+    for (name, value) in headers.iter() {
+        let preserved = settings.preserve_http_headers.iter().any(|kept| kept.eq_ignore_ascii_case(name));
+        let unwanted = UNWANTED.iter().any(|it| it.eq_ignore_ascii_case(name))
+            || (!settings.preserve_server && name.eq_ignore_ascii_case("Server"));
+        if unwanted && !preserved {
+            continue;
+        }
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), header_value(value)) {
+            fields.append(name, value);
+        }
+    }
+    fields
+}
+
+/// A header value: visible characters and what ISO-8859-1 has; line breaks cannot get in.
+pub(crate) fn header_value(text: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+    HeaderValue::from_str(text).or_else(|_| HeaderValue::from_bytes(text.as_bytes()))
+}
+
+/// 202 without a body: what a client gets when a flow ended and nobody answered. MI: `ServerWorker#sendAck`.
+pub fn accepted() -> HttpReply {
+    HttpReply::new(StatusCode::ACCEPTED)
+}
+
+/// The answer when a fault found no handler. MI: `ServerWorker#handleException`, `FaultHandler`.
+pub fn unexpected_error(cx: &Context, fault: &Fault) -> HttpReply {
+    let version = match cx.exchange.request.content_type.as_deref() {
+        Some(received) if received.contains("application/soap+xml") => SoapVersion::Soap12,
+        _ => SoapVersion::Soap11,
+    };
+    let text = format!(
+        "org.apache.synapse.SynapseException: Unexpected error during sending message out. {}",
+        fault.message.lines().next().unwrap_or_default()
+    );
+    soap_fault(version, &text)
+}
+
+/// A SOAP fault as a whole answer.
+pub fn soap_fault(version: SoapVersion, reason: &str) -> HttpReply {
+    let envelope: Envelope = soap::server_fault(version, reason);
+    let mut reply = HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type = match version {
+        SoapVersion::Soap11 => "text/xml; charset=UTF-8",
+        SoapVersion::Soap12 => "application/soap+xml; charset=UTF-8",
+    };
+    reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let document = envelope.document();
+    reply.body = Payload::Bytes(Bytes::from(document.to_xml(envelope.envelope())));
+    reply
+}
+
+/// A plain answer with a short text.
+pub fn plain(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>) -> HttpReply {
+    let mut reply = HttpReply::new(status);
+    reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply.body = Payload::Bytes(text.into());
+    reply
+}
+
+/// Turns an answer of our own listener (a `local://` call) into a body that a flow can go on with.
+pub fn body_of(reply: Payload, content_type: Option<std::sync::Arc<str>>) -> Body {
+    match reply {
+        Payload::Empty => Body::from_bytes(Bytes::new(), content_type),
+        Payload::Bytes(bytes) => Body::from_bytes(bytes, content_type),
+        Payload::Stream(stream) => Body::from_stream(stream, content_type),
+    }
+}

@@ -1,0 +1,112 @@
+//! What the engine reaches outside of messages: clock, registry, transports. Handed in at start-up, so that the same
+//! engine runs in production and in tests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::future::BoxFuture;
+
+use crate::exchange::RequestInfo;
+use crate::fault::Fault;
+use crate::spec::Specs;
+use crate::transport::{HttpClient, HttpReply, Payload};
+
+/// Time of day and identifiers.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since the epoch.
+    fn now_millis(&self) -> i64;
+    /// Offset of the local time zone from UTC at a moment.
+    fn zone_offset_seconds(&self, at_millis: i64) -> i32;
+    /// A new `urn:uuid:` identifier.
+    fn new_id(&self) -> String;
+}
+
+/// Read access to the registry.
+pub trait RegistryView: Send + Sync {
+    /// The bytes behind a key (`conf:/x`, `gov:x`, `resources:x`, `file:…`), when there are any.
+    fn content(&self, key: &str) -> Option<Arc<[u8]>>;
+    /// The media type of the resource.
+    fn media_type(&self, key: &str) -> Option<String>;
+    /// A property of the resource.
+    fn property(&self, key: &str, name: &str) -> Option<String>;
+}
+
+/// Sends messages over a transport that is not HTTP (`local`, `vfs`, `jms`, …), by URI scheme.
+pub trait Sender: Send + Sync {
+    /// Sends; resolves with the answer when the transport has one.
+    fn send(&self, request: OutMessage) -> BoxFuture<'static, Result<Option<HttpReply>, Fault>>;
+}
+
+/// A formatted message for a [`Sender`].
+#[derive(Debug)]
+pub struct OutMessage {
+    /// Full address.
+    pub address: String,
+    /// Content type.
+    pub content_type: Option<String>,
+    /// Transport headers.
+    pub headers: mi_message::Headers,
+    /// Body.
+    pub body: Payload,
+    /// The request that the message came from.
+    pub origin: RequestInfo,
+}
+
+/// What all snapshots share.
+pub struct Services {
+    /// Back ends over HTTP.
+    pub http: Arc<dyn HttpClient>,
+    /// Clock and identifiers.
+    pub clock: Arc<dyn Clock>,
+    /// Registry.
+    pub registry: Arc<dyn RegistryView>,
+    /// Environment, system properties and `file.properties`.
+    pub environment: Arc<dyn Environment>,
+    /// Mediators, for sequences that are read from the registry while messages run.
+    pub specs: Arc<Specs>,
+    /// Senders by scheme.
+    pub senders: Vec<(&'static str, Arc<dyn Sender>)>,
+    /// Flows being run, for draining.
+    pub in_flight: AtomicU64,
+}
+
+/// Values that come from the process.
+pub trait Environment: Send + Sync {
+    /// An environment variable.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// A `-D` system property.
+    fn system_property(&self, name: &str) -> Option<String>;
+    /// An entry of `conf/file.properties`.
+    fn file_property(&self, name: &str) -> Option<String>;
+    /// A secret by alias. `kind` is ENV, FILE, DOCKER or empty.
+    fn secret(&self, alias: &str, kind: &str) -> Option<String>;
+}
+
+impl Services {
+    /// The sender for a URI scheme.
+    pub fn sender(&self, scheme: &str) -> Option<&Arc<dyn Sender>> {
+        self.senders.iter().find(|(known, _)| *known == scheme).map(|(_, sender)| sender)
+    }
+
+    /// Counts a flow until the guard is dropped.
+    pub fn begin_flow(self: &Arc<Self>) -> FlowGuard {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        FlowGuard(self.clone())
+    }
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Services").finish_non_exhaustive()
+    }
+}
+
+/// Counts one running flow.
+#[derive(Debug)]
+pub struct FlowGuard(Arc<Services>);
+
+impl Drop for FlowGuard {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
