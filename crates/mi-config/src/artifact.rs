@@ -255,7 +255,8 @@ pub fn parse_element(element: &Element, out: &mut Diagnostics) -> Option<Artifac
 
 fn parse_kind(element: &Element, out: &mut Diagnostics) -> Option<Artifact> {
     if !element.is_synapse() && !matches!(element.name(), "data" | "datasource") {
-        let error = element.error(format!("<{}> of the namespace '{}' is no artifact", element.name(), element.namespace()));
+        let error =
+            element.error(format!("<{}> of the namespace '{}' is no artifact", element.name(), element.namespace()));
         out.push(error.hint(format!("the namespace of artifacts is {SYNAPSE_NAMESPACE}")));
         return None;
     }
@@ -292,3 +293,6 @@ fn parse_kind(element: &Element, out: &mut Diagnostics) -> Option<Artifact> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -348,10 +348,7 @@ mod tests {
         let root = parse("<proxy name='p'\n ransports='http'>\n  <outSequenc/> /></proxy>");
         let found: Vec<String> =
             root.unknown_attrs(&["name", "transports"]).into_iter().map(|it| it.to_string()).collect();
-        assert_eq!(
-            found,
-            ["a.xml:1:1: attribute 'ransports' of <proxy> has no effect (did you mean 'transports'?)"]
-        );
+        assert_eq!(found, ["a.xml:1:1: attribute 'ransports' of <proxy> has no effect (did you mean 'transports'?)"]);
         let found: Vec<String> = root.unknown_children(&["outSequence"]).iter().map(ToString::to_string).collect();
         assert_eq!(
             found,

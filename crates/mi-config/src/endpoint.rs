@@ -216,18 +216,8 @@ impl EndpointConfig {
     }
 }
 
-const ENDPOINT_ATTRIBUTES: [&str; 10] = [
-    "name",
-    "key",
-    "key-expression",
-    "template",
-    "uri",
-    "onError",
-    "trace",
-    "statistics",
-    "description",
-    "type",
-];
+const ENDPOINT_ATTRIBUTES: [&str; 10] =
+    ["name", "key", "key-expression", "template", "uri", "onError", "trace", "statistics", "description", "type"];
 
 /// A template endpoint's name may be a placeholder, and then is not made full.
 fn parse_name(element: &Element, kind: Option<&EndpointKind>) -> Result<Option<String>, Diagnostic> {
@@ -290,7 +280,9 @@ fn parse_kind(element: &Element, depth: u32, out: &mut Diagnostics) -> Option<En
         return parse_class(&it, out);
     }
     let error = element.error("the endpoint has no form that is known");
-    out.push(error.hint("one of address, http, wsdl, default, loadbalance, failover, recipientlist, or a key or template"));
+    out.push(
+        error.hint("one of address, http, wsdl, default, loadbalance, failover, recipientlist, or a key or template"),
+    );
     None
 }
 

@@ -48,7 +48,9 @@ impl LocalEntryConfig {
     /// entry whose only child is called so.
     pub fn connection(&self) -> Option<&Element> {
         match &self.value {
-            LocalEntryValue::Xml(element) if element.name().ends_with(".init") => Some(element),
+            LocalEntryValue::Xml(element) => {
+                element.name().rsplit_once('.').is_some_and(|(_, operation)| operation == "init").then_some(element)
+            }
             _ => None,
         }
     }

@@ -29,7 +29,13 @@ impl ImportConfig {
         let package = out.take(element.require_attr("package").map(|name| name.into_owned()));
         let (library, package) = (library?, package?);
         let enabled = element.attr("status").is_some_and(|status| status == "enabled");
-        Some(Self { name: format!("{{{package}}}{library}").into(), library, package, enabled, element: element.clone() })
+        Some(Self {
+            name: format!("{{{package}}}{library}").into(),
+            library,
+            package,
+            enabled,
+            element: element.clone(),
+        })
     }
 }
 
@@ -63,11 +69,12 @@ impl PriorityExecutorConfig {
     /// Reads a `<priorityExecutor>`.
     pub fn parse(element: &Element, out: &mut Diagnostics) -> Option<Self> {
         let name = out.take(element.require_attr("name").map(|name| name.into_owned()))?;
-        let number = |it: &Element, attr: &str, out: &mut Diagnostics| -> Option<i64> {
-            out.take(it.int_attr(attr)).flatten()
-        };
+        let number =
+            |it: &Element, attr: &str, out: &mut Diagnostics| -> Option<i64> { out.take(it.int_attr(attr)).flatten() };
         let mut queues = Vec::new();
-        for queue in element.child("queues").iter().flat_map(|queues| queues.children_named("queue").collect::<Vec<_>>()) {
+        for queue in
+            element.child("queues").iter().flat_map(|queues| queues.children_named("queue").collect::<Vec<_>>())
+        {
             let Some(priority) = number(&queue, "priority", out) else {
                 out.push(queue.error("a queue needs a 'priority'"));
                 continue;
@@ -83,7 +90,8 @@ impl PriorityExecutorConfig {
             let given = threads.as_ref().and_then(|it| number(it, attr, out));
             given.and_then(|count| u32::try_from(count).ok()).unwrap_or(default)
         };
-        let (max_threads, core_threads, keep_alive_s) = (thread("max", 100), thread("core", 20), thread("keep-alive", 5));
+        let (max_threads, core_threads, keep_alive_s) =
+            (thread("max", 100), thread("core", 20), thread("keep-alive", 5));
         Some(Self { name: name.into(), queues, max_threads, core_threads, keep_alive_s, element: element.clone() })
     }
 }

@@ -71,7 +71,8 @@ fn unescape(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         let after = &rest[at + 1..];
-        let unit = after.strip_prefix('u').and_then(|hex| hex.get(..4)).and_then(|hex| u16::from_str_radix(hex, 16).ok());
+        let unit =
+            after.strip_prefix('u').and_then(|hex| hex.get(..4)).and_then(|hex| u16::from_str_radix(hex, 16).ok());
         if at > 0 || unit.is_none() {
             flush(&mut units, &mut result);
         }
@@ -115,13 +116,10 @@ mod tests {
 
     #[test]
     fn lines_separators_and_comments() {
-        check("a=1\nb: 2\r\nc 3\nd\n  # no\n! no\n e = f = g \n", &[
-            ("a", "1"),
-            ("b", "2"),
-            ("c", "3"),
-            ("d", ""),
-            ("e", "f = g "),
-        ]);
+        check(
+            "a=1\nb: 2\r\nc 3\nd\n  # no\n! no\n e = f = g \n",
+            &[("a", "1"), ("b", "2"), ("c", "3"), ("d", ""), ("e", "f = g ")],
+        );
     }
 
     #[test]

@@ -106,9 +106,11 @@ impl ProxyConfig {
 
     /// Reads a `<proxy>`.
     pub fn parse(element: &Element, out: &mut Diagnostics) -> Option<Self> {
-        let name = out.take(element.require_attr("name").and_then(|name| {
-            element.scope().qualify_service(&name).map_err(|message| element.error(message))
-        }));
+        let name = out.take(
+            element
+                .require_attr("name")
+                .and_then(|name| element.scope().qualify_service(&name).map_err(|message| element.error(message))),
+        );
         let pinned_servers = out.take(element.resolved_attr("pinnedServers"));
         let target = match element.child("target") {
             Some(target) => ProxyTarget::parse(&target, out),
@@ -213,9 +215,9 @@ impl PolicyConfig {
         if direction.as_deref().is_some_and(|it| it != "in" && it != "out") {
             out.push(element.error("the type of a policy is 'in' or 'out'"));
         }
-        let operation = element.attr("operationName").map(|name| {
-            (element.attr("operationNamespace").unwrap_or_default().into_owned(), name.into_owned())
-        });
+        let operation = element
+            .attr("operationName")
+            .map(|name| (element.attr("operationNamespace").unwrap_or_default().into_owned(), name.into_owned()));
         Some(Self { key, direction, operation })
     }
 }

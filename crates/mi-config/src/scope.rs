@@ -270,7 +270,10 @@ mod tests {
         check_name(scope.qualify("a__b"), Err("Invalid artifact reference name : a__b"));
         check_name(scope.qualify_service("P"), Ok("org.a__pay__1.0.0/P"));
         check_name(scope.qualify_service("org.a__lib/P"), Ok("org.a__lib__2.1.0/P"));
-        check_name(scope.qualify_resource("gov:mi-resources/js/a.js"), Ok("gov:mi-resources/js/org.a__pay__1.0.0__a.js"));
+        check_name(
+            scope.qualify_resource("gov:mi-resources/js/a.js"),
+            Ok("gov:mi-resources/js/org.a__pay__1.0.0__a.js"),
+        );
         check_name(scope.qualify_resource("js/org.a__lib__a.js"), Ok("js/org.a__lib__2.1.0__a.js"));
         let hidden = plain.versioned(VersionedApplication { expose_services: false, ..application });
         check_name(hidden.qualify_service("P"), Ok("P"));

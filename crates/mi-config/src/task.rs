@@ -98,7 +98,9 @@ impl Trigger {
         let number = |name: &str| -> Result<Option<i64>, crate::Diagnostic> {
             let Some(text) = element.resolved_attr(name)? else { return Ok(None) };
             let parsed = text.trim().parse();
-            parsed.map(Some).map_err(|_| element.error(format!("'{name}' of a trigger must be a whole number, not '{text}'")))
+            parsed
+                .map(Some)
+                .map_err(|_| element.error(format!("'{name}' of a trigger must be a whole number, not '{text}'")))
         };
         let once = element.resolved_attr("once")?.is_some_and(|value| value == "true");
         let count = number("count")?;

@@ -219,9 +219,9 @@ fn capture(
     variables: &mut Variables,
 ) -> Result<Step, BadEncoding> {
     let stop = next.and_then(Node::first);
-    let end = rest.char_indices().find(|(_, c)| {
-        (kind.stops_at(*c) || Some(*c) == stop) && !(*c == kind.separator() && names.len() > 1)
-    });
+    let end = rest
+        .char_indices()
+        .find(|(_, c)| (kind.stops_at(*c) || Some(*c) == stop) && !(*c == kind.separator() && names.len() > 1));
     let end = end.map_or(rest.len(), |(at, _)| at);
     if rest.is_empty() {
         return Ok(Step::Taken(0));
@@ -238,7 +238,8 @@ fn capture(
     for (index, name) in names.iter().enumerate() {
         let value = decode(values.get(index).copied().unwrap_or_default())?;
         let known = variables.iter().find(|(known, _)| *known == name.name);
-        if known.is_some_and(|(_, known)| *known != value) || name.length.is_some_and(|it| it != value.chars().count()) {
+        if known.is_some_and(|(_, known)| *known != value) || name.length.is_some_and(|it| it != value.chars().count())
+        {
             return Ok(Step::Fail);
         }
         if known.is_none() {

@@ -254,13 +254,7 @@ impl Reader<'_> {
         }
     }
 
-    fn connector(
-        &mut self,
-        names: &ListenerKeys,
-        port: u16,
-        port_flag: &str,
-        outside: &dyn Placeholders,
-    ) -> Connector {
+    fn connector(&mut self, names: &ListenerKeys, port: u16, port_flag: &str, outside: &dyn Placeholders) -> Connector {
         let given = self.number(names.port, port);
         Connector {
             enabled: self.text(names.enable).is_none_or(|text| is_true(&text)),
@@ -283,7 +277,7 @@ impl Reader<'_> {
             }
         };
         let names = |reader: &Self, keys: [&str; 2]| -> Vec<String> {
-            keys.iter().filter_map(|key| reader.table.list(key)).next().unwrap_or_default()
+            keys.iter().find_map(|key| reader.table.list(key)).unwrap_or_default()
         };
         TlsListener {
             keystore: self.endpoint_keystore("transport.http.listener.keystore", keystore),
@@ -304,9 +298,8 @@ impl Reader<'_> {
     fn sender(&mut self, keystore: &KeyStore, truststore: &TrustStore) -> Sender {
         // The sender itself cannot be turned off; the keys are asked for so that they are not reported.
         let _known = self.text(&["transport.http.sender.enable", "transport.http.sender.secured_enable"]);
-        let profiles = |name: &str| -> Vec<OutboundProxy> {
-            self.table.tables(name).iter().filter_map(proxy_profile).collect()
-        };
+        let profiles =
+            |name: &str| -> Vec<OutboundProxy> { self.table.tables(name).iter().filter_map(proxy_profile).collect() };
         let (proxy_profiles, secured_proxy_profiles) =
             (profiles("transport.http.proxy_profile"), profiles("transport.http.secured_proxy_profile"));
         Sender {
@@ -330,7 +323,14 @@ impl Reader<'_> {
         let own = |reader: &Self, name: &str| reader.text(&[&format!("{prefix}{name}")]);
         let (host, username, password) = (own(self, "host"), own(self, "username"), own(self, "password"));
         let port = self.number(&[&format!("{prefix}port")], 80);
-        Some(OutboundProxy { host: host?, port, username, password, target_hosts: Vec::new(), bypass_hosts: Vec::new() })
+        Some(OutboundProxy {
+            host: host?,
+            port,
+            username,
+            password,
+            target_hosts: Vec::new(),
+            bypass_hosts: Vec::new(),
+        })
     }
 
     fn mediation(&mut self, synapse: &TableSettings) -> Mediation {
@@ -469,7 +469,10 @@ const HTTPS_LISTENER: ListenerKeys = ListenerKeys {
         "transport.passthru.https.listener.bind_address",
         "transport.passthru.https.listener.parameter.bind-address",
     ],
-    wsdl_prefix: &["transport.http.listener.secured_wsdl_epr_prefix", "transport.https.listener.parameter.WSDLEPRPrefix"],
+    wsdl_prefix: &[
+        "transport.http.listener.secured_wsdl_epr_prefix",
+        "transport.https.listener.parameter.WSDLEPRPrefix",
+    ],
 };
 
 fn json_switches(synapse: &TableSettings) -> JsonSwitches {
@@ -551,7 +554,9 @@ fn media_types(table: &Table, section: &str, custom: &str) -> BTreeMap<String, S
     let mut map: BTreeMap<String, String> = table
         .below(section)
         .into_iter()
-        .map(|(name, class)| (MEDIA_TYPES.iter().find(|(short, _)| *short == name).map_or(name, |it| it.1.to_owned()), class))
+        .map(|(name, class)| {
+            (MEDIA_TYPES.iter().find(|(short, _)| *short == name).map_or(name, |it| it.1.to_owned()), class)
+        })
         .collect();
     let given = table.tables(custom).iter().filter_map(|it| Some((it.text("content_type")?, it.text("class")?)));
     map.extend(given);

@@ -22,12 +22,11 @@ struct Sources<'s> {
 }
 
 pub(super) fn resolve(table: &mut Table, outside: &dyn Placeholders, out: &mut Diagnostics) {
-    let sources = Sources {
-        secrets: table.below("secrets").into_iter().collect(),
-        settings: table.flat(),
-        outside,
-    };
-    table.rewrite(&mut |text| if text.contains('$') { sources.replace(text, MAX_DEPTH).map(Some) } else { Ok(None) }, out);
+    let sources = Sources { secrets: table.below("secrets").into_iter().collect(), settings: table.flat(), outside };
+    table.rewrite(
+        &mut |text| if text.contains('$') { sources.replace(text, MAX_DEPTH).map(Some) } else { Ok(None) },
+        out,
+    );
 }
 
 impl Sources<'_> {

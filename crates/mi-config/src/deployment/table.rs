@@ -100,7 +100,11 @@ impl Table {
     }
 
     /// Gives every text to `change`, also in `[[tables]]`; entries for which it fails are taken out.
-    pub(super) fn rewrite(&mut self, change: &mut dyn FnMut(&str) -> Result<Option<String>, String>, out: &mut Diagnostics) {
+    pub(super) fn rewrite(
+        &mut self,
+        change: &mut dyn FnMut(&str) -> Result<Option<String>, String>,
+        out: &mut Diagnostics,
+    ) {
         let mut failed = Vec::new();
         for (key, entry) in &mut self.entries {
             for value in &mut entry.values {

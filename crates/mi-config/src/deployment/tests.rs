@@ -78,23 +78,31 @@ fn spellings_of_ports_and_switches_mean_the_same() {
     ] {
         assert!(!check(text, &[]).mediation.json.auto_primitive, "{text}");
     }
-    let it = check("[transport.http]\nmax_worker_pool_size = 500\n[server]\nhot_deployment = \"false\"\noffset = 0", &[]);
+    let it =
+        check("[transport.http]\nmax_worker_pool_size = 500\n[server]\nhot_deployment = \"false\"\noffset = 0", &[]);
     assert_eq!((it.http.max_workers, it.server.hot_deployment, it.http_port()), (500, false, 8280));
 }
 
 #[test]
 fn slips_are_reported_with_their_place() {
-    check("[server]\nhostnam = 'x'\n[transport.http]\nsocket_timeot = 1\n", &[
-        "d.toml:2:1: the setting server.hostnam has no effect (did you mean server.hostname?)",
-        "d.toml:4:1: the setting transport.http.socket_timeot has no effect (did you mean transport.http.socket_timeout?)",
-    ]);
-    check("[sever]\na = 1\n[user_store]\ntype = 'database'\n[[transport.jms.listener]]\nname = 'a'", &[
-        "d.toml:2:1: the setting sever.a has no effect",
-    ]);
-    let it = check("[server]\noffset = 'many'\n[mediation]\nsynapse.core_threads = 'x'", &[
-        "d.toml:2:1: server.offset must be a number, not 'many'; the default is used",
-        "d.toml:4:9: mediation.synapse.core_threads must be a number, not 'x'; the default is used",
-    ]);
+    check(
+        "[server]\nhostnam = 'x'\n[transport.http]\nsocket_timeot = 1\n",
+        &[
+            "d.toml:2:1: the setting server.hostnam has no effect (did you mean server.hostname?)",
+            "d.toml:4:1: the setting transport.http.socket_timeot has no effect (did you mean transport.http.socket_timeout?)",
+        ],
+    );
+    check(
+        "[sever]\na = 1\n[user_store]\ntype = 'database'\n[[transport.jms.listener]]\nname = 'a'",
+        &["d.toml:2:1: the setting sever.a has no effect"],
+    );
+    let it = check(
+        "[server]\noffset = 'many'\n[mediation]\nsynapse.core_threads = 'x'",
+        &[
+            "d.toml:2:1: server.offset must be a number, not 'many'; the default is used",
+            "d.toml:4:9: mediation.synapse.core_threads must be a number, not 'x'; the default is used",
+        ],
+    );
     assert_eq!((it.server.offset, it.mediation.core_threads), (10, 20));
 }
 

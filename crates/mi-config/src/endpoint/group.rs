@@ -229,8 +229,7 @@ fn endpoints_or_members(
 ) -> Option<(Vec<EndpointConfig>, Vec<Member>)> {
     let children = endpoints(element, depth, out)?;
     let errors = out.errors();
-    let members: Vec<Member> =
-        element.children_named("member").filter_map(|it| out.take(Member::parse(&it))).collect();
+    let members: Vec<Member> = element.children_named("member").filter_map(|it| out.take(Member::parse(&it))).collect();
     if !children.is_empty() && !members.is_empty() {
         out.push(element.error(format!("<{}> has endpoints or members, not both", element.name())));
     }
@@ -242,9 +241,7 @@ impl Member {
         let port = |name: &str| -> Result<Option<u16>, Diagnostic> {
             match element.resolved_attr(name)?.as_deref().map(str::trim) {
                 None | Some("") => Ok(None),
-                Some(text) => {
-                    text.parse().map(Some).map_err(|_| element.error(format!("'{text}' is not a port")))
-                }
+                Some(text) => text.parse().map(Some).map_err(|_| element.error(format!("'{text}' is not a port"))),
             }
         };
         let Some(host) = element.resolved_attr("hostName")? else {

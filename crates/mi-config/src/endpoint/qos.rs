@@ -155,7 +155,9 @@ impl Qos {
         let timeout = element.child("timeout").map(|it| parse_timeout(&it, out)).unwrap_or_default();
         let suspension = Suspension::parse(element, out);
         out.extend(element.unknown_attrs(&LEAF_ATTRIBUTES));
-        out.extend(element.unknown_children(&LEAF_CHILDREN).into_iter().filter(|it| !it.message.contains("definitions")));
+        out.extend(
+            element.unknown_children(&LEAF_CHILDREN).into_iter().filter(|it| !it.message.contains("definitions")),
+        );
         let encoding = element.attr("encoding").map(|value| value.into_owned());
         Self { format, optimize, encoding, addressing, security, timeout, suspension }
     }
@@ -223,9 +225,7 @@ fn parse_security(element: &Element) -> Security {
     let own = |name: &str| element.attr(name).map(|value| value.trim().to_owned());
     match own("policy") {
         Some(policy) => Security { policy: Some(policy), ..Security::default() },
-        None => {
-            Security { policy: None, inbound_policy: own("inboundPolicy"), outbound_policy: own("outboundPolicy") }
-        }
+        None => Security { policy: None, inbound_policy: own("inboundPolicy"), outbound_policy: own("outboundPolicy") },
     }
 }
 

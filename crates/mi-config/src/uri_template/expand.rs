@@ -210,7 +210,8 @@ fn is_triplet(bytes: &[u8]) -> bool {
 fn percent_encode(text: &str, keep_reserved: bool, result: &mut String) {
     let bytes = text.as_bytes();
     for (at, byte) in bytes.iter().copied().enumerate() {
-        let kept = is_unreserved(byte) || keep_reserved && (b":/?#[]@!$&'()*+,;=".contains(&byte) || is_triplet(&bytes[at..]));
+        let kept =
+            is_unreserved(byte) || keep_reserved && (b":/?#[]@!$&'()*+,;=".contains(&byte) || is_triplet(&bytes[at..]));
         if kept { result.push(char::from(byte)) } else { push_encoded(byte, result) }
     }
 }
