@@ -1,0 +1,191 @@
+//! The built-in functions: one table of names and arities, and the view a function has of its call.
+//!
+//! Each function is a plain `fn` over [`Args`]; adding one is a line in the table of its file. Functions of the host
+//! (`get-property` and its kin) are not here but behind [`super::Env`].
+
+mod dates;
+mod decimal_picture;
+mod nodes;
+mod numbers;
+mod picture;
+mod regex;
+mod sequences;
+mod strings;
+
+use super::Version;
+use super::ast::{Call, Expr, Type};
+use super::error::XPathError;
+use super::eval::{Cx, Evaluator};
+use super::pattern::Pattern;
+use super::sequence::Sequence;
+use super::value::{Item, Str};
+
+type Outcome<'d> = Result<Sequence<'d>, XPathError>;
+
+/// One built-in function.
+pub(super) struct Builtin {
+    pub(super) library: Library,
+    pub(super) name: &'static str,
+    /// Least and most arguments.
+    pub(super) arity: (u8, u8),
+    /// The version that introduced it; MI's 1.0 engine has a few of the later ones too.
+    pub(super) since: Version,
+    pub(super) result: Type,
+    /// With fewer arguments than this the function looks at the context item.
+    pub(super) context_below: u8,
+    pub(super) run: for<'a, 'e, 'd> fn(&Args<'a, 'e, 'd>) -> Outcome<'d>,
+}
+
+impl std::fmt::Debug for Builtin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The sets of functions, each with a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Library {
+    Core,
+    Math,
+    /// Constructors of the `xs` types.
+    Types,
+}
+
+impl Library {
+    /// The library of a prefix; `fn`, `xs` and `math` need no declaration.
+    pub(super) fn of(prefix: &str, declared: Option<&str>) -> Option<Self> {
+        match (prefix, declared) {
+            ("" | "fn", _) | (_, Some("http://www.w3.org/2005/xpath-functions")) => Some(Self::Core),
+            ("xs" | "xsd", None) | (_, Some("http://www.w3.org/2001/XMLSchema")) => Some(Self::Types),
+            ("math", None) | (_, Some("http://www.w3.org/2005/xpath-functions/math")) => Some(Self::Math),
+            _ => None,
+        }
+    }
+}
+
+const MANY: u8 = u8::MAX;
+
+type Row = (
+    &'static str,
+    (u8, u8),
+    Version,
+    Type,
+    u8,
+    for<'a, 'e, 'd> fn(&Args<'a, 'e, 'd>) -> Outcome<'d>,
+);
+
+const fn builtin(library: Library, row: Row) -> Builtin {
+    let (name, arity, since, result, context_below, run) = row;
+    Builtin { library, name, arity, since, result, context_below, run }
+}
+
+const TABLES: [&[Builtin]; 6] =
+    [strings::TABLE, numbers::TABLE, sequences::TABLE, nodes::TABLE, dates::TABLE, regex::TABLE];
+
+/// The function of a name that takes `count` arguments.
+pub(super) fn find(library: Library, name: &str, count: usize) -> Option<&'static Builtin> {
+    TABLES.iter().copied().flatten().find(|f| {
+        let (least, most) = f.arity;
+        let enough = count >= usize::from(least);
+        f.library == library && f.name == name && enough && (most == MANY || count <= usize::from(most))
+    })
+}
+
+/// A call as its function sees it; arguments are evaluated when they are asked for, in the form that is needed.
+pub(super) struct Args<'a, 'e, 'd> {
+    pub(super) ev: &'a Evaluator<'e, 'd>,
+    pub(super) call: &'a Call,
+    pub(super) cx: &'a Cx<'a, 'd>,
+}
+
+impl<'d> Args<'_, '_, 'd> {
+    fn len(&self) -> usize {
+        self.call.args.len()
+    }
+
+    fn v1(&self) -> bool {
+        self.ev.version == Version::V1
+    }
+
+    fn expr(&self, i: usize) -> &Expr {
+        &self.call.args[i]
+    }
+
+    /// The whole argument.
+    fn sequence(&self, i: usize) -> Outcome<'d> {
+        self.ev.eval(self.expr(i), self.cx)
+    }
+
+    /// The typed values of an argument.
+    fn atoms(&self, i: usize) -> Result<Vec<Item<'d>>, XPathError> {
+        let value = self.sequence(i)?;
+        self.ev.spend(value.len() as u64)?;
+        Ok(value.into_items().into_iter().map(Item::atomize).collect())
+    }
+
+    /// An argument of at most one atomic item.
+    fn atom(&self, i: usize) -> Result<Option<Item<'d>>, XPathError> {
+        if self.v1() {
+            return Ok(self.ev.first(self.expr(i), self.cx)?.map(Item::atomize));
+        }
+        self.ev.atom(self.expr(i), self.cx, &format!("argument {} of {}()", i + 1, self.call.function.name))
+    }
+
+    /// An argument as a string, empty for the empty sequence. XPath 1.0 takes the first of several nodes, 2.0
+    /// refuses them.
+    fn string(&self, i: usize) -> Result<Str<'d>, XPathError> {
+        if self.v1() || self.expr(i).string_literal().is_some() {
+            return self.ev.first_string(self.expr(i), self.cx);
+        }
+        Ok(self.opt_string(i)?.unwrap_or(Str::Borrowed("")))
+    }
+
+    /// An argument as a string, `None` for the empty sequence.
+    fn opt_string(&self, i: usize) -> Result<Option<Str<'d>>, XPathError> {
+        Ok(self.atom(i)?.map(|item| item.to_str(self.ev.version)))
+    }
+
+    /// A string argument, or the string of the context item if there are fewer arguments.
+    fn string_or_context(&self, i: usize) -> Result<Str<'d>, XPathError> {
+        if i < self.len() { self.string(i) } else { Ok(self.cx.context()?.to_str(self.ev.version)) }
+    }
+
+    /// An argument as a double.
+    fn double(&self, i: usize) -> Result<f64, XPathError> {
+        if self.v1() {
+            return self.ev.number(self.expr(i), self.cx);
+        }
+        Ok(self.atom(i)?.map_or(f64::NAN, |item| item.to_number()))
+    }
+
+    /// An argument as an integer.
+    fn integer(&self, i: usize) -> Result<i64, XPathError> {
+        let value = number_round(self.double(i)?);
+        if value.is_nan() || value.abs() > 9e18 {
+            let name = self.call.function.name;
+            return Err(XPathError::type_error(format!("argument {} of {name}() must be an integer", i + 1)));
+        }
+        Ok(value as i64)
+    }
+
+    fn boolean(&self, i: usize) -> Result<bool, XPathError> {
+        self.ev.ebv(self.expr(i), self.cx)
+    }
+
+    /// The regular expression in the second argument, with the flags in argument `flags`.
+    fn with_pattern<T>(
+        &self,
+        flags: usize,
+        run: impl FnOnce(&Pattern) -> Result<T, XPathError>,
+    ) -> Result<T, XPathError> {
+        if let Some(pattern) = &self.call.pattern {
+            return run(pattern);
+        }
+        let flags = if flags < self.len() { self.string(flags)? } else { Str::Borrowed("") };
+        run(&Pattern::compile(&self.string(1)?, &flags)?)
+    }
+}
+
+fn number_round(v: f64) -> f64 {
+    super::number::round(v)
+}

@@ -1,0 +1,266 @@
+//! Functions on sequences and booleans.
+
+use std::collections::HashSet;
+
+use mi_xml::{NodeId, NodeKind};
+
+use super::{Args, Builtin, Library, Outcome, builtin};
+use crate::xpath::Version::{V1, V2};
+use crate::xpath::ast::Comparison;
+use crate::xpath::ast::Type::{Boolean, Number, Unknown};
+use crate::xpath::error::XPathError;
+use crate::xpath::eval::Evaluator;
+use crate::xpath::sequence::Sequence;
+use crate::xpath::value::{DocRef, Item, Node};
+
+use Library::Core;
+
+pub(super) const TABLE: &[Builtin] = &[
+    // These four are turned into other expressions by the parser; the table knows their arity.
+    builtin(Core, ("true", (0, 0), V1, Boolean, 0, |_| Ok(true.into()))),
+    builtin(Core, ("false", (0, 0), V1, Boolean, 0, |_| Ok(false.into()))),
+    builtin(Core, ("position", (0, 0), V1, Number, 0, |a| Ok(a.ev.integer(a.cx.position)))),
+    builtin(Core, ("last", (0, 0), V1, Number, 0, |a| Ok(a.ev.integer(a.cx.size)))),
+    builtin(Core, ("boolean", (1, 1), V1, Boolean, 0, |a| a.boolean(0).map(Sequence::from))),
+    builtin(Core, ("not", (1, 1), V1, Boolean, 0, |a| a.boolean(0).map(|b| Sequence::from(!b)))),
+    builtin(Core, ("empty", (1, 1), V2, Boolean, 0, |a| Ok(a.ev.first(a.expr(0), a.cx)?.is_none().into()))),
+    builtin(Core, ("exists", (1, 1), V2, Boolean, 0, |a| Ok(a.ev.first(a.expr(0), a.cx)?.is_some().into()))),
+    builtin(Core, ("data", (0, 1), V2, Unknown, 1, data)),
+    builtin(Core, ("head", (1, 1), V2, Unknown, 0, |a| Ok(a.ev.first(a.expr(0), a.cx)?.into()))),
+    builtin(Core, ("tail", (1, 1), V2, Unknown, 0, tail)),
+    builtin(Core, ("distinct-values", (1, 2), V2, Unknown, 0, distinct_values)),
+    builtin(Core, ("index-of", (2, 3), V2, Unknown, 0, index_of)),
+    builtin(Core, ("insert-before", (3, 3), V2, Unknown, 0, insert_before)),
+    builtin(Core, ("remove", (2, 2), V2, Unknown, 0, remove)),
+    builtin(Core, ("reverse", (1, 1), V2, Unknown, 0, reverse)),
+    builtin(Core, ("subsequence", (2, 3), V2, Unknown, 0, subsequence)),
+    builtin(Core, ("sort", (1, 1), V2, Unknown, 0, sort)),
+    builtin(Core, ("unordered", (1, 1), V2, Unknown, 0, |a| a.sequence(0))),
+    builtin(Core, ("deep-equal", (2, 3), V2, Boolean, 0, deep_equal)),
+    builtin(Core, ("zero-or-one", (1, 1), V2, Unknown, 0, |a| occurs(a, 0, 1, "FORG0003"))),
+    builtin(Core, ("one-or-more", (1, 1), V2, Unknown, 0, |a| occurs(a, 1, usize::MAX, "FORG0004"))),
+    builtin(Core, ("exactly-one", (1, 1), V2, Unknown, 0, |a| occurs(a, 1, 1, "FORG0005"))),
+    builtin(Core, ("trace", (1, 2), V2, Unknown, 0, |a| a.sequence(0))),
+    builtin(Core, ("error", (0, 3), V2, Unknown, 0, error)),
+];
+
+fn data<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    if args.len() == 0 {
+        return Ok(Sequence::one(args.cx.context()?.atomize()));
+    }
+    args.atoms(0).map(Sequence::from_items)
+}
+
+fn tail<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    Ok(Sequence::from_items(args.sequence(0)?.into_items().into_iter().skip(1).collect()))
+}
+
+fn occurs<'d>(args: &Args<'_, '_, 'd>, least: usize, most: usize, code: &'static str) -> Outcome<'d> {
+    let value = args.sequence(0)?;
+    if (least..=most).contains(&value.len()) {
+        return Ok(value);
+    }
+    let message = format!("{}() of a sequence of {} items", args.call.function.name, value.len());
+    Err(XPathError::dynamic(code, message))
+}
+
+/// A key that is equal for values that are equal.
+fn key(ev: &Evaluator<'_, '_>, item: &Item<'_>) -> String {
+    const EXACT: i64 = 1 << 53;
+    match item {
+        Item::Integer(i) if !(-EXACT..=EXACT).contains(i) => format!("i{i}"),
+        n if n.is_numeric() => {
+            let v = n.to_number();
+            // Both zeros are equal, and NaN is the same value as NaN here.
+            format!("n{:x}", if v == 0.0 { 0 } else if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() })
+        }
+        Item::Boolean(b) => format!("b{b}"),
+        Item::Moment(m) => format!("m{:?}{}", m.kind, m.utc(ev.implicit_zone())),
+        Item::Duration(d) => format!("d{}/{}/{}", d.months, d.seconds, d.nanos),
+        Item::QName(q) => format!("q{{{}}}{}", q.namespace, q.local),
+        text => format!("s{}", &*text.to_str(ev.version)),
+    }
+}
+
+fn distinct_values<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let mut seen = HashSet::new();
+    let mut items = args.atoms(0)?;
+    items.retain(|item| seen.insert(key(args.ev, item)));
+    Ok(Sequence::from_items(items))
+}
+
+fn index_of<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let Some(wanted) = args.atom(1)? else {
+        return Err(XPathError::type_error("index-of() needs a value to look for"));
+    };
+    let mut out = Vec::new();
+    for (i, item) in args.atoms(0)?.iter().enumerate() {
+        // Values of types that cannot be compared are different.
+        if args.ev.compare_values(Comparison::Eq, item, &wanted).unwrap_or(false) {
+            out.push(Item::Integer(i as i64 + 1));
+        }
+    }
+    Ok(Sequence::from_items(out))
+}
+
+fn insert_before<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let mut items = args.sequence(0)?.into_items();
+    let at = usize::try_from(args.integer(1)?.saturating_sub(1)).unwrap_or(0).min(items.len());
+    let inserted = args.sequence(2)?.into_items();
+    items.splice(at..at, inserted);
+    Ok(Sequence::from_items(items))
+}
+
+fn remove<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let mut items = args.sequence(0)?.into_items();
+    if let Some(at) = usize::try_from(args.integer(1)?).ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < items.len())
+    {
+        items.remove(at);
+    }
+    Ok(Sequence::from_items(items))
+}
+
+fn reverse<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let mut items = args.sequence(0)?.into_items();
+    items.reverse();
+    Ok(Sequence::from_items(items))
+}
+
+fn subsequence<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let first = super::number_round(args.double(1)?);
+    let behind = if args.len() > 2 { first + super::number_round(args.double(2)?) } else { f64::INFINITY };
+    let inside = |i: usize| (i as f64 + 1.0) >= first && (i as f64 + 1.0) < behind;
+    let items = args.sequence(0)?.into_items().into_iter().enumerate();
+    Ok(Sequence::from_items(items.filter(|(i, _)| inside(*i)).map(|(_, item)| item).collect()))
+}
+
+fn sort<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let mut items: Vec<(Item<'d>, Item<'d>)> =
+        args.sequence(0)?.into_items().into_iter().map(|i| (i.clone().atomize(), i)).collect();
+    args.ev.spend(items.len() as u64)?;
+    let numeric = items.iter().all(|(k, _)| k.is_numeric());
+    if !numeric && items.windows(2).any(|w| args.ev.order(&w[0].0, &w[1].0).is_none()) {
+        return Err(XPathError::type_error("sort() of values that cannot be ordered"));
+    }
+    items.sort_by(|(a, _), (b, _)| {
+        if numeric {
+            // NaN comes first.
+            return a.to_number().partial_cmp(&b.to_number()).unwrap_or_else(|| {
+                b.to_number().is_nan().cmp(&a.to_number().is_nan())
+            });
+        }
+        args.ev.order(a, b).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    Ok(Sequence::from_items(items.into_iter().map(|(_, item)| item).collect()))
+}
+
+fn deep_equal<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let (left, right) = (args.sequence(0)?, args.sequence(1)?);
+    if left.len() != right.len() {
+        return Ok(false.into());
+    }
+    for (a, b) in left.iter().zip(right.iter()) {
+        let equal = match (&a, &b) {
+            (Item::Node(a), Item::Node(b)) => nodes_equal(args.ev, a, b)?,
+            (Item::Node(_), _) | (_, Item::Node(_)) => false,
+            (a, b) => key(args.ev, a) == key(args.ev, b),
+        };
+        if !equal {
+            return Ok(false.into());
+        }
+    }
+    Ok(true.into())
+}
+
+/// Compares two trees in step, without recursion; comments and processing instructions inside do not count.
+fn nodes_equal<'d>(ev: &Evaluator<'_, 'd>, a: &Node<'d>, b: &Node<'d>) -> Result<bool, XPathError> {
+    let (mut left, mut right) = (Cursor::new(a), Cursor::new(b));
+    loop {
+        ev.spend(1)?;
+        match (left.at, right.at) {
+            (None, None) => return Ok(true),
+            (Some(x), Some(y)) if left.depth == right.depth && same_node(&a.doc, x, &b.doc, y) => {}
+            _ => return Ok(false),
+        }
+        left.advance();
+        right.advance();
+    }
+}
+
+fn same_node(a: &DocRef<'_>, x: NodeId, b: &DocRef<'_>, y: NodeId) -> bool {
+    let same_name = || a.local_name(x) == b.local_name(y) && a.namespace(x) == b.namespace(y);
+    match (a.kind(x), b.kind(y)) {
+        (NodeKind::Document, NodeKind::Document) => true,
+        (NodeKind::Element, NodeKind::Element) => {
+            same_name()
+                && a.attributes(x).count() == b.attributes(y).count()
+                && a.attributes(x).all(|attribute| {
+                    b.attribute(y, a.namespace(attribute), a.local_name(attribute)) == Some(a.value(attribute).into_cow())
+                })
+        }
+        (NodeKind::Attribute, NodeKind::Attribute) | (NodeKind::Pi, NodeKind::Pi) => {
+            same_name() && a.value(x) == b.value(y)
+        }
+        (ka, kb) => ka == kb && a.value(x) == b.value(y),
+    }
+}
+
+/// A walk over a tree that knows its depth.
+struct Cursor<'n, 'd> {
+    top: &'n Node<'d>,
+    at: Option<NodeId>,
+    depth: usize,
+}
+
+impl<'n, 'd> Cursor<'n, 'd> {
+    fn new(top: &'n Node<'d>) -> Self {
+        Self { top, at: Some(top.id), depth: 0 }
+    }
+
+    /// To the next node that counts.
+    fn advance(&mut self) {
+        let doc = &self.top.doc;
+        let Some(mut node) = self.at else { return };
+        let mut next = doc.first_child(node);
+        if next.is_some() {
+            self.depth += 1;
+        }
+        loop {
+            match next {
+                Some(n) if !matches!(doc.kind(n), NodeKind::Comment | NodeKind::Pi) => {
+                    self.at = Some(n);
+                    return;
+                }
+                Some(n) => {
+                    node = n;
+                    next = doc.next_sibling(n);
+                }
+                None if node == self.top.id || self.depth == 0 => {
+                    self.at = None;
+                    return;
+                }
+                None => {
+                    next = doc.next_sibling(node);
+                    if next.is_none() {
+                        let Some(parent) = doc.parent(node) else {
+                            self.at = None;
+                            return;
+                        };
+                        node = parent;
+                        self.depth -= 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn error<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let code = match args.len() {
+        0 => None,
+        _ => args.opt_string(0)?,
+    };
+    let message = if args.len() > 1 { args.string(1)?.into_string() } else { "error() was called".to_owned() };
+    let code = code.map_or_else(|| "FOER0000".to_owned(), |c| c.into_string());
+    Err(XPathError::Dynamic { code: code.into(), message })
+}
