@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited, combinators::UnsyncBoxBody};
 
 use crate::convert::{self, ConvertOptions};
-use crate::{Envelope, SoapVersion};
+use crate::{Attachment, Envelope, SoapVersion};
 
 /// A body as the transport delivers it. Frames are `Bytes`; dropping it abandons the rest.
 pub type BodyStream = UnsyncBoxBody<Bytes, BoxError>;
@@ -111,6 +111,8 @@ pub struct Body {
     envelope_view: OnceCell<Envelope>,
     /// JSON shown for a body whose native form is another; dropped on change.
     json_view: OnceCell<Arc<serde_json::Value>>,
+    /// Parts that came with the root of a multipart body.
+    attachments: Vec<Attachment>,
     options: ConvertOptions,
 }
 
@@ -162,6 +164,7 @@ impl Body {
             content_type,
             envelope_view: OnceCell::new(),
             json_view: OnceCell::new(),
+            attachments: Vec::new(),
             options: ConvertOptions::default(),
         }
     }
@@ -216,11 +219,23 @@ impl Body {
             Content::Built(_) => Ok(()),
             Content::Unread(_) => Err(BodyError::Unread),
             Content::Raw(bytes) => {
-                let native = crate::media::build(bytes, self.content_type.as_deref())?;
-                self.content = Content::Built(native);
+                let types = self.options.media_types.as_deref();
+                let built = crate::media::build_with(bytes, self.content_type.as_deref(), types)?;
+                self.content = Content::Built(built.native);
+                self.attachments = built.attachments;
                 Ok(())
             }
         }
+    }
+
+    /// Attachments that [`Body::build`] found.
+    pub fn attachments(&self) -> &[Attachment] {
+        &self.attachments
+    }
+
+    /// Moves the attachments away, to [`crate::Message::attachments`].
+    pub fn take_attachments(&mut self) -> Vec<Attachment> {
+        std::mem::take(&mut self.attachments)
     }
 
     /// Takes the unread stream away, leaving an empty body. `None` when it was read.
@@ -347,6 +362,7 @@ impl Body {
             content_type: self.content_type.clone(),
             envelope_view: OnceCell::new(),
             json_view: OnceCell::new(),
+            attachments: self.attachments.clone(),
             options: self.options.clone(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Addressing, Attachment, Body, Headers, Properties, Value};
+use crate::{Addressing, Attachment, Body, BodyError, Headers, Properties, Value};
 
 /// A message. It is owned by exactly one flow at a time; a split copies it ([`Message::copy`]).
 #[derive(Debug, Default)]
@@ -48,6 +48,13 @@ impl Message {
     /// An empty message.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Builds the body and takes its attachments over. Does nothing when it was built before.
+    pub fn build(&mut self) -> Result<(), BodyError> {
+        self.body.build()?;
+        self.attachments.append(&mut self.body.take_attachments());
+        Ok(())
     }
 
     /// A parameter of the innermost running template.

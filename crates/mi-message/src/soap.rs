@@ -3,6 +3,14 @@
 //! Synapse sees each message as an envelope: plain XML (POX) is put into the Body of a made-up one, so that
 //! `/soapenv:Envelope/soapenv:Body/x`, `$body/x` and `//x` find the same element whatever arrived.
 
+mod addressing;
+mod fault;
+
+pub use addressing::{
+    WSA_NS, WSA_SUBMISSION_NS, read_addressing, remove_addressing, remove_header, set_header, write_addressing,
+};
+pub use fault::{Detail, Fault, FaultCode, fault};
+
 use mi_xml::{Document, NodeId};
 
 /// Namespace of SOAP 1.1 envelopes.
@@ -64,6 +72,12 @@ impl Envelope {
             Ok(envelope) => envelope,
             Err(document) => Self::wrap_into(document, Some(root), version),
         }
+    }
+
+    /// Puts a parsed document into a new Body, also when its root is an envelope itself.
+    pub fn wrap(document: Document, version: SoapVersion) -> Self {
+        let root = document.root_element();
+        Self::wrap_into(document, root, version)
     }
 
     /// Uses `root` as the envelope when it is one with a Body; gives the document back otherwise.

@@ -79,7 +79,7 @@ impl<'v> Builder<'_, 'v> {
             self.append_text(parent, &text);
             return Ok(());
         }
-        let name = names::to_xml(name, self.options.valid_nc_names);
+        let name = names::to_xml(name);
         match value {
             Value::Array(items) => {
                 self.array(parent, &name, items, namespace);
@@ -173,7 +173,7 @@ impl<'v> Builder<'_, 'v> {
                 match name.strip_prefix("xmlns") {
                     Some("") => {}
                     Some(prefix) if prefix.len() > 1 && prefix.starts_with(':') => {
-                        self.document.declare_namespace(element, &names::to_xml(&prefix[1..], true), &text);
+                        self.document.declare_namespace(element, &names::to_xml(&prefix[1..]), &text);
                     }
                     _ => self.set_attribute(element, name, &text),
                 }
@@ -183,7 +183,7 @@ impl<'v> Builder<'_, 'v> {
     }
 
     fn set_attribute(&mut self, element: NodeId, name: &str, value: &str) {
-        let name = names::to_xml(name, self.options.valid_nc_names);
+        let name = names::to_xml(name);
         self.document.set_attribute(element, "", &name, "", value);
     }
 

@@ -22,6 +22,7 @@ use crate::body::BodyError;
 use crate::{Envelope, Native, SoapVersion};
 
 pub use json_text::parse_json;
+pub(crate) use numbers::is_number as is_json_number;
 pub use options::{ConvertOptions, Pattern};
 
 /// Namespace of the elements that carry text and bytes.

@@ -1,8 +1,9 @@
 //! Names between JSON, where any text is one, and XML.
 //!
-//! MI escapes a digit in front by `_JsonReader_PD_`, a dollar in front by `_JsonReader_PS_`, and, when told to, each
-//! character that no name may hold by `_JsonReader_<code>_`. Without being told it builds elements whose names break
-//! the markup as soon as they are written; here those characters are always escaped, and always come back.
+//! MI escapes a digit in front by `_JsonReader_PD_`, a dollar in front by `_JsonReader_PS_`, and, when told to
+//! (`buildValidNCNames`), each character that no name may hold by `_JsonReader_<code>_`. Without being told it builds
+//! elements whose names break the markup as soon as they are written; here those characters are always escaped, and
+//! always come back.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -13,9 +14,8 @@ const DOLLAR_MARK: &str = "_JsonReader_PS_";
 /// Stands for the empty name; no character has this code.
 const EMPTY: &str = "_JsonReader_0_";
 
-/// The XML name for a JSON name. With `nc` a colon is escaped, too; without it one colon between two names stays, as
-/// in MI. MI: `JsonReaderDelegate#getName`.
-pub fn to_xml(name: &str, nc: bool) -> Cow<'_, str> {
+/// The XML name for a JSON name. MI: `JsonReaderDelegate#getName`.
+pub fn to_xml(name: &str) -> Cow<'_, str> {
     let bytes = name.as_bytes();
     let simple = bytes.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
@@ -33,10 +33,9 @@ pub fn to_xml(name: &str, nc: bool) -> Cow<'_, str> {
     } else {
         name
     };
-    let colon_stays = !nc && qualified(name);
     for character in rest.chars() {
         let fits = if out.is_empty() { is_start(character) } else { is_char(character) };
-        if fits || (character == ':' && colon_stays) {
+        if fits {
             out.push(character);
         } else {
             // Writing to a String cannot fail.
@@ -44,15 +43,6 @@ pub fn to_xml(name: &str, nc: bool) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
-}
-
-/// True for two names with one colon between them.
-fn qualified(name: &str) -> bool {
-    name.split_once(':').is_some_and(|(prefix, local)| {
-        prefix.chars().next().is_some_and(is_start)
-            && local.chars().next().is_some_and(is_start)
-            && !local.contains(':')
-    })
 }
 
 /// The JSON name for an XML name. MI: `XmlReaderDelegate#getName`.
@@ -123,29 +113,27 @@ mod tests {
     use super::{to_json, to_xml};
 
     #[track_caller]
-    fn check(name: &str, nc: bool, expected: &str) {
-        let xml = to_xml(name, nc);
+    fn check(name: &str, expected: &str) {
+        let xml = to_xml(name);
         assert_eq!(xml, expected);
         assert_eq!(to_json(&xml), name, "comes back");
     }
 
     #[test]
     fn names_survive_xml() {
-        check("stock", false, "stock");
-        check("stock quote", true, "stock_JsonReader_32_quote");
-        check("stock quote", false, "stock_JsonReader_32_quote");
-        check("12X12", false, "_JsonReader_PD_12X12");
-        check("0", false, "_JsonReader_PD_0");
-        check("$schema", false, "_JsonReader_PS_schema");
-        check("1 a", false, "_JsonReader_PD_1_JsonReader_32_a");
-        check("-a", false, "_JsonReader_45_a");
-        check("", false, "_JsonReader_0_");
-        check("größe", false, "größe");
-        check("a:b", false, "a:b");
-        check("a:b", true, "a_JsonReader_58_b");
-        check(":a", false, "_JsonReader_58_a");
-        check("a:b:c", false, "a_JsonReader_58_b_JsonReader_58_c");
-        check("a><evil", false, "a_JsonReader_62__JsonReader_60_evil");
+        check("stock", "stock");
+        check("stock quote", "stock_JsonReader_32_quote");
+        check("12X12", "_JsonReader_PD_12X12");
+        check("0", "_JsonReader_PD_0");
+        check("$schema", "_JsonReader_PS_schema");
+        check("1 a", "_JsonReader_PD_1_JsonReader_32_a");
+        check("-a", "_JsonReader_45_a");
+        check("", "_JsonReader_0_");
+        check("größe", "größe");
+        check("a:b", "a_JsonReader_58_b");
+        check(":a", "_JsonReader_58_a");
+        check("a:b:c", "a_JsonReader_58_b_JsonReader_58_c");
+        check("a><evil", "a_JsonReader_62__JsonReader_60_evil");
     }
 
     #[test]

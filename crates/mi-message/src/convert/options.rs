@@ -28,8 +28,6 @@ pub struct ConvertOptions {
     pub xml_nil: bool,
     /// An empty element is null; else the empty string.
     pub null_for_empty: bool,
-    /// A colon in a JSON name is escaped, too; other characters that no XML name may hold always are.
-    pub valid_nc_names: bool,
     /// Text of only white space is kept where it is all that an element holds.
     pub preserve_spaces: bool,
     /// Text that fits as a whole stays a string.
@@ -52,7 +50,6 @@ impl Default for ConvertOptions {
             write_multiple_pi: false,
             xml_nil: false,
             null_for_empty: true,
-            valid_nc_names: false,
             preserve_spaces: false,
             keep_as_string: None,
             replace: None,
@@ -70,7 +67,6 @@ impl ConvertOptions {
             "synapse.commons.json.preserve.namespace" | "synapse.commons.json.preserve.namespaces.forjson" => {
                 self.preserve_namespaces = on;
             }
-            "synapse.commons.json.buildValidNCNames" => self.valid_nc_names = on,
             "synapse.commons.json.output.autoPrimitive" => self.auto_primitive = on,
             "synapse.commons.json.output.namespaceSepChar" => {
                 self.namespace_separator = value.trim().chars().next().unwrap_or('_');
@@ -95,8 +91,8 @@ impl ConvertOptions {
                     *replacement = value.into();
                 }
             }
-            // Every array is written as neighbours whatever this says: MI reads it and has no other way either.
-            "synapse.commons.json.output.xmloutAutoArray" => {}
+            // Names are valid and arrays are neighbours whatever these say; see `names` for the first.
+            "synapse.commons.json.buildValidNCNames" | "synapse.commons.json.output.xmloutAutoArray" => {}
             _ => return Ok(false),
         }
         Ok(true)
