@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -200,7 +200,8 @@ impl Source {
 pub struct Document {
     pub(crate) nodes: Vec<Node>,
     pub(crate) elements: Vec<Element>,
-    pub(crate) names: Names,
+    /// Shared with the vocabulary of the thread that parsed the document, and with clones.
+    pub(crate) names: Arc<Names>,
     pub(crate) sources: Vec<Source>,
     pub(crate) owned: String,
     pub(crate) trailing: Option<usize>,
@@ -234,7 +235,7 @@ impl Document {
         Self {
             nodes: vec![Node::new(DOCUMENT, TREE_CHANGED, OWNED, NONE, 0)],
             elements: vec![Element::EMPTY],
-            names: Names::new(),
+            names: Names::empty(),
             sources: Vec::new(),
             owned: String::new(),
             trailing: None,

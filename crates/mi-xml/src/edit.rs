@@ -13,7 +13,7 @@ use crate::arena::{
     ATTRIBUTE, CDATA, COMMENT, Document, ELEMENT, Element, NAMESPACE, Node, NodeId, OWNED, PI, PLAIN, SELF_CLOSED,
     Source, TAG_CHANGED, TEXT, TREE_CHANGED,
 };
-use crate::names::{NONE, QNameId};
+use crate::names::{NONE, Names, QNameId};
 use crate::scanner::{is_name_char, is_name_start, is_ncname};
 use crate::values::split_pi;
 use crate::{XML_NAMESPACE, XMLNS_NAMESPACE};
@@ -124,11 +124,7 @@ impl Document {
 
     fn intern_name(&mut self, prefix: &str, local: &str, ns: &str) -> QNameId {
         let prefix = if prefix.is_empty() { Cow::Borrowed("") } else { clean_name(prefix) };
-        let prefix = self.names.intern(&prefix);
-        let prefix = self.names.prefix(prefix);
-        let namespace = self.names.intern(ns);
-        let local = self.names.intern(&clean_name(local));
-        self.names.intern_qname(prefix, namespace, local)
+        Names::qname_in(&mut self.names, &prefix, ns, &clean_name(local))
     }
 
     /// Gives an element or attribute another name; other nodes are left alone.
@@ -415,10 +411,8 @@ impl Document {
             return;
         }
         let clean = if prefix.is_empty() { Cow::Borrowed("") } else { clean_name(prefix) };
-        let text = self.names.intern(&clean);
-        let prefix = self.names.prefix(text);
-        let uri = self.names.intern(uri);
-        let binding = self.names.binding(prefix, uri);
+        let binding = Names::binding_in(&mut self.names, &clean, uri);
+        let prefix = self.names.binding_of(binding).prefix;
         let existing = self.namespace_decls(el).find(|&it| self.names.binding_of(self.node(it).prev).prefix == prefix);
         let mut node = Node::new(NAMESPACE, PLAIN, OWNED, 0, 0);
         node.prev = binding;

@@ -3,12 +3,14 @@
 //! A copy shares the text of its original, and what was unchanged there is unchanged in the copy: it will be written
 //! byte for byte from the original's source.
 
+use std::sync::Arc;
+
 use crate::arena::{
     ATTRIBUTE, DOCUMENT, Document, ELEMENT, Element, IMPLIED, NAMESPACE, Node, NodeId, OWNED, PLAIN, TREE_CHANGED,
 };
 use crate::names::{
-    BindingId, BindingMask, MASK_OVERFLOW, NONE, PREFIX_EMPTY, PREFIX_XML, PrefixId, QNameId, STR_EMPTY, STR_TYPE,
-    STR_XSI_NS, StrId, binding_bit, bindings_of,
+    BindingId, BindingMask, MASK_OVERFLOW, NONE, Names, PREFIX_EMPTY, PREFIX_XML, PrefixId, QNameId, STR_EMPTY,
+    STR_TYPE, STR_XSI_NS, StrId, binding_bit, bindings_of,
 };
 
 /// Sources of a document that are compared with those of an imported one. Imports from one document come in a row.
@@ -26,7 +28,7 @@ impl Document {
             return self.create_text("");
         }
         let mut copy = Copy::of(other, n);
-        let mut translation = Translation::new(other);
+        let mut translation = Translation::new(self, other);
         for node in &mut copy.nodes {
             translation.adopt(self, other, node, &mut copy.elements);
         }
@@ -165,13 +167,17 @@ impl Copy {
 
 /// What the numbers of one document are in another.
 struct Translation {
+    /// Both documents share one table, so names keep their numbers.
+    same_names: bool,
     qnames: Vec<QNameId>,
     sources: Vec<u32>,
 }
 
 impl Translation {
-    fn new(other: &Document) -> Self {
-        Self { qnames: vec![NONE; other.names.qname_count()], sources: vec![NONE; other.sources.len()] }
+    fn new(doc: &Document, other: &Document) -> Self {
+        let same_names = Arc::ptr_eq(&doc.names, &other.names);
+        let qnames = if same_names { Vec::new() } else { vec![NONE; other.names.qname_count()] };
+        Self { same_names, qnames, sources: vec![NONE; other.sources.len()] }
     }
 
     /// Makes a node copied from `other` one of `doc`.
@@ -194,29 +200,32 @@ impl Translation {
     }
 
     fn qname(&mut self, doc: &mut Document, other: &Document, id: QNameId) -> QNameId {
+        if self.same_names {
+            return id;
+        }
         let known = self.qnames[id as usize];
         if known != NONE {
             return known;
         }
         let original = other.names.qname(id);
-        let prefix = doc.names.intern(other.names.prefix_str(original.prefix));
-        let prefix = doc.names.prefix(prefix);
-        let namespace = doc.names.intern(other.names.str(original.namespace));
-        let local = doc.names.intern(other.names.local(id));
-        let qname = doc.names.intern_qname(prefix, namespace, local);
+        let (prefix, namespace) = (other.names.prefix_str(original.prefix), other.names.str(original.namespace));
+        let qname = Names::qname_in(&mut doc.names, prefix, namespace, other.names.local(id));
         self.qnames[id as usize] = qname;
         qname
     }
 
     fn binding(&self, doc: &mut Document, other: &Document, id: BindingId) -> BindingId {
+        if self.same_names {
+            return id;
+        }
         let original = other.names.binding_of(id);
-        let prefix = doc.names.intern(other.names.prefix_str(original.prefix));
-        let prefix = doc.names.prefix(prefix);
-        let uri = doc.names.intern(other.names.str(original.uri));
-        doc.names.binding(prefix, uri)
+        Names::binding_in(&mut doc.names, other.names.prefix_str(original.prefix), other.names.str(original.uri))
     }
 
     fn mask(&self, doc: &mut Document, other: &Document, mask: BindingMask) -> BindingMask {
+        if self.same_names {
+            return mask;
+        }
         let overflow = mask & MASK_OVERFLOW;
         bindings_of(mask).fold(overflow, |bits, id| bits | binding_bit(self.binding(doc, other, id)))
     }

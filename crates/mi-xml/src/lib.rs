@@ -25,6 +25,7 @@ mod scanner;
 mod serializer;
 mod start_tag;
 mod values;
+mod vocabulary;
 
 pub use arena::{Document, NodeId, NodeKind};
 pub use limits::{Limits, ParseError, ParseOptions};

@@ -5,7 +5,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::{XML_NAMESPACE, XMLNS_NAMESPACE, XSI_NAMESPACE};
 
@@ -90,7 +90,6 @@ pub(crate) struct Binding {
     pub(crate) uri: StrId,
 }
 
-#[derive(Clone)]
 pub(crate) struct Names {
     buffer: String,
     texts: Vec<Text>,
@@ -110,23 +109,29 @@ enum Table {
     Binding = 3,
 }
 
-/// Names start as a copy of this one, which already knows the strings every document has.
-static EMPTY: LazyLock<Names> = LazyLock::new(Names::with_well_known);
+/// What every document starts with: the strings and bindings all documents have.
+static EMPTY: LazyLock<Arc<Names>> = LazyLock::new(|| Arc::new(Names::with_well_known()));
 
-impl Names {
-    pub(crate) fn new() -> Self {
-        let known = &*EMPTY;
-        let mut buffer = String::with_capacity(2048);
-        buffer.push_str(&known.buffer);
+impl Clone for Names {
+    /// A copy is made to add something, so it has room for what a small message adds.
+    fn clone(&self) -> Self {
+        let mut buffer = String::with_capacity(self.buffer.len() + 2048);
+        buffer.push_str(&self.buffer);
         Self {
             buffer,
-            texts: grown(&known.texts, 64),
-            prefixes: grown(&known.prefixes, 16),
-            expanded: grown(&known.expanded, 64),
-            qnames: grown(&known.qnames, 64),
-            bindings: grown(&known.bindings, 16),
-            index: known.index.clone(),
+            texts: grown(&self.texts, 64),
+            prefixes: grown(&self.prefixes, 16),
+            expanded: grown(&self.expanded, 64),
+            qnames: grown(&self.qnames, 64),
+            bindings: grown(&self.bindings, 16),
+            index: self.index.clone(),
         }
+    }
+}
+
+impl Names {
+    pub(crate) fn empty() -> Arc<Self> {
+        Arc::clone(&EMPTY)
     }
 
     fn with_well_known() -> Self {
@@ -247,11 +252,49 @@ impl Names {
         })
     }
 
+    /// The qname of these parts, if it is there already.
+    fn find_qname(&self, prefix: &str, namespace: &str, local: &str) -> Option<QNameId> {
+        let prefix = self.find_prefix(prefix)?;
+        let name = self.find_name(namespace, local)?;
+        self.find_qname_of(prefix, name)
+    }
+
+    fn find_qname_of(&self, prefix: PrefixId, name: NameId) -> Option<QNameId> {
+        self.index.find(hash_pair(prefix, name.0, Table::QName), Table::QName, |id| {
+            let qname = self.qnames[id as usize];
+            qname.prefix == prefix && qname.name == name
+        })
+    }
+
     pub(crate) fn name_local(&self, id: NameId) -> StrId {
         self.expanded[id.0 as usize].1
     }
 
     // === interning ===
+
+    /// The qname of these parts. Copies a shared table only to add to it.
+    pub(crate) fn qname_in(names: &mut Arc<Self>, prefix: &str, namespace: &str, local: &str) -> QNameId {
+        if let Some(id) = names.find_qname(prefix, namespace, local) {
+            return id;
+        }
+        let names = Arc::make_mut(names);
+        let prefix = names.intern(prefix);
+        let prefix = names.prefix(prefix);
+        let (namespace, local) = (names.intern(namespace), names.intern(local));
+        names.intern_qname(prefix, namespace, local)
+    }
+
+    /// The binding of these parts. Copies a shared table only to add to it.
+    pub(crate) fn binding_in(names: &mut Arc<Self>, prefix: &str, uri: &str) -> BindingId {
+        let known = names.find_prefix(prefix).zip(names.find_str(uri));
+        if let Some(id) = known.and_then(|(prefix, uri)| names.find_binding(prefix, uri)) {
+            return id;
+        }
+        let names = Arc::make_mut(names);
+        let prefix = names.intern(prefix);
+        let (prefix, uri) = (names.prefix(prefix), names.intern(uri));
+        names.binding(prefix, uri)
+    }
 
     pub(crate) fn intern(&mut self, text: &str) -> StrId {
         let hash = hash_bytes(text.as_bytes());
@@ -297,12 +340,7 @@ impl Names {
 
     pub(crate) fn intern_qname(&mut self, prefix: PrefixId, namespace: StrId, local: StrId) -> QNameId {
         let name = self.name(namespace, local);
-        let hash = hash_pair(prefix, name.0, Table::QName);
-        let same = |id: u32| {
-            let qname = self.qnames[id as usize];
-            qname.prefix == prefix && qname.name == name
-        };
-        if let Some(id) = self.index.find(hash, Table::QName, same) {
+        if let Some(id) = self.find_qname_of(prefix, name) {
             return id;
         }
         let binding = self.binding(prefix, namespace);
@@ -323,7 +361,7 @@ impl Names {
         self.buffer.push('>');
         let id = self.qnames.len() as u32;
         self.qnames.push(QName { start, len, prefix_len, name, namespace, prefix, binding });
-        self.index.insert(hash, Table::QName, id);
+        self.index.insert(hash_pair(prefix, name.0, Table::QName), Table::QName, id);
         id
     }
 }

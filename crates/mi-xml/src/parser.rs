@@ -3,6 +3,8 @@
 //! Start tags, where most of the work is, are in `start_tag`; bytes in `scanner`. Nothing here recurses. Document type
 //! declarations are refused, so there are no entities but the predefined ones.
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use memchr::memmem;
@@ -13,7 +15,7 @@ use crate::limits::{Limits, ParseError, ParseOptions};
 use crate::names::{BindingMask, NONE, Names};
 use crate::namespaces::Scope;
 use crate::scanner::{first_illegal, is_ncname, is_space, name_end, reference, text_stop};
-use crate::start_tag::Spellings;
+use crate::vocabulary::{self, Spellings};
 
 /// The number of the source a parsed document has.
 pub(crate) const PARSED: u32 = 0;
@@ -97,7 +99,7 @@ pub(crate) struct Parser<'s> {
     pub(crate) limits: &'s Limits,
     pub(crate) nodes: Vec<Node>,
     pub(crate) elements: Vec<Element>,
-    pub(crate) names: Names,
+    pub(crate) names: Arc<Names>,
     pub(crate) spellings: Spellings,
     pub(crate) scope: Scope,
     pub(crate) current: Frame,
@@ -112,7 +114,7 @@ pub(crate) struct Parser<'s> {
 
 impl<'s> Parser<'s> {
     fn new(text: &'s ByteString, limits: &'s Limits, stop_after_root: bool) -> Self {
-        let names = Names::new();
+        let (names, spellings) = vocabulary::take();
         let bytes = text.as_bytes().as_ref();
         let scope = Scope::new(&names);
         Self {
@@ -123,7 +125,7 @@ impl<'s> Parser<'s> {
             nodes: Vec::with_capacity(bytes.len() / 16 + 16),
             elements: Vec::with_capacity(bytes.len() / 48 + 8),
             names,
-            spellings: Spellings::new(),
+            spellings,
             scope,
             current: Frame {
                 node: 0,
@@ -144,6 +146,23 @@ impl<'s> Parser<'s> {
 
     /// Builds the document; its source is left to the caller.
     fn run(mut self) -> Parsed<Document> {
+        let outcome = self.read();
+        vocabulary::keep(&self.names, self.spellings);
+        outcome?;
+        Ok(Document {
+            nodes: self.nodes,
+            elements: self.elements,
+            names: self.names,
+            sources: Vec::new(),
+            owned: String::new(),
+            trailing: None,
+            in_order: true,
+            order: OnceLock::new(),
+        })
+    }
+
+    /// Reads the document node and everything below it.
+    fn read(&mut self) -> Parsed<()> {
         self.nodes.push(Node::new(DOCUMENT, 0, PARSED, NONE, 0));
         self.elements.push(Element::EMPTY);
         if self.bytes.starts_with(b"\xEF\xBB\xBF") {
@@ -172,16 +191,7 @@ impl<'s> Parser<'s> {
         self.elements[0].end = end as u32;
         let first = self.elements[0].first_child;
         self.nodes[first as usize].prev = self.current.last_child;
-        Ok(Document {
-            nodes: self.nodes,
-            elements: self.elements,
-            names: self.names,
-            sources: Vec::new(),
-            owned: String::new(),
-            trailing: None,
-            in_order: true,
-            order: std::sync::OnceLock::new(),
-        })
+        Ok(())
     }
 
     // === errors ===
@@ -355,7 +365,7 @@ impl<'s> Parser<'s> {
 
     #[cold]
     pub(crate) fn fail_unclosed<T>(&self) -> Parsed<T> {
-        let name = self.spellings.text(self.text, self.current.spelling);
+        let name = self.spellings.text(self.current.spelling);
         self.fail_at_end(format!("the document ends inside of <{name}>"))
     }
 
@@ -380,12 +390,11 @@ impl<'s> Parser<'s> {
 
     fn end_tag(&mut self) -> Parsed<()> {
         let start = self.at;
-        let expected = self.spellings.bytes(self.bytes, self.current.spelling);
-        self.at += 2;
-        if !self.looking_at(expected) {
+        let expected = self.spellings.text(self.current.spelling).as_bytes();
+        if !self.bytes[start..].get(2..).is_some_and(|rest| rest.starts_with(expected)) {
             return self.fail_end_tag(start);
         }
-        self.at += expected.len();
+        self.at += 2 + expected.len();
         if self.byte(self.at) != b'>' {
             self.skip_space();
             if self.byte(self.at) != b'>' {
@@ -399,7 +408,7 @@ impl<'s> Parser<'s> {
 
     #[cold]
     fn fail_end_tag(&self, start: usize) -> Parsed<()> {
-        let expected = self.spellings.text(self.text, self.current.spelling);
+        let expected = self.spellings.text(self.current.spelling);
         let found = &self.text[start + 2..name_end(self.bytes, start + 2)];
         if start + 2 + found.len() >= self.bytes.len() {
             return self.fail_at_end(format!("the document ends inside of <{expected}>"));

@@ -404,7 +404,7 @@ impl Writer<'_, '_> {
                     || self.scope.bound_since(mark, qname.prefix)
                     || self.shares_prefix(el, qname.prefix, qname.namespace);
                 if taken {
-                    self.rename_attribute(it);
+                    self.rename_attribute(el, it);
                 } else {
                     self.add_missing(qname.prefix, qname.namespace);
                 }
@@ -423,17 +423,20 @@ impl Writer<'_, '_> {
         })
     }
 
-    /// Makes a prefix for an attribute that no name of the document has.
-    fn rename_attribute(&mut self, attribute: NodeId) {
-        let names = &self.doc.names;
-        let used = self.renamed.len() as u32;
-        let is_free = |number: &u32| {
-            let candidate = format!("ns{number}");
-            names.find_prefix(&candidate).is_none() && self.renamed.iter().all(|(_, prefix)| *prefix != candidate)
+    /// Makes a prefix for an attribute that means nothing else here. It is not entered into the scope: whatever needs that
+    /// prefix further down declares it again.
+    fn rename_attribute(&mut self, el: NodeId, attribute: NodeId) {
+        let doc = self.doc;
+        let names = &doc.names;
+        let is_used = |prefix| doc.attributes(el).any(|it| names.qname(doc.node(it).prev).prefix == prefix);
+        let is_free = |candidate: &String| {
+            let unused =
+                names.find_prefix(candidate).is_none_or(|prefix| self.scope.uri(prefix) == NONE && !is_used(prefix));
+            unused && self.renamed.iter().all(|(_, prefix)| prefix != candidate)
         };
         // Some number is free: there are fewer prefixes than candidates.
-        let number = (0..=names.prefix_count() as u32 + used).find(is_free).unwrap_or(u32::MAX);
-        let prefix = format!("ns{number}");
+        let candidates = 0..=names.prefix_count() + self.renamed.len();
+        let prefix = candidates.map(|number| format!("ns{number}")).find(is_free).unwrap_or_default();
         self.renamed.push((attribute.0, prefix));
     }
 

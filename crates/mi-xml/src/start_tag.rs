@@ -1,120 +1,20 @@
 //! Start tags: names, attributes, namespace declarations, and what they resolve to.
 //!
-//! Names repeat, and mostly in the same order. So a name is first compared with the one that followed its predecessor
-//! the last time; only when that fails it is searched by hash. Either way its characters are checked once per
-//! spelling, and its namespace is only looked up again when the binding of its prefix has changed.
+//! Names come from `vocabulary`, which knows their spellings. A namespace is only looked up again when the binding of
+//! its prefix has changed since the name was seen last.
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::arena::{APOSTROPHES, ATTRIBUTE, DECODE, ELEMENT, Element, NAMESPACE, Node, SELF_CLOSED, tag};
 use crate::names::{
-    BindingMask, NONE, Names, PREFIX_EMPTY, PREFIX_XML, PREFIX_XMLNS, PrefixId, QNameId, STR_EMPTY, STR_TYPE,
-    STR_XML_NS, STR_XMLNS_NS, STR_XSI_NS, StrId, binding_bit, hash_bytes,
+    BindingMask, MASK_OVERFLOW, NONE, Names, PREFIX_EMPTY, PREFIX_XML, PREFIX_XMLNS, PrefixId, QNameId, STR_EMPTY,
+    STR_TYPE, STR_XML_NS, STR_XMLNS_NS, STR_XSI_NS, StrId, binding_bit, hash_bytes,
 };
 use crate::parser::{Frame, PARSED, Parsed, Parser};
-use crate::scanner::{attribute_stop, is_name_byte, is_ncname, name_end};
+use crate::scanner::{attribute_stop, is_ncname, name_end};
 use crate::values::decode;
-
-/// One spelling of a name (`p:local`) in the source.
-#[derive(Copy, Clone)]
-struct Spelling {
-    /// Where it occurred first.
-    start: u32,
-    len: u32,
-    hash: u32,
-    /// The prefix of the name; of a declaration the prefix it declares.
-    prefix: PrefixId,
-    local: StrId,
-    /// `xmlns` or `xmlns:p`.
-    is_declaration: bool,
-    /// The qname it had last, and the namespace that was for.
-    qname: QNameId,
-    namespace: StrId,
-    /// The spelling that followed it the last time.
-    next: u32,
-}
-
-/// The spellings of a document being parsed.
-pub(crate) struct Spellings {
-    all: Vec<Spelling>,
-    /// Open addressing; indexes of `all` or [`NONE`].
-    slots: Vec<u32>,
-    last: u32,
-}
-
-impl Spellings {
-    pub(crate) fn new() -> Self {
-        Self { all: Vec::with_capacity(32), slots: vec![NONE; 64], last: NONE }
-    }
-
-    /// The bytes of a spelling; empty for [`NONE`].
-    #[inline]
-    pub(crate) fn bytes<'s>(&self, source: &'s [u8], id: u32) -> &'s [u8] {
-        match self.all.get(id as usize) {
-            Some(spelling) => &source[spelling.start as usize..(spelling.start + spelling.len) as usize],
-            None => &[],
-        }
-    }
-
-    /// The text of a spelling; empty for [`NONE`].
-    pub(crate) fn text<'s>(&self, source: &'s str, id: u32) -> &'s str {
-        match self.all.get(id as usize) {
-            Some(spelling) => &source[spelling.start as usize..(spelling.start + spelling.len) as usize],
-            None => "",
-        }
-    }
-
-    /// The spelling that followed the last one before, if it stands at `at` now.
-    #[inline]
-    fn predicted(&self, source: &[u8], at: usize) -> Option<u32> {
-        let next = self.all.get(self.last as usize)?.next;
-        let spelling = self.all.get(next as usize)?;
-        let (start, len) = (spelling.start as usize, spelling.len as usize);
-        let end = at + len;
-        let ends_here = source.get(end).is_some_and(|&byte| !is_name_byte(byte));
-        (ends_here && source[at..end] == source[start..start + len]).then_some(next)
-    }
-
-    /// The spelling with these bytes, or the free slot where it belongs.
-    fn find(&self, source: &[u8], name: &[u8], hash: u32) -> Result<u32, usize> {
-        let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
-        loop {
-            let id = self.slots[slot];
-            if id == NONE {
-                return Err(slot);
-            }
-            if self.all[id as usize].hash == hash && self.bytes(source, id) == name {
-                return Ok(id);
-            }
-            slot = (slot + 1) & mask;
-        }
-    }
-
-    fn insert(&mut self, slot: usize, spelling: Spelling) -> u32 {
-        let id = self.all.len() as u32;
-        self.all.push(spelling);
-        self.slots[slot] = id;
-        if self.all.len() * 2 > self.slots.len() {
-            let mask = self.slots.len() * 2 - 1;
-            self.slots = vec![NONE; mask + 1];
-            for (id, spelling) in self.all.iter().enumerate() {
-                let mut slot = spelling.hash as usize & mask;
-                while self.slots[slot] != NONE {
-                    slot = (slot + 1) & mask;
-                }
-                self.slots[slot] = id as u32;
-            }
-        }
-        id
-    }
-
-    #[inline]
-    fn remember(&mut self, id: u32) {
-        if let Some(last) = self.all.get_mut(self.last as usize) {
-            last.next = id;
-        }
-        self.last = id;
-    }
-}
+use crate::vocabulary::Spelling;
 
 impl Parser<'_> {
     /// Reads a start tag; the element stays open unless it is empty.
@@ -139,10 +39,9 @@ impl Parser<'_> {
             self.attributes()?;
             self.resolve_attributes()?;
         }
-        let qname = self.resolve(spelling, false)?;
+        let (qname, needs) = self.resolve(spelling, start + 1, false)?;
         self.nodes[node as usize].a = qname;
-        self.current.needs |= binding_bit(self.names.qname(qname).binding);
-        self.current.needs &= !self.current.declares;
+        self.current.needs = (self.current.needs | needs) & !self.current.declares;
 
         let empty = self.byte(self.at) == b'/';
         self.at += 1 + usize::from(empty);
@@ -162,32 +61,24 @@ impl Parser<'_> {
             Some(id) => id,
             None => self.search_name()?,
         };
-        self.at = start + self.spellings.all[id as usize].len as usize;
+        let len = self.spellings.get(id).len as usize;
+        if len > self.limits.max_name {
+            return self.fail(start, format!("a name is longer than {} bytes (max_name)", self.limits.max_name));
+        }
+        self.at = start + len;
         self.spellings.remember(id);
         Ok(id)
     }
 
     fn search_name(&mut self) -> Parsed<u32> {
         let (start, end) = (self.at, name_end(self.bytes, self.at));
-        let name = &self.bytes[start..end];
-        let hash = hash_bytes(name);
-        match self.spellings.find(self.bytes, name, hash) {
-            Ok(id) => Ok(id),
-            Err(slot) => {
-                let spelling = self.new_spelling(start, end, hash)?;
-                Ok(self.spellings.insert(slot, spelling))
-            }
-        }
-    }
-
-    /// Checks a name that was not seen before.
-    fn new_spelling(&mut self, start: usize, end: usize, hash: u32) -> Parsed<Spelling> {
-        let text = &self.text[start..end];
         if end >= self.bytes.len() {
             return self.fail_at_end("the document ends inside of a tag");
         }
-        if text.len() > self.limits.max_name {
-            return self.fail(start, format!("a name is longer than {} bytes (max_name)", self.limits.max_name));
+        let text = &self.text[start..end];
+        let hash = hash_bytes(text.as_bytes());
+        if let Some(id) = self.spellings.find(text, hash) {
+            return Ok(id);
         }
         let (prefix, local) = match text.split_once(':') {
             Some((prefix, local)) if is_ncname(prefix) && is_ncname(local) => (prefix, local),
@@ -197,18 +88,10 @@ impl Parser<'_> {
         };
         let is_declaration = prefix == "xmlns" || (prefix.is_empty() && local == "xmlns");
         let prefix = if prefix == "xmlns" { local } else { prefix };
-        let prefix = self.names.intern(prefix);
-        Ok(Spelling {
-            start: start as u32,
-            len: (end - start) as u32,
-            hash,
-            prefix: self.names.prefix(prefix),
-            local: self.names.intern(local),
-            is_declaration,
-            qname: NONE,
-            namespace: NONE,
-            next: NONE,
-        })
+        let names = Arc::make_mut(&mut self.names);
+        let prefix = names.intern(prefix);
+        let (prefix, local) = (names.prefix(prefix), names.intern(local));
+        Ok(self.spellings.insert(text, hash, prefix, local, is_declaration))
     }
 
     /// Reads attributes and declarations up to the end of the tag. Declarations take effect at once; the names of
@@ -268,7 +151,7 @@ impl Parser<'_> {
             }
         }
         self.at = at + 1;
-        let Spelling { prefix, is_declaration, .. } = self.spellings.all[spelling as usize];
+        let Spelling { prefix, is_declaration, .. } = *self.spellings.get(spelling);
         let (kind, name) = if is_declaration {
             (NAMESPACE, self.declare(prefix, start..at, flags & DECODE != 0, name_start)?)
         } else {
@@ -308,7 +191,11 @@ impl Parser<'_> {
         name_start: usize,
     ) -> Parsed<u32> {
         let raw = &self.text[value];
-        let uri = if needs_decoding { self.names.intern(&decode(raw, true)) } else { self.names.intern(raw) };
+        let decoded = if needs_decoding { decode(raw, true) } else { Cow::Borrowed(raw) };
+        let uri = match self.names.find_str(&decoded) {
+            Some(uri) => uri,
+            None => Arc::make_mut(&mut self.names).intern(&decoded),
+        };
         if let Some(message) = forbidden_declaration(&self.names, prefix, uri) {
             return self.fail(name_start, message);
         }
@@ -317,9 +204,12 @@ impl Parser<'_> {
             return self.fail(name_start, format!("the prefix '{prefix}' is declared twice on one element"));
         }
         self.scope.bind(prefix, uri);
-        let binding = self.names.binding(prefix, uri);
+        let binding = match self.names.find_binding(prefix, uri) {
+            Some(binding) => binding,
+            None => Arc::make_mut(&mut self.names).binding(prefix, uri),
+        };
         // Bindings without a bit of their own share the overflow bit, which must stay visible outside.
-        self.current.declares |= binding_bit(binding) & !crate::names::MASK_OVERFLOW;
+        self.current.declares |= binding_bit(binding) & !MASK_OVERFLOW;
         Ok(binding)
     }
 
@@ -332,7 +222,8 @@ impl Parser<'_> {
                 continue;
             }
             let spelling = node.prev;
-            let qname = self.resolve(spelling, true)?;
+            // The value follows the name, with `=` and a quote between them.
+            let (qname, needs) = self.resolve(spelling, (node.a as usize).saturating_sub(2), true)?;
             self.nodes[id].prev = qname;
             let resolved = *self.names.qname(qname);
             if already_seen(&mut self.seen_names, resolved.name.0, self.current.node) {
@@ -340,7 +231,7 @@ impl Parser<'_> {
                 return self.fail(node.a as usize, format!("the attribute '{name}' occurs twice on one element"));
             }
             if resolved.prefix != PREFIX_EMPTY {
-                self.current.needs |= binding_bit(resolved.binding);
+                self.current.needs |= needs;
                 if resolved.namespace == STR_XSI_NS && self.names.name_local(resolved.name) == STR_TYPE {
                     self.current.needs |= self.value_binding(&node);
                 }
@@ -360,35 +251,32 @@ impl Parser<'_> {
         }
     }
 
-    /// The qname of a spelling under the bindings in scope.
+    /// The qname of a spelling under the bindings in scope, and the bit of the binding it uses. `at` is for the error.
     #[inline]
-    fn resolve(&mut self, spelling: u32, attribute: bool) -> Parsed<QNameId> {
-        let known = &self.spellings.all[spelling as usize];
-        let prefix = known.prefix;
-        let namespace = if attribute && prefix == PREFIX_EMPTY { STR_EMPTY } else { self.scope.uri(prefix) };
-        if known.namespace == namespace && namespace != NONE && !known.is_declaration {
-            return Ok(known.qname);
+    fn resolve(&mut self, spelling: u32, at: usize, attribute: bool) -> Parsed<(QNameId, BindingMask)> {
+        let known = self.spellings.get(spelling);
+        let plain_attribute = attribute && known.prefix == PREFIX_EMPTY;
+        let namespace = if plain_attribute { STR_EMPTY } else { self.scope.uri(known.prefix) };
+        if known.namespace == namespace && namespace != NONE {
+            return Ok((known.qname, known.needs));
         }
-        self.resolve_anew(spelling, namespace)
+        self.resolve_anew(spelling, at, namespace)
     }
 
-    fn resolve_anew(&mut self, spelling: u32, namespace: StrId) -> Parsed<QNameId> {
-        let Spelling { start, prefix, local, is_declaration, .. } = self.spellings.all[spelling as usize];
-        // Attributes that are declarations never come here, so this is an element such as <xmlns:a>.
-        let is_prefixed_declaration = is_declaration && self.spellings.all[spelling as usize].len > 5;
-        if is_prefixed_declaration {
-            return self.fail(start as usize, "the prefix xmlns may only be used to declare namespaces");
+    fn resolve_anew(&mut self, id: u32, at: usize, namespace: StrId) -> Parsed<(QNameId, BindingMask)> {
+        let spelling = *self.spellings.get(id);
+        // Declarations among attributes never come here, so this is an element such as <xmlns:a>.
+        if spelling.is_declaration && spelling.prefix != PREFIX_EMPTY {
+            return self.fail(at, "the prefix xmlns may only be used to declare namespaces");
         }
         if namespace == NONE {
-            let at = self.at.min(self.bytes.len() - 1);
-            let prefix = self.names.prefix_str(prefix);
+            let prefix = self.names.prefix_str(spelling.prefix);
             return self.fail(at, format!("the prefix '{prefix}' is not bound to a namespace: declare xmlns:{prefix}"));
         }
-        let qname = self.names.intern_qname(prefix, namespace, local);
-        let known = &mut self.spellings.all[spelling as usize];
-        known.namespace = namespace;
-        known.qname = qname;
-        Ok(qname)
+        let qname = Arc::make_mut(&mut self.names).intern_qname(spelling.prefix, namespace, spelling.local);
+        let needs = binding_bit(self.names.qname(qname).binding);
+        self.spellings.resolved(id, namespace, qname, needs);
+        Ok((qname, needs))
     }
 }
 
