@@ -65,13 +65,11 @@ async fn step(cx: &mut Context) -> Option<Result<Flow, Fault>> {
     let sequence = frame.sequence.clone();
     let depth = cx.frames.len();
     while let Some(next) = next_step(cx, depth, &sequence) {
-        let mediator = &sequence.steps[next];
-        if mediator.reads_body() && !cx.message.body.is_built() {
-            if let Err(fault) = build_body(cx).await {
-                return Some(Err(fault));
-            }
+        let builds = sequence.steps[next].reads_body() && !cx.message.body.is_built();
+        if builds && let Err(fault) = build_body(cx).await {
+            return Some(Err(fault));
         }
-        match mediator.mediate(cx) {
+        match sequence.steps[next].mediate(cx) {
             Ok(Flow::Next) => {}
             other => return Some(other),
         }

@@ -229,7 +229,7 @@ pub fn response(message: &mut Message, answer: Incoming, settings: &Settings) {
 /// MI: `RelayUtils#builldMessage`, `AddressingInHandler`.
 pub fn build(message: &mut Message) -> Result<(), Fault> {
     let built = match gunzipped(message) {
-        Ok(()) => message.build_body(),
+        Ok(()) => message.build(),
         Err(error) => Err(error),
     };
     built.map_err(|error| {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use mi_message::{Body, Envelope, Headers, Message, SoapVersion, soap};
+use mi_message::{Body, Headers, Message, SoapVersion, soap};
 
 use crate::context::Context;
 use crate::fault::Fault;
@@ -184,7 +184,13 @@ pub fn unexpected_error(cx: &Context, fault: &Fault) -> HttpReply {
 
 /// A SOAP fault as a whole answer.
 pub fn soap_fault(version: SoapVersion, reason: &str) -> HttpReply {
-    let envelope: Envelope = soap::server_fault(version, reason);
+    let local = match version {
+        SoapVersion::Soap11 => "Server",
+        SoapVersion::Soap12 => "Receiver",
+    };
+    let code = soap::FaultCode { prefix: "soapenv", namespace: version.namespace(), local };
+    let fault = soap::Fault { code, reason, node: None, role: None, detail: soap::Detail::Text("") };
+    let envelope = soap::fault(version, &fault);
     let mut reply = HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = match version {
         SoapVersion::Soap11 => "text/xml; charset=UTF-8",

@@ -103,7 +103,7 @@ async fn run_request(cx: &mut Context, first: Option<SequenceTarget>, then: Then
     if ended == Ended::Completed
         && let Then::Send(endpoint) = then
     {
-        let sent = outflow::send_and_follow(cx, &endpoint, None).await;
+        let sent = outflow::send_and_follow(cx, endpoint, None).await;
         flow::drive(cx, sent).await;
     }
     finish(cx);

@@ -29,6 +29,11 @@ pub trait RegistryView: Send + Sync {
     fn media_type(&self, key: &str) -> Option<String>;
     /// A property of the resource.
     fn property(&self, key: &str, name: &str) -> Option<String>;
+    /// Writes a text resource, or a property of a resource. The error says why that cannot be done.
+    fn write(&self, key: &str, property: Option<&str>, value: &str) -> Result<(), String> {
+        let _ = (key, property, value);
+        Err("the registry is read-only".to_owned())
+    }
 }
 
 /// Sends messages over a transport that is not HTTP (`local`, `vfs`, `jms`, …), by URI scheme.
@@ -76,6 +81,10 @@ pub trait Environment: Send + Sync {
     fn variable(&self, name: &str) -> Option<String>;
     /// A `-D` system property.
     fn system_property(&self, name: &str) -> Option<String>;
+    /// Sets a system property for expressions that read it later; without effect where there are none.
+    fn set_system_property(&self, name: &str, value: &str) {
+        let _ = (name, value);
+    }
     /// An entry of `conf/file.properties`.
     fn file_property(&self, name: &str) -> Option<String>;
     /// A secret by alias. `kind` is ENV, FILE, DOCKER or empty.

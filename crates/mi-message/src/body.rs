@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 
 use crate::convert::{self, ConvertOptions};
 use crate::{Attachment, Envelope, SoapVersion};
@@ -196,20 +196,34 @@ impl Body {
 
     /// Reads an unread stream into memory, at most `limit` bytes. Does nothing when it was read before.
     pub async fn read(&mut self, limit: usize) -> Result<(), BodyError> {
-        if !self.is_unread() {
-            return Ok(());
-        }
-        let content = std::mem::replace(&mut self.content, Content::Raw(Bytes::new()));
-        let Content::Unread(stream) = content else { return Ok(()) };
-        let collected = Limited::new(stream, limit).collect().await.map_err(|error| {
-            if error.is::<http_body_util::LengthLimitError>() {
-                BodyError::TooLarge { limit }
-            } else {
-                BodyError::Transport(error)
+        let Some(mut stream) = self.unread_stream() else { return Ok(()) };
+        let mut first = Bytes::new();
+        let mut more = Vec::new();
+        while let Some(frame) = stream.frame().await {
+            let Ok(data) = frame.map_err(BodyError::Transport)?.into_data() else { continue };
+            if first.len() + more.len() + data.len() > limit {
+                return Err(BodyError::TooLarge { limit });
             }
-        })?;
-        self.content = Content::Raw(collected.to_bytes());
+            if first.is_empty() {
+                first = data;
+            } else if !data.is_empty() {
+                more.extend_from_slice(&data);
+            }
+        }
+        // A body of one frame, as most are, is not copied.
+        self.content = Content::Raw(if more.is_empty() { first } else { [&first[..], &more[..]].concat().into() });
         Ok(())
+    }
+
+    /// Takes an unread stream, leaving bytes that are empty.
+    fn unread_stream(&mut self) -> Option<BodyStream> {
+        if !self.is_unread() {
+            return None;
+        }
+        match std::mem::replace(&mut self.content, Content::Raw(Bytes::new())) {
+            Content::Unread(stream) => Some(stream),
+            _ => None,
+        }
     }
 
     /// Builds the native form from the bytes, by the content type (`crate::media`). Does nothing when built before.
@@ -323,12 +337,12 @@ impl Body {
 
     /// The body as JSON for editing; JSON becomes the native form.
     pub fn json_mut(&mut self) -> Result<&mut serde_json::Value, BodyError> {
-        let value = self.json()?.clone();
+        self.json()?;
         self.envelope_view.take();
-        self.json_view.take();
-        if !self.is_json() {
+        // Only a body of another form has a view; it becomes the native one, without a copy.
+        if let Some(view) = self.json_view.take() {
             self.content =
-                Content::Built(Native::Json(JsonBody { text: OnceCell::new(), value: OnceCell::from(value) }));
+                Content::Built(Native::Json(JsonBody { text: OnceCell::new(), value: OnceCell::from(view) }));
         }
         match &mut self.content {
             Content::Built(Native::Json(json)) => json.value_mut(),

@@ -1,2 +1,42 @@
-//! The binary `micro-integrator`.
-fn main() {}
+//! The binary `micro-integrator`: command line, wiring, signals.
+
+mod cli;
+mod commands;
+mod probes;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => commands::run::run(&cli.run),
+        Some(Command::Run(args)) => commands::run::run(&args),
+        Some(Command::Check(args)) => commands::check::run(&args),
+        Some(Command::Pack(args)) => commands::pack::run(&args),
+        Some(Command::Probe(args)) => commands::probe::run(&args),
+        Some(Command::Version) => commands::print(&format!(
+            "micro-integrator {} (behaves as WSO2 Micro Integrator {})",
+            env!("CARGO_PKG_VERSION"),
+            probes::MI_VERSION
+        )),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "micro-integrator", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            commands::complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

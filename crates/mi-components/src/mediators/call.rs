@@ -134,7 +134,7 @@ impl CallEffect {
         if let Some(source) = &self.exchange.source {
             put_source(source, self.exchange.content_type.as_deref(), cx)?;
         }
-        match self.endpoint.send(cx).await {
+        match self.endpoint.clone().send(cx).await {
             Ok(Sent::Scattered) => return Ok(Flow::End),
             Ok(Sent::Answered | Sent::OneWay) => {}
             Err(fault) => return Err(self.failed(fault)),
@@ -157,7 +157,7 @@ impl CallEffect {
         if let Some(source) = &self.exchange.source {
             put_source(source, self.exchange.content_type.as_deref(), &mut copy)?;
         }
-        self.endpoint.send(&mut copy).await.map_err(|fault| self.failed(fault))?;
+        self.endpoint.clone().send(&mut copy).await.map_err(|fault| self.failed(fault))?;
         Ok(Flow::Next)
     }
 

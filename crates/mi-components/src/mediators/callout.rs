@@ -131,7 +131,7 @@ impl Effect for CalloutEffect {
     fn perform<'a>(self: Box<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
         Box::pin(async move {
             let mut call = cx.fork(self.message(cx));
-            let sent = self.endpoint.send(&mut call).await;
+            let sent = self.endpoint.clone().send(&mut call).await;
             if let Err(fault) = sent {
                 return Err(failed(&fault));
             }

@@ -54,7 +54,7 @@ struct SendOn {
 
 impl Effect for SendOn {
     fn perform<'a>(self: Box<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
-        Box::pin(async move { outflow::send_and_follow(cx, &self.endpoint, self.receiving.clone()).await })
+        Box::pin(async move { outflow::send_and_follow(cx, self.endpoint, self.receiving).await })
     }
 }
 

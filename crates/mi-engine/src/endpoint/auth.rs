@@ -13,6 +13,7 @@ use mi_expr::Dynamic;
 use super::address::Target;
 use crate::context::Context;
 use crate::fault::{Fault, codes};
+use crate::snapshot::Snapshot;
 use crate::transport::{Outgoing, Payload};
 
 /// How an endpoint gets its `Authorization` header.
@@ -51,14 +52,27 @@ impl Authenticator {
         *self.lock() = None;
     }
 
-    /// Puts the `Authorization` header on a request.
-    pub(super) async fn authorize(&self, cx: &Context, request: &mut Outgoing) -> Result<(), Fault> {
-        let value = match &self.config {
+    /// Evaluates what the credentials are for this message.
+    pub(super) fn credentials(&self, cx: &Context) -> Result<Credentials, Fault> {
+        Ok(match &self.config {
             Authentication::Basic { username, password } => {
                 let pair = format!("{}:{}", text(username, cx)?, text(password, cx)?);
-                format!("Basic {}", BASE64.encode(pair))
+                Credentials::Basic(format!("Basic {}", BASE64.encode(pair)))
             }
-            Authentication::OAuth(oauth) => format!("Bearer {}", self.access_token(oauth, cx).await?),
+            Authentication::OAuth(oauth) => Credentials::OAuth(TokenRequest::new(oauth, cx)?),
+        })
+    }
+
+    /// Puts the `Authorization` header on a request.
+    pub(super) async fn authorize(
+        &self,
+        credentials: &Credentials,
+        snapshot: &Snapshot,
+        request: &mut Outgoing,
+    ) -> Result<(), Fault> {
+        let value = match credentials {
+            Credentials::Basic(value) => value.clone(),
+            Credentials::OAuth(asked) => format!("Bearer {}", self.access_token(asked, snapshot).await?),
         };
         let mut value = HeaderValue::from_str(&value).map_err(|_| failed("the credentials cannot stand in a header"))?;
         value.set_sensitive(true);
@@ -66,15 +80,13 @@ impl Authenticator {
         Ok(())
     }
 
-    async fn access_token(&self, oauth: &OAuth, cx: &Context) -> Result<String, Fault> {
-        let form = token_request(oauth, cx)?;
-        let url = text(&oauth.token_url, cx)?;
-        let key = format!("{url}\n{form}");
-        let now = cx.snapshot.services.clock.now_millis();
+    async fn access_token(&self, asked: &TokenRequest, snapshot: &Snapshot) -> Result<String, Fault> {
+        let key = format!("{}\n{}", asked.target.to_url(), asked.form);
+        let now = snapshot.services.clock.now_millis();
         if let Some(token) = self.lock().as_ref().filter(|token| token.key == key && token.expires_at > now) {
             return Ok(token.access.clone());
         }
-        let (access, expires_in) = fetch_token(oauth, cx, &url, form).await?;
+        let (access, expires_in) = asked.fetch(snapshot).await?;
         let lifetime = expires_in.map_or(TOKEN_LIFETIME, |seconds| seconds.min(TOKEN_LIFETIME)).max(0);
         let expires_at = now.saturating_add(lifetime * 1000);
         *self.lock() = Some(Token { key, access: access.clone(), expires_at });
@@ -96,7 +108,7 @@ fn failed(why: &str) -> Fault {
 }
 
 /// The form that asks for a token.
-fn token_request(oauth: &OAuth, cx: &Context) -> Result<String, Fault> {
+fn token_form(oauth: &OAuth, cx: &Context) -> Result<String, Fault> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     match &oauth.grant {
         OAuthGrant::ClientCredentials => {
@@ -121,56 +133,81 @@ fn token_request(oauth: &OAuth, cx: &Context) -> Result<String, Fault> {
     Ok(form.finish())
 }
 
-/// Asks the token service. MI: `OAuthClient#generateToken`.
-async fn fetch_token(oauth: &OAuth, cx: &Context, url: &str, form: String) -> Result<(String, Option<i64>), Fault> {
-    let target = Target::parse(url).ok_or_else(|| failed(&format!("'{url}' is no http address")))?;
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    if let Ok(host) = HeaderValue::from_str(&target.authority) {
-        headers.insert(HOST, host);
+/// The credentials of one message.
+pub(super) enum Credentials {
+    Basic(String),
+    OAuth(TokenRequest),
+}
+
+/// What the token service is asked.
+pub(super) struct TokenRequest {
+    target: Target,
+    form: String,
+    headers: HeaderMap,
+    timeout: Option<Duration>,
+}
+
+impl TokenRequest {
+    /// MI: `OAuthClient#generateToken`.
+    fn new(oauth: &OAuth, cx: &Context) -> Result<Self, Fault> {
+        let url = text(&oauth.token_url, cx)?;
+        let target = Target::parse(&url).ok_or_else(|| failed(&format!("'{url}' is no http address")))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        if let Ok(host) = HeaderValue::from_str(&target.authority) {
+            headers.insert(HOST, host);
+        }
+        if !oauth.credentials_in_body {
+            let pair = format!("{}:{}", text(&oauth.client_id, cx)?, text(&oauth.client_secret, cx)?);
+            let value = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(pair)));
+            headers.insert(AUTHORIZATION, value.map_err(|_| failed("the client id cannot stand in a header"))?);
+        }
+        for (name, value) in &oauth.headers {
+            let value = HeaderValue::from_str(&text(value, cx)?);
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
+                headers.insert(name, value);
+            }
+        }
+        let timeout = oauth.socket_timeout_ms.filter(|millis| *millis > 0).map(Duration::from_millis);
+        Ok(Self { target, form: token_form(oauth, cx)?, headers, timeout })
     }
-    if !oauth.credentials_in_body {
-        let pair = format!("{}:{}", text(&oauth.client_id, cx)?, text(&oauth.client_secret, cx)?);
-        let value = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(pair)));
-        headers.insert(AUTHORIZATION, value.map_err(|_| failed("the client id cannot stand in a header"))?);
-    }
-    for (name, value) in &oauth.headers {
-        let value = HeaderValue::from_str(&text(value, cx)?);
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
-            headers.insert(name, value);
+
+    async fn fetch(&self, snapshot: &Snapshot) -> Result<(String, Option<i64>), Fault> {
+        let timeout = self.timeout.unwrap_or(snapshot.settings.global_timeout);
+        let request = Outgoing {
+            method: Method::POST,
+            secure: self.target.secure,
+            host: self.target.host.clone(),
+            port: self.target.port,
+            target: self.target.path_and_query.clone(),
+            version: Version::HTTP_11,
+            headers: self.headers.clone(),
+            body: Payload::Bytes(self.form.clone().into()),
+            chunked: false,
+            close: false,
+            timeout: Some(timeout),
+        };
+        let asked = async {
+            let answer = snapshot.services.http.send(request).await.map_err(|error| failed(&error.message))?;
+            let status = answer.status;
+            let mut body = mi_message::Body::from_stream(answer.body, None);
+            body.read(MAX_TOKEN_ANSWER).await.map_err(|error| failed(&error.to_string()))?;
+            if !status.is_success() {
+                return Err(failed(&format!("the token service answered {status}")));
+            }
+            token_of(&body.raw().cloned().unwrap_or_default())
+        };
+        match tokio::time::timeout(timeout, asked).await {
+            Ok(token) => token,
+            Err(_) => Err(failed("the token service did not answer in time")),
         }
     }
-    let timeout = oauth.socket_timeout_ms.filter(|millis| *millis > 0).map_or(cx.snapshot.settings.global_timeout, Duration::from_millis);
-    let request = Outgoing {
-        method: Method::POST,
-        secure: target.secure,
-        host: target.host.clone(),
-        port: target.port,
-        target: target.path_and_query,
-        version: Version::HTTP_11,
-        headers,
-        body: Payload::Bytes(form.into()),
-        chunked: false,
-        close: false,
-        timeout: Some(timeout),
-    };
-    let asked = async {
-        let answer = cx.snapshot.services.http.send(request).await.map_err(|error| failed(&error.message))?;
-        let status = answer.status;
-        let mut body = mi_message::Body::from_stream(answer.body, None);
-        body.read(MAX_TOKEN_ANSWER).await.map_err(|error| failed(&error.to_string()))?;
-        if !status.is_success() {
-            return Err(failed(&format!("the token service answered {status}")));
-        }
-        let bytes = body.raw().cloned().unwrap_or_default();
-        let json: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|_| failed("the token service did not answer JSON"))?;
-        let access = json.get("access_token").and_then(|token| token.as_str());
-        let access = access.ok_or_else(|| failed("the answer has no access_token"))?.to_owned();
-        Ok((access, json.get("expires_in").and_then(serde_json::Value::as_i64)))
-    };
-    match tokio::time::timeout(timeout, asked).await {
-        Ok(token) => token,
-        Err(_) => Err(failed("the token service did not answer in time")),
-    }
+}
+
+fn token_of(bytes: &[u8]) -> Result<(String, Option<i64>), Fault> {
+    let json: serde_json::Value =
+        serde_json::from_slice(bytes).map_err(|_| failed("the token service did not answer JSON"))?;
+    let access = json.get("access_token").and_then(|token| token.as_str());
+    let access = access.ok_or_else(|| failed("the answer has no access_token"))?.to_owned();
+    Ok((access, json.get("expires_in").and_then(serde_json::Value::as_i64)))
 }

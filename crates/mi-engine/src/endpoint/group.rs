@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::future::BoxFuture;
 use mi_config::Diagnostic;
 use mi_config::endpoint as config;
 use mi_expr::Dynamic;
@@ -76,7 +77,7 @@ fn none_ready(kind: &str, name: &str) -> Fault {
 /// Sends to one child; on a failure the message is as it was, so that another child may have it.
 async fn attempt(cx: &mut Context, child: &Arc<Endpoint>) -> Result<Sent, Fault> {
     let kept = cx.message.body.copy();
-    let sent = child.send_as(cx, Role::Member).await;
+    let sent = child.clone().send_as(cx, Role::Member).await;
     if sent.is_err() {
         cx.message.body = kept;
     }
@@ -216,12 +217,16 @@ impl RecipientList {
             flow::build_body(cx).await?;
         }
         for target in targets {
-            let mut part = cx.fork(cx.message.copy());
-            tokio::spawn(async move {
-                let first = outflow::send_and_follow(&mut part, &target, None).await;
-                flow::drive(&mut part, first).await;
-            });
+            tokio::spawn(send_part(cx.fork(cx.message.copy()), target));
         }
         Ok(Sent::Scattered)
     }
+}
+
+/// Boxed, since sending is what this is a part of.
+fn send_part(mut part: Context, target: Arc<Endpoint>) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let first = outflow::send_and_follow(&mut part, target, None).await;
+        flow::drive(&mut part, first).await;
+    })
 }

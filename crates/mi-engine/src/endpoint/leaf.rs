@@ -16,6 +16,7 @@ use crate::build::BuildCx;
 use crate::context::Context;
 use crate::fault::{Fault, codes};
 use crate::services::OutMessage;
+use crate::snapshot::Snapshot;
 use crate::transport::{Incoming, Outgoing, Payload};
 use crate::{flow, incoming};
 
@@ -228,17 +229,19 @@ impl Leaf {
         let mut request = outgoing::request(cx, &shape, &address)?;
         let timeout = self.timeout(cx)?;
         request.timeout = Some(timeout);
+        let snapshot = cx.snapshot.clone();
         let Some(authenticator) = &self.authenticator else {
-            return self.transmit(endpoint, cx, request, timeout).await.map(Some);
+            return self.transmit(endpoint, &snapshot, request, timeout).await.map(Some);
         };
-        authenticator.authorize(cx, &mut request).await?;
+        let credentials = authenticator.credentials(cx)?;
+        authenticator.authorize(&credentials, &snapshot, &mut request).await?;
         let again = if authenticator.may_renew() { request.replay() } else { None };
-        let answer = self.transmit(endpoint, cx, request, timeout).await?;
+        let answer = self.transmit(endpoint, &snapshot, request, timeout).await?;
         match again {
             Some(mut again) if answer.status == http::StatusCode::UNAUTHORIZED => {
                 authenticator.forget();
-                authenticator.authorize(cx, &mut again).await?;
-                self.transmit(endpoint, cx, again, timeout).await.map(Some)
+                authenticator.authorize(&credentials, &snapshot, &mut again).await?;
+                self.transmit(endpoint, &snapshot, again, timeout).await.map(Some)
             }
             _ => Ok(Some(answer)),
         }
@@ -247,12 +250,12 @@ impl Leaf {
     async fn transmit(
         &self,
         endpoint: &Endpoint,
-        cx: &Context,
+        snapshot: &Snapshot,
         request: Outgoing,
         timeout: Duration,
     ) -> Result<Incoming, Fault> {
-        let request = with_length(request, cx).await?;
-        match tokio::time::timeout(timeout, cx.snapshot.services.http.send(request)).await {
+        let request = with_length(request, snapshot.settings.max_built_body).await?;
+        match tokio::time::timeout(timeout, snapshot.services.http.send(request)).await {
             Ok(answer) => Ok(answer?),
             Err(_) => Err(self.timed_out(endpoint, timeout)),
         }
@@ -361,13 +364,13 @@ async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Optio
 }
 
 /// Reads a streamed body when its length has to be known, within the limit for bodies held in memory.
-async fn with_length(mut request: Outgoing, cx: &Context) -> Result<Outgoing, Fault> {
+async fn with_length(mut request: Outgoing, limit: usize) -> Result<Outgoing, Fault> {
     if request.chunked {
         return Ok(request);
     }
     if let Payload::Stream(stream) = std::mem::take(&mut request.body) {
         let mut body = mi_message::Body::from_stream(stream, None);
-        body.read(cx.snapshot.settings.max_built_body).await?;
+        body.read(limit).await?;
         request.body = Payload::Bytes(body.raw().cloned().unwrap_or_default());
     }
     Ok(request)

@@ -67,16 +67,16 @@ pub enum Sent {
 impl Endpoint {
     /// Sends the message and waits for the answer, which becomes the message. On a failure the message keeps its
     /// properties, and the endpoint's state has changed as its configuration says.
-    pub fn send<'a>(self: &'a Arc<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Sent, Fault>> {
+    pub fn send(self: Arc<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Sent, Fault>> {
         self.send_as(cx, Role::Root)
     }
 
-    pub(crate) fn send_as<'a>(self: &'a Arc<Self>, cx: &'a mut Context, role: Role) -> BoxFuture<'a, Result<Sent, Fault>> {
+    pub(crate) fn send_as(self: Arc<Self>, cx: &mut Context, role: Role) -> BoxFuture<'_, Result<Sent, Fault>> {
         Box::pin(async move {
             if let Some(on_error) = &self.on_error {
                 cx.push_fault_handler(SequenceTarget::Named(on_error.clone()));
             }
-            let sent = self.send_by_kind(cx, role).await;
+            let sent = self.clone().send_by_kind(cx, role).await;
             if self.on_error.is_some() && sent.is_ok() {
                 cx.handlers.pop();
             }
@@ -84,12 +84,12 @@ impl Endpoint {
         })
     }
 
-    async fn send_by_kind(self: &Arc<Self>, cx: &mut Context, role: Role) -> Result<Sent, Fault> {
+    async fn send_by_kind(self: Arc<Self>, cx: &mut Context, role: Role) -> Result<Sent, Fault> {
         match &self.kind {
-            Kind::Leaf(leaf) => leaf.send(self, cx, role).await,
-            Kind::LoadBalance(group) => group.send(self, cx, role).await,
-            Kind::Failover(group) => group.send(self, cx, role).await,
-            Kind::RecipientList(group) => group.send(self, cx).await,
+            Kind::Leaf(leaf) => leaf.send(&self, cx, role).await,
+            Kind::LoadBalance(group) => group.send(&self, cx, role).await,
+            Kind::Failover(group) => group.send(&self, cx, role).await,
+            Kind::RecipientList(group) => group.send(&self, cx).await,
             Kind::Reference(reference) => {
                 let target = cx.snapshot.endpoint(reference).ok_or_else(|| missing(reference.name()))?;
                 target.send_as(cx, role).await

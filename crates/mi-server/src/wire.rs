@@ -1,0 +1,173 @@
+//! The parts of the process that the engine is handed: clock, environment, registry, settings.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{Local, Offset, TimeZone};
+use mi_config::{Deployment, Placeholders};
+use mi_deployer::Registry;
+use mi_engine::Settings;
+use mi_engine::services::{Clock, Environment, RegistryView};
+use mi_message::convert::ConvertOptions;
+
+/// The clock of the machine.
+#[derive(Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_millis(&self) -> i64 {
+        chrono::Utc::now().timestamp_millis()
+    }
+
+    fn zone_offset_seconds(&self, at_millis: i64) -> i32 {
+        match Local.timestamp_millis_opt(at_millis).single() {
+            Some(time) => time.offset().fix().local_minus_utc(),
+            None => 0,
+        }
+    }
+
+    fn new_id(&self) -> String {
+        format!("urn:uuid:{}", uuid::Uuid::new_v4())
+    }
+}
+
+/// Environment variables, `-D` properties and `file.properties`.
+#[derive(Debug, Default)]
+pub struct ProcessEnvironment {
+    /// `-D` properties.
+    pub system: HashMap<String, String>,
+    /// `conf/file.properties`.
+    pub file: HashMap<String, String>,
+    /// Folder of secrets that are mounted as files.
+    pub secrets: Option<std::path::PathBuf>,
+}
+
+impl ProcessEnvironment {
+    /// A secret that is mounted as a file; names that leave the folder give nothing.
+    fn secret_file(&self, alias: &str) -> Option<String> {
+        let plain = !alias.is_empty() && !alias.contains(['/', '\\']) && alias != "." && alias != "..";
+        let folder = self.secrets.as_deref().filter(|_| plain)?;
+        let text = std::fs::read_to_string(folder.join(alias)).ok()?;
+        Some(text.trim_end_matches(['\r', '\n']).to_owned())
+    }
+}
+
+impl Environment for ProcessEnvironment {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn system_property(&self, name: &str) -> Option<String> {
+        self.system.get(name).cloned()
+    }
+
+    fn file_property(&self, name: &str) -> Option<String> {
+        self.file.get(name).cloned()
+    }
+
+    fn secret(&self, alias: &str, kind: &str) -> Option<String> {
+        match kind.to_ascii_uppercase().as_str() {
+            "ENV" => self.variable(alias),
+            "FILE" | "DOCKER" => self.secret_file(alias),
+            _ => self.secret_file(alias).or_else(|| self.variable(alias)),
+        }
+    }
+}
+
+impl Placeholders for ProcessEnvironment {
+    fn environment(&self, name: &str) -> Option<String> {
+        self.variable(name)
+    }
+
+    fn file_property(&self, key: &str) -> Option<String> {
+        self.file.get(key).cloned()
+    }
+
+    fn config(&self, key: &str) -> Option<String> {
+        self.variable(key).or_else(|| self.system.get(key).cloned()).or_else(|| self.file.get(key).cloned())
+    }
+
+    fn system_property(&self, name: &str) -> Option<String> {
+        self.system.get(name).cloned()
+    }
+
+    fn secret(&self, alias: &str) -> Option<String> {
+        self.secret_file(alias)
+    }
+}
+
+/// The registry as the engine sees it.
+pub struct EngineRegistry(pub Arc<Registry>);
+
+impl RegistryView for EngineRegistry {
+    fn content(&self, key: &str) -> Option<Arc<[u8]>> {
+        self.0.get(key).map(|resource| Arc::from(&resource.bytes[..]))
+    }
+
+    fn media_type(&self, key: &str) -> Option<String> {
+        self.0.get(key)?.media_type.as_deref().map(str::to_owned)
+    }
+
+    fn property(&self, key: &str, name: &str) -> Option<String> {
+        self.0.get(key)?.property(name).map(str::to_owned)
+    }
+}
+
+/// The engine's settings out of `deployment.toml`.
+pub fn settings(deployment: &Deployment) -> Settings {
+    let http = &deployment.http;
+    let mediation = &deployment.mediation;
+    Settings {
+        socket_timeout: Duration::from_millis(http.socket_timeout_ms),
+        global_timeout: Duration::from_millis(mediation.global_timeout_ms),
+        convert: convert_options(deployment),
+        hostname: deployment.server.hostname.as_str().into(),
+        http_port: deployment.http_port(),
+        https_port: deployment.https_port(),
+        preserve_http_headers: http.preserve_headers.clone(),
+        preserve_user_agent: http.preserve_user_agent,
+        preserve_server: http.preserve_server,
+        cors: mi_engine::api::Cors {
+            enabled: mediation.cors.enabled,
+            allowed_origins: mediation.cors.allow_origins.clone(),
+            allowed_headers: mediation.cors.allow_headers.clone(),
+        },
+        synapse_properties: deployment.synapse_properties.clone().into_iter().collect(),
+        ..Settings::default()
+    }
+}
+
+/// The switches of the XML and JSON mapping, by their own names first and by `[synapse_properties]` after them.
+fn convert_options(deployment: &Deployment) -> ConvertOptions {
+    let json = &deployment.mediation.json;
+    let flag = |value: bool| if value { "true" } else { "false" }.to_owned();
+    let mut switches = vec![
+        ("synapse.commons.json.preserve.namespace", flag(json.preserve_namespace)),
+        ("synapse.commons.json.output.enableNSDeclarations", flag(json.namespace_declarations)),
+        ("synapse.commons.json.output.namespaceSepChar", json.namespace_separator.to_string()),
+        ("synapse.commons.json.output.autoPrimitive", flag(json.auto_primitive)),
+        ("synapse.commons.json.output.jsonoutAutoArray", flag(json.auto_array)),
+        ("synapse.commons.json.output.jsonoutMultiplePI", flag(json.multiple_pi)),
+        ("synapse.commons.json.output.xmloutMultiplePI", flag(json.xml_multiple_pi)),
+        ("synapse.commons.enableXmlNilReadWrite", flag(json.xml_nil)),
+        ("synapse.commons.enableXmlNullForEmptyElement", flag(json.null_for_empty_element)),
+    ];
+    for (name, value) in [
+        ("synapse.commons.json.output.disableAutoPrimitive.regex", &json.disable_auto_primitive_regex),
+        ("synapse.commons.json.json.output.disableAutoPrimitive.customReplaceRegex", &json.custom_replace_regex),
+        ("synapse.commons.json.json.output.disableAutoPrimitive.customReplaceSequence", &json.custom_replace_sequence),
+    ] {
+        if let Some(value) = value {
+            switches.push((name, value.clone()));
+        }
+    }
+    let mut options = ConvertOptions::default();
+    let own = deployment.synapse_properties.iter().map(|(name, value)| (name.as_str(), value.clone()));
+    for (name, value) in switches.into_iter().chain(own) {
+        if let Err(why) = options.set(name, &value) {
+            log::warn!(target: "SynapsePropertiesLoader", "The value '{value}' of {name} is not used: {why}");
+        }
+    }
+    options
+}
