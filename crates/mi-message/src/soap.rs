@@ -51,11 +51,30 @@ impl SoapVersion {
 #[derive(Clone, Debug)]
 pub struct Envelope {
     document: Document,
-    envelope: NodeId,
+    root: NodeId,
     header: Option<NodeId>,
     body: NodeId,
     version: SoapVersion,
     wrapped: bool,
+}
+
+/// The elements that make a document a SOAP envelope.
+struct Parts {
+    root: NodeId,
+    header: Option<NodeId>,
+    body: NodeId,
+    version: SoapVersion,
+}
+
+impl Parts {
+    fn of(document: &Document) -> Option<Self> {
+        let root = document.root_element()?;
+        let version = SoapVersion::from_namespace(document.namespace(root))?;
+        let part =
+            |name| document.child_elements(root).find(|child| document.has_name(*child, version.namespace(), name));
+        (document.local_name(root) == "Envelope").then_some(())?;
+        Some(Self { root, header: part("Header"), body: part("Body")?, version })
+    }
 }
 
 impl Envelope {
@@ -67,10 +86,11 @@ impl Envelope {
     /// Takes a parsed document: a SOAP envelope is used as it is, any other root becomes the child of a new Body.
     /// A document without a root element gives an empty Body.
     pub fn from_document(document: Document, version: SoapVersion) -> Self {
-        let Some(root) = document.root_element() else { return Self::wrap_into(document, None, version) };
-        match Self::adopt(document, root) {
-            Ok(envelope) => envelope,
-            Err(document) => Self::wrap_into(document, Some(root), version),
+        match Parts::of(&document) {
+            Some(Parts { root, header, body, version }) => {
+                Self { document, root, header, body, version, wrapped: false }
+            }
+            None => Self::wrap(document, version),
         }
     }
 
@@ -78,26 +98,6 @@ impl Envelope {
     pub fn wrap(document: Document, version: SoapVersion) -> Self {
         let root = document.root_element();
         Self::wrap_into(document, root, version)
-    }
-
-    /// Uses `root` as the envelope when it is one with a Body; gives the document back otherwise.
-    fn adopt(document: Document, root: NodeId) -> Result<Self, Document> {
-        let found = SoapVersion::from_namespace(document.namespace(root))
-            .filter(|_| document.local_name(root) == "Envelope")
-            .and_then(|version| {
-                let part = |name: &str| {
-                    document.child_elements(root).find(|child| {
-                        document.local_name(*child) == name && document.namespace(*child) == version.namespace()
-                    })
-                };
-                Some((version, part("Header"), part("Body")?))
-            });
-        match found {
-            Some((version, header, body)) => {
-                Ok(Self { document, envelope: root, header, body, version, wrapped: false })
-            }
-            None => Err(document),
-        }
     }
 
     fn wrap_into(mut document: Document, payload: Option<NodeId>, version: SoapVersion) -> Self {
@@ -111,7 +111,7 @@ impl Envelope {
             document.append_child(body, payload);
         }
         document.append_child(Document::ROOT, envelope);
-        Self { document, envelope, header: None, body, version, wrapped: true }
+        Self { document, root: envelope, header: None, body, version, wrapped: true }
     }
 
     /// The document.
@@ -127,25 +127,14 @@ impl Envelope {
     /// Finds Header and Body again after an edit that may have replaced them. False when the document is no envelope
     /// any more; the old handles are kept then.
     pub fn reindex(&mut self) -> bool {
-        let Some(root) = self.document.root_element() else { return false };
-        let document = std::mem::replace(&mut self.document, Document::new());
-        match Self::adopt(document, root) {
-            Ok(envelope) => {
-                let wrapped = self.wrapped;
-                *self = envelope;
-                self.wrapped = wrapped;
-                true
-            }
-            Err(document) => {
-                self.document = document;
-                false
-            }
-        }
+        let Some(parts) = Parts::of(&self.document) else { return false };
+        (self.root, self.header, self.body, self.version) = (parts.root, parts.header, parts.body, parts.version);
+        true
     }
 
     /// The Envelope element.
     pub fn envelope(&self) -> NodeId {
-        self.envelope
+        self.root
     }
 
     /// The Body element.
@@ -164,7 +153,7 @@ impl Envelope {
             return header;
         }
         let namespace = self.version.namespace();
-        let prefix = self.document.prefix(self.envelope).to_owned();
+        let prefix = self.document.prefix(self.root).to_owned();
         let header = self.document.create_element(&prefix, "Header", namespace);
         self.document.insert_before(self.body, header);
         self.header = Some(header);

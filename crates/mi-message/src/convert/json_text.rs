@@ -19,10 +19,10 @@ pub const MAX_DEPTH: usize = 1000;
 pub fn parse_json(text: &[u8]) -> Result<Value, BodyError> {
     let text = String::from_utf8_lossy(text);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, open: Vec::new() };
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0 };
     parser.document().map_err(|message| {
         let before = &text.as_bytes()[..parser.at.min(text.len())];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
         let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
         BodyError::Malformed(format!("The JSON payload is not valid: {message} at line {line} column {column}"))
     })
@@ -37,7 +37,6 @@ struct Parser<'t> {
     text: &'t str,
     bytes: &'t [u8],
     at: usize,
-    open: Vec<Open>,
 }
 
 type Parsed<T> = Result<T, &'static str>;
@@ -48,69 +47,73 @@ impl Parser<'_> {
         if self.at == self.bytes.len() {
             return Ok(Value::Object(Map::new()));
         }
+        let mut open: Vec<Open> = Vec::new();
         loop {
-            let Some(mut value) = self.value()? else { continue };
+            let Some(mut value) = self.value(&mut open)? else { continue };
             // Close every container that ends here; stop at the first that wants another value.
             loop {
-                match self.open.pop() {
+                let more = match open.last_mut() {
                     None => {
                         self.skip_space()?;
                         return if self.at == self.bytes.len() { Ok(value) } else { Err("unexpected text behind it") };
                     }
-                    Some(Open::Array(mut items)) => {
+                    Some(Open::Array(items)) => {
                         items.push(value);
-                        if self.separator(b']', "unterminated array")? {
-                            self.open.push(Open::Array(items));
-                            break;
-                        }
-                        value = Value::Array(items);
+                        self.separator(b']', "unterminated array")?
                     }
-                    Some(Open::Object(mut members, name)) => {
-                        members.insert(name, value);
-                        if self.separator(b'}', "unterminated object")? {
-                            let name = self.name()?;
-                            self.open.push(Open::Object(members, name));
-                            break;
+                    Some(Open::Object(members, name)) => {
+                        members.insert(std::mem::take(name), value);
+                        let more = self.separator(b'}', "unterminated object")?;
+                        if more {
+                            *name = self.name()?;
                         }
-                        value = Value::Object(members);
+                        more
                     }
+                };
+                if more {
+                    break;
                 }
+                value = match open.pop() {
+                    Some(Open::Array(items)) => Value::Array(items),
+                    Some(Open::Object(members, _)) => Value::Object(members),
+                    None => return Err("unexpected end"),
+                };
             }
         }
     }
 
     /// One value, or `None` after a container was opened that has content.
-    fn value(&mut self) -> Parsed<Option<Value>> {
+    fn value(&mut self, open: &mut Vec<Open>) -> Parsed<Option<Value>> {
         self.skip_space()?;
         match self.bytes.get(self.at) {
             Some(b'{') => {
-                self.open_container()?;
+                self.open_container(open.len())?;
                 if self.bytes.get(self.at) == Some(&b'}') {
                     self.at += 1;
                     return Ok(Some(Value::Object(Map::new())));
                 }
                 let name = self.name()?;
-                self.open.push(Open::Object(Map::new(), name));
+                open.push(Open::Object(Map::new(), name));
                 Ok(None)
             }
             Some(b'[') => {
-                self.open_container()?;
+                self.open_container(open.len())?;
                 if self.bytes.get(self.at) == Some(&b']') {
                     self.at += 1;
                     return Ok(Some(Value::Array(Vec::new())));
                 }
-                self.open.push(Open::Array(Vec::new()));
+                open.push(Open::Array(Vec::new()));
                 Ok(None)
             }
             Some(b'"' | b'\'') => Ok(Some(Value::String(self.string()?.into_owned()))),
-            Some(b']' | b',' | b';') if matches!(self.open.last(), Some(Open::Array(_))) => Ok(Some(Value::Null)),
+            Some(b']' | b',' | b';') if matches!(open.last(), Some(Open::Array(_))) => Ok(Some(Value::Null)),
             Some(_) => self.literal().map(Some),
             None => Err("end of input"),
         }
     }
 
-    fn open_container(&mut self) -> Parsed<()> {
-        if self.open.len() >= MAX_DEPTH {
+    fn open_container(&mut self, depth: usize) -> Parsed<()> {
+        if depth >= MAX_DEPTH {
             return Err("nesting is too deep");
         }
         self.at += 1;

@@ -23,7 +23,7 @@ pub fn build(document: &mut Document, value: &Value, options: &ConvertOptions) -
         Value::Array(items) => builder.anonymous_array(items, &Rc::from("")),
         scalar => {
             let root = builder.document.create_element("", "jsonValue", "");
-            builder.document.set_text(root, &&scalar.to_string());
+            builder.document.set_text(root, &scalar.to_string());
             return Ok(root);
         }
     };

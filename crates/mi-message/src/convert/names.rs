@@ -6,7 +6,6 @@
 //! always come back.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 const MARK: &str = "_JsonReader_";
 const DIGIT_MARK: &str = "_JsonReader_PD_";
@@ -38,8 +37,7 @@ pub fn to_xml(name: &str) -> Cow<'_, str> {
         if fits {
             out.push(character);
         } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "{MARK}{}_", u32::from(character));
+            out.push_str(&format!("{MARK}{}_", u32::from(character)));
         }
     }
     Cow::Owned(out)

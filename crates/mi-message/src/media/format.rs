@@ -48,7 +48,7 @@ pub fn format(message: &Message) -> Result<Formatted, BodyError> {
         Kind::Form => (form::write(&message.body, &charset)?, Cow::Borrowed("application/x-www-form-urlencoded")),
         Kind::Binary => match text::write_binary(&message.body, &charset)? {
             // Bytes have no character set; everything else gets one below.
-            Some(bytes) => return Ok(Formatted { bytes, content_type: Some(target.header(message).into_owned()) }),
+            Some(bytes) => return Ok(Formatted { bytes, content_type: Some(target.header().into_owned()) }),
             None if is_rest(message)? => (xml::write(message, &charset)?, target.value),
             None => (soap::write(message.body.envelope()?, &charset)?, target.value),
         },
@@ -140,14 +140,15 @@ impl<'m> Target<'m> {
             && (self.kind == Kind::Soap || (message.is_response && self.kind == Kind::Xml))
     }
 
-    fn header(&self, _message: &Message) -> Cow<'m, str> {
+    /// The type for the header, if nothing else has a say in it.
+    fn header(&self) -> Cow<'m, str> {
         self.explicit.map_or_else(|| self.value.clone(), Cow::Borrowed)
     }
 }
 
 /// The type of plain XML; the one of SOAP 1.2 would be a lie.
 fn xml_type<'m>(target: &Target<'m>) -> Cow<'m, str> {
-    let value = target.explicit.map_or_else(|| target.value.clone(), Cow::Borrowed);
+    let value = target.header();
     if ContentType::parse(&value).is(soap::SOAP12_TYPE) { "application/xml".into() } else { value }
 }
 

@@ -1,6 +1,5 @@
 //! Writes multipart bodies.
 
-use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -78,13 +77,12 @@ fn encode(text: String, charset: &str, missing: Missing) -> Result<Vec<u8>, Body
 }
 
 fn write_head(head: &mut String, name: &str, file_name: Option<&str>, content_type: &str, encoding: &str) {
-    // Writing to a String cannot fail.
-    let _ = write!(head, "Content-Disposition: form-data; name=\"{}\"", quoted(name));
+    head.push_str(&format!("Content-Disposition: form-data; name=\"{}\"", quoted(name)));
     if let Some(file_name) = file_name {
-        let _ = write!(head, "; filename=\"{}\"", quoted(file_name));
+        head.push_str(&format!("; filename=\"{}\"", quoted(file_name)));
     }
     let content_type = one_line(content_type);
-    let _ = write!(head, "\r\nContent-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n");
+    head.push_str(&format!("\r\nContent-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"));
 }
 
 fn quoted(text: &str) -> String {
