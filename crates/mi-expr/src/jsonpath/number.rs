@@ -1,0 +1,83 @@
+//! Numbers as Jayway with Gson hands them out: what is found by name is a Java number again, not its spelling.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use mi_message::java_double;
+use serde_json::{Number, Value};
+
+/// The value as a lookup by name gives it: a number becomes an integer or a double (`1.50` is 1.5, `1E3` is 1000)
+/// unless that would lose digits. Jayway: `GsonJsonProvider#unwrapNumber`.
+pub(crate) fn normalized(value: &Value) -> Cow<'_, Value> {
+    match value {
+        Value::Number(number) => match normalized_text(number) {
+            Some(text) => Cow::Owned(parsed(&text)),
+            None => Cow::Borrowed(value),
+        },
+        other => Cow::Borrowed(other),
+    }
+}
+
+/// The new spelling, or `None` when the number keeps its own.
+fn normalized_text(number: &Number) -> Option<String> {
+    let text = number.as_str();
+    let plain = !text.contains(['.', 'e', 'E']);
+    if plain {
+        return (text == "-0").then(|| "0".to_owned());
+    }
+    let double: f64 = text.parse().ok()?;
+    let integral = text.find(['.', 'e', 'E']).is_some_and(|at| !text[at..].starts_with('.'));
+    if integral && double.abs() < 9.2e18 && double.fract() == 0.0 {
+        return Some((double as i64).to_string());
+    }
+    let digits = |text: &str| -> usize {
+        let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+        mantissa.trim_start_matches(['-', '0', '.']).trim_end_matches('0').bytes().filter(u8::is_ascii_digit).count()
+    };
+    if !double.is_finite() || digits(text) > 17 {
+        return None;
+    }
+    let spelled = java_double(double);
+    (spelled != text).then_some(spelled)
+}
+
+/// A number of JSON from its spelling; null when it has none (NaN, infinity).
+fn parsed(text: &str) -> Value {
+    serde_json::from_str::<Number>(text).map_or(Value::Null, Value::Number)
+}
+
+/// A double as JSON, spelled as Java prints it; null for NaN and the infinities.
+pub(super) fn double(value: f64) -> Value {
+    parsed(&java_double(value))
+}
+
+/// Compares by value; exact for 64-bit integers.
+pub(super) fn compare(left: &Number, right: &Number) -> Option<Ordering> {
+    match (left.as_i64(), right.as_i64()) {
+        (Some(left), Some(right)) => Some(left.cmp(&right)),
+        _ if left == right => Some(Ordering::Equal),
+        _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normalized;
+
+    #[test]
+    fn numbers_found_by_name_lose_their_spelling() {
+        for (text, expected) in [
+            ("1.50", "1.5"),
+            ("100.00", "100.0"),
+            ("1E3", "1000"),
+            ("-0", "0"),
+            ("12345678.9", "1.23456789E7"),
+            ("123456789012345678901234567890", "123456789012345678901234567890"),
+            ("3.14159265358979323846", "3.14159265358979323846"),
+            ("8.95", "8.95"),
+        ] {
+            let value: serde_json::Value = serde_json::from_str(text).expect("a number");
+            assert_eq!(normalized(&value).to_string(), expected, "{text}");
+        }
+    }
+}
