@@ -381,3 +381,109 @@ impl Body {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use http_body_util::Full;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Runs a future that never waits: the bodies of these tests are in memory.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("the future waits"),
+        }
+    }
+
+    fn stream(text: &'static str) -> Body {
+        let full = Full::new(Bytes::from(text)).map_err(|never| match never {});
+        Body::from_stream(UnsyncBoxBody::new(full), Some("application/json".into()))
+    }
+
+    fn xml(text: &'static str) -> Body {
+        let mut body = Body::from_bytes(text, Some("application/xml".into()));
+        body.build().unwrap();
+        body
+    }
+
+    #[test]
+    fn a_stream_is_read_then_built() {
+        let mut body = stream("{\"a\":1}");
+        assert!(body.is_unread() && matches!(body.build(), Err(BodyError::Unread)));
+        assert!(matches!(now(stream("{\"a\":1}").read(6)), Err(BodyError::TooLarge { limit: 6 })));
+        now(body.read(7)).unwrap();
+        assert_eq!(body.raw().unwrap(), "{\"a\":1}");
+        body.build().unwrap();
+        assert!(body.is_json() && body.raw().is_none());
+        assert_eq!(**body.json().unwrap(), json!({"a": 1}));
+        assert!(stream("x").take_stream().is_some());
+        assert!(body.take_stream().is_none() && body.is_json());
+    }
+
+    #[test]
+    fn an_error_leaves_the_bytes() {
+        let mut body = Body::from_bytes("<a>", Some("text/xml".into()));
+        assert!(matches!(body.build(), Err(BodyError::Malformed(_))));
+        assert_eq!(body.raw().unwrap(), "<a>");
+    }
+
+    #[test]
+    fn views_do_not_change_the_form() {
+        let body = xml("<a><b>1</b></a>");
+        assert_eq!(**body.json().unwrap(), json!({"a": {"b": 1}}));
+        assert!(!body.is_json());
+        let body = Body::from_json_text("{ \"a\" : 1 }");
+        let envelope = body.envelope().unwrap();
+        assert_eq!(envelope.document().to_xml(envelope.payload().unwrap()), "<jsonObject><a>1</a></jsonObject>");
+        let Native::Json(text) = body.native().unwrap() else { panic!("JSON expected") };
+        assert_eq!(text.text(), "{ \"a\" : 1 }");
+    }
+
+    #[test]
+    fn edits_make_the_other_form_native() {
+        let mut body = xml("<a>1</a>");
+        body.json_mut().unwrap()["b"] = json!(2);
+        assert!(body.is_json());
+        let Native::Json(text) = body.native().unwrap() else { panic!("JSON expected") };
+        assert_eq!(text.text(), "{\"a\":1,\"b\":2}");
+        let envelope = body.envelope_mut().unwrap();
+        let payload = envelope.payload().unwrap();
+        envelope.document_mut().rename(payload, "", "c", "");
+        assert!(!body.is_json());
+        assert_eq!(**body.json().unwrap(), json!({"c": {"a": 1, "b": 2}}));
+    }
+
+    #[test]
+    fn an_edit_forgets_views_and_the_text() {
+        let mut body = Body::from_json_text("{\"a\":1}");
+        body.envelope().unwrap();
+        body.json_mut().unwrap()["a"] = json!(2);
+        let envelope = body.envelope().unwrap();
+        assert_eq!(envelope.document().string_value(envelope.payload().unwrap()), "2");
+        let copy = body.copy();
+        body.json_mut().unwrap()["a"] = json!(3);
+        assert_eq!(**copy.json().unwrap(), json!({"a": 2}), "a copy is independent");
+        body.set(Native::Empty);
+        assert_eq!(**body.json().unwrap(), json!({}));
+    }
+
+    #[test]
+    fn a_value_that_nobody_shares_is_edited_in_place() {
+        let mut body = Body::from_json(json!({"a": [1, 2, 3]}));
+        let before = std::ptr::from_ref(&**body.json().unwrap());
+        assert_eq!(before, std::ptr::from_ref(body.json_mut().unwrap()));
+    }
+
+    #[test]
+    fn text_that_is_no_json_is_kept_until_the_value_is_needed() {
+        let body = Body::from_json_text("{\"a\":");
+        let Native::Json(text) = body.native().unwrap() else { panic!("JSON expected") };
+        assert_eq!(text.text(), "{\"a\":");
+        assert!(body.json().is_err() && body.envelope().is_err());
+    }
+}

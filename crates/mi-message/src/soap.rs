@@ -220,3 +220,68 @@ impl Envelope {
         other
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMESPACES: [(SoapVersion, &str); 2] = [(SoapVersion::Soap11, SOAP11_NS), (SoapVersion::Soap12, SOAP12_NS)];
+
+    fn parse(xml: &str) -> Document {
+        Document::parse(xml.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn envelopes_are_adopted() {
+        for (version, namespace) in NAMESPACES {
+            let xml = format!(
+                "<e:Envelope xmlns:e='{namespace}'><e:Header><h/></e:Header><e:Body><e:Fault/><b/></e:Body></e:Envelope>"
+            );
+            let envelope = Envelope::from_document(parse(&xml), SoapVersion::Soap11);
+            assert_eq!(envelope.version(), version);
+            assert!(!envelope.is_wrapped() && envelope.has_fault() && envelope.header().is_some());
+            assert!(Envelope::wrap(parse(&xml), version).is_wrapped());
+        }
+    }
+
+    #[test]
+    fn other_documents_are_wrapped() {
+        for xml in ["<a/>", "<Envelope/>", "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'/>"] {
+            let mut envelope = Envelope::from_document(parse(xml), SoapVersion::Soap12);
+            assert!(envelope.is_wrapped() && envelope.header().is_none(), "{xml}");
+            assert_eq!(envelope.document().to_xml(envelope.payload().unwrap()), xml);
+            let header = envelope.header_or_create();
+            assert_eq!(envelope.document().next_sibling(header), Some(envelope.body()));
+            assert_eq!(envelope.header_or_create(), header);
+        }
+        assert!(Envelope::from_document(Document::new(), SoapVersion::Soap11).payload().is_none());
+    }
+
+    #[test]
+    fn versions_change_with_header_and_body() {
+        let xml =
+            format!("<e:Envelope xmlns:e='{SOAP11_NS}'><e:Header><h/></e:Header><e:Body>t<b/></e:Body></e:Envelope>");
+        let other = Envelope::from_document(parse(&xml), SoapVersion::Soap11).to_version(SoapVersion::Soap12);
+        assert_eq!(other.version(), SoapVersion::Soap12);
+        assert!(!other.is_wrapped());
+        let again = Envelope::from_document(parse(&other.document().to_xml(other.envelope())), SoapVersion::Soap11);
+        assert_eq!(again.version(), SoapVersion::Soap12);
+        assert_eq!(again.document().string_value(again.body()), "t");
+        assert_eq!(again.document().child_elements(again.header().unwrap()).count(), 1);
+    }
+
+    #[test]
+    fn payloads_and_parts_are_replaced() {
+        let mut envelope = Envelope::from_document(parse("<a/>"), SoapVersion::Soap11);
+        let source = parse("<r><x/>y</r>");
+        let nodes: Vec<NodeId> = source.children(source.root_element().unwrap()).collect();
+        envelope.set_payload(&source, &nodes);
+        assert_eq!(envelope.document().string_value(envelope.body()), "y");
+        let body = envelope.document_mut().create_element("soapenv", "Body", SOAP11_NS);
+        let old = envelope.body();
+        envelope.document_mut().replace(old, body);
+        assert!(envelope.reindex() && envelope.body() == body && envelope.is_wrapped());
+        envelope.document_mut().detach(body);
+        assert!(!envelope.reindex());
+    }
+}

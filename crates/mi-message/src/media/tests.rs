@@ -515,3 +515,45 @@ fn attachments_reach_the_message() {
     assert!(received.body.attachments().is_empty());
     assert_eq!(received.copy().attachments.len(), 2);
 }
+
+/// Builds what it can and shows it in every form.
+fn exercise(bytes: &[u8], content_type: &str) {
+    let mut received =
+        Message { body: Body::from_bytes(bytes.to_vec(), Some(content_type.into())), ..Message::default() };
+    if received.build().is_err() {
+        return;
+    }
+    for kind in ["application/xml", "text/xml", "application/json", "text/plain", "application/octet-stream"] {
+        received.axis2.set("messageType", kind);
+        let _formatted = format(&received);
+    }
+    for kind in ["application/x-www-form-urlencoded", "multipart/form-data", "multipart/related"] {
+        received.axis2.set("messageType", kind);
+        let _formatted = format(&received);
+    }
+}
+
+#[test]
+fn cut_and_garbled_input_never_panics() {
+    let form = "--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"x\\\"\"\r\n\r\none\r\n--b--";
+    for (content_type, sample) in [
+        ("multipart/related; boundary=b; start=\"<root@x>\"", &mtom(2)[..]),
+        ("multipart/form-data; boundary=b", form.as_bytes()),
+        ("application/json", br#"{"a":[1,{"@b":"\ud83d\u00e9","$":null}],"c d":"<&>"}"#),
+        ("application/x-www-form-urlencoded", b"a=%C3%A9&%24b=1&=&&c"),
+        ("text/xml; charset=\"utf-8\"", SOAP11.as_bytes()),
+        ("application/xml; charset=utf-16", &[0xfe, 0xff, 0, b'<', 0, b'a', 0, b'/', 0, b'>']),
+    ] {
+        for end in 0..=sample.len() {
+            exercise(&sample[..end], content_type);
+            let mut garbled = sample.to_vec();
+            if let Some(byte) = garbled.get_mut(end) {
+                *byte ^= 0x55;
+            }
+            exercise(&garbled, content_type);
+        }
+        for end in 0..content_type.len() {
+            exercise(sample, &content_type[..end]);
+        }
+    }
+}
