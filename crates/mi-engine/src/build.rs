@@ -230,8 +230,8 @@ enum Part {
     Template(SequenceTemplate),
     LocalEntry(LocalEntry),
     Api(crate::api::Api),
-    Proxy(crate::proxy::Proxy),
-    EndpointTemplate(mi_config::EndpointTemplateConfig),
+    Proxy(Box<crate::proxy::Proxy>),
+    EndpointTemplate(Box<mi_config::EndpointTemplateConfig>),
     /// Kinds that other parts of the server read.
     Elsewhere,
 }
@@ -240,11 +240,11 @@ fn compile(artifact: &Artifact, services: &Services, cx: &mut BuildCx<'_>) -> Re
     Ok(match artifact {
         Artifact::Sequence(config) => Part::Sequence(compile_sequence(config, cx)),
         Artifact::Endpoint(config) => Part::Endpoint(endpoint::build(config, cx)?),
-        Artifact::EndpointTemplate(config) => Part::EndpointTemplate(config.clone()),
+        Artifact::EndpointTemplate(config) => Part::EndpointTemplate(Box::new(config.clone())),
         Artifact::SequenceTemplate(config) => Part::Template(compile_template(config, cx)),
         Artifact::LocalEntry(config) => Part::LocalEntry(compile_local_entry(config, services, cx)),
         Artifact::Api(config) => Part::Api(crate::api::build(config, cx)),
-        Artifact::Proxy(config) => Part::Proxy(crate::proxy::build(config, cx)?),
+        Artifact::Proxy(config) => Part::Proxy(Box::new(crate::proxy::build(config, cx)?)),
         _ => Part::Elsewhere,
     })
 }
@@ -336,10 +336,10 @@ impl Parts {
                 if self.proxies.contains_key(name) {
                     return Err(duplicate());
                 }
-                self.proxies.insert(name.into(), Arc::new(proxy));
+                self.proxies.insert(name.into(), Arc::from(proxy));
             }
             Part::EndpointTemplate(template) => {
-                self.endpoint_templates.insert(name.into(), template);
+                self.endpoint_templates.insert(name.into(), *template);
             }
             Part::Elsewhere => {}
         }

@@ -209,6 +209,6 @@ impl Context {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Context").field("artifact", &self.artifact).field("frames", &self.frames.len()).finish()
+        formatter.debug_struct("Context").field("artifact", &self.artifact).field("frames", &self.frames.len()).finish_non_exhaustive()
     }
 }

@@ -10,11 +10,11 @@ use mi_message::BodyError;
 
 /// Largest body that comes out of a compressed one.
 const MAX_UNPACKED: u64 = 256 << 20;
-/// Largest growth; text rarely packs better than 1:100, bombs reach 1:1000.
-const MAX_RATIO: u64 = 500;
+/// Largest growth of bodies beyond a megabyte; text packs 1:50 at best, bombs reach 1:1000.
+const MAX_RATIO: u64 = 100;
 
 /// Unpacks a gzip body.
-pub fn unpack(packed: &Bytes) -> Result<Bytes, BodyError> {
+pub(crate) fn unpack(packed: &Bytes) -> Result<Bytes, BodyError> {
     let cap = MAX_UNPACKED.min((packed.len() as u64).saturating_mul(MAX_RATIO).max(1 << 20));
     let mut plain = Vec::new();
     MultiGzDecoder::new(&packed[..])
@@ -28,7 +28,7 @@ pub fn unpack(packed: &Bytes) -> Result<Bytes, BodyError> {
 }
 
 /// Packs a body.
-pub fn pack(plain: &[u8]) -> std::io::Result<Bytes> {
+pub(crate) fn pack(plain: &[u8]) -> std::io::Result<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 2), Compression::fast());
     encoder.write_all(plain)?;
     Ok(encoder.finish()?.into())

@@ -55,7 +55,7 @@ impl fmt::Debug for Flow {
 /// Something that takes time: a call, a database query, a delay. It owns what it needs and gets the context back.
 pub trait Effect: Send {
     /// Does it.
-    fn perform<'a>(self: Box<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>>;
+    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>>;
 }
 
 /// What happens when a branch entered by [`Flow::EnterThen`] ends: [`Resume::resume`] after its last step,

@@ -161,12 +161,13 @@ fn path_of(target: &str) -> &str {
     }
 }
 
-/// MI: `NhttpUtil#getRestUrlPostfix`.
+/// What stands behind the service. MI looks for the slash in the query, too. MI: `NhttpUtil#getRestUrlPostfix`.
 fn rest_postfix(target: &str) -> &str {
     let Some(rest) = target.strip_prefix("/services") else { return target.strip_prefix('/').unwrap_or(target) };
-    match rest.get(1..).and_then(|it| it.find('/')) {
+    let path = rest.split('?').next().unwrap_or_default();
+    match path.get(1..).and_then(|it| it.find('/')) {
         Some(at) => &rest[at + 1..],
-        None => rest.find('?').map_or("", |at| &rest[at..]),
+        None => &rest[path.len()..],
     }
 }
 

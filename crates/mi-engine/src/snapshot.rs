@@ -135,8 +135,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_built_body: 512 << 20,
-            socket_timeout: Duration::from_secs(180),
-            global_timeout: Duration::from_secs(120),
+            socket_timeout: Duration::from_mins(3),
+            global_timeout: Duration::from_mins(2),
             convert: ConvertOptions::default(),
             hostname: "localhost".into(),
             http_port: 8290,

@@ -110,7 +110,7 @@ struct CallEffect {
 }
 
 impl Effect for CallEffect {
-    fn perform<'a>(self: Box<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
+    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move { self.run(cx).await })
     }
 }

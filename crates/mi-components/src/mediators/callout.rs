@@ -128,7 +128,7 @@ struct CalloutEffect {
 }
 
 impl Effect for CalloutEffect {
-    fn perform<'a>(self: Box<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
+    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
             let mut call = cx.fork(self.message(cx));
             let sent = self.endpoint.clone().send(&mut call).await;

@@ -53,7 +53,7 @@ struct SendOn {
 }
 
 impl Effect for SendOn {
-    fn perform<'a>(self: Box<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
+    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move { outflow::send_and_follow(cx, self.endpoint, self.receiving).await })
     }
 }
@@ -62,7 +62,7 @@ impl Effect for SendOn {
 pub(super) struct SendBack;
 
 impl Effect for SendBack {
-    fn perform<'a>(self: Box<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
+    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
             reply::send_back(cx).await?;
             Ok(Flow::End)

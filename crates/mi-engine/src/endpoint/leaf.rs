@@ -219,7 +219,6 @@ impl Leaf {
             format: self.format,
             method: self.method.clone(),
             http2: self.http2,
-            encoding: self.encoding.clone(),
         };
         let address = outgoing::full_address(&cx.message, &shape);
         cx.message.properties.set("ENDPOINT_PREFIX", shape.address.as_str());
@@ -345,7 +344,7 @@ async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Optio
     if !cx.message.body.is_built() {
         flow::build_body(cx).await?;
     }
-    let formatted = mi_message::media::format(&mut cx.message)?;
+    let formatted = mi_message::media::format(&cx.message)?;
     let message = OutMessage {
         address: address.to_owned(),
         content_type: formatted.content_type,

@@ -24,7 +24,6 @@ pub(super) struct Shape {
     /// Method of an http endpoint.
     pub(super) method: Option<String>,
     pub(super) http2: bool,
-    pub(super) encoding: Option<String>,
 }
 
 /// Adapts the message to the endpoint's format. The axis2 properties and headers changed here are those of the
