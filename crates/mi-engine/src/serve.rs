@@ -57,6 +57,7 @@ impl Engine {
         let (mut message, info) = incoming::request(request, &snapshot.settings);
         match dispatch(&snapshot, &mut message, &info, secure, caller.as_deref()) {
             Entry::Reply(reply) => futures_util::future::ready(Some(reply)).boxed(),
+            Entry::Later(reply) => reply.map(Some).boxed(),
             Entry::Flow { artifact, first, then } => {
                 let (sender, receiver) = oneshot::channel();
                 let exchange = Arc::new(Exchange::new(info, sender));
@@ -83,6 +84,8 @@ impl HttpService for Engine {
 enum Entry {
     /// An answer without a flow.
     Reply(HttpReply),
+    /// An answer without a flow that needs something fetched first.
+    Later(BoxFuture<'static, HttpReply>),
     /// A flow of an artifact.
     Flow { artifact: Arc<ArtifactInfo>, first: Option<SequenceTarget>, then: Then },
 }
@@ -196,10 +199,8 @@ fn enter_proxy(
     if !proxy.serves(secure) {
         return Entry::Reply(not_served(proxy, info, secure));
     }
-    if info.method == "GET"
-        && let Some(document) = wsdl::answer(snapshot, proxy, target, info)
-    {
-        return Entry::Reply(document);
+    if info.method == "GET" && wsdl::is_asked(target) {
+        return Entry::Later(Box::pin(wsdl::answer(snapshot.clone(), proxy.clone(), info.clone())));
     }
     message.properties.set("proxy.name", proxy.name.clone());
     message.properties.set("ARTIFACT_NAME", format!("ProxyService:{}", proxy.name));

@@ -2,12 +2,14 @@
 //! MI: `ProxyService#buildAxisService`, Axis2's WSDL printer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use mi_config::proxy::WsdlSource;
-use mi_message::Value;
+use mi_message::{Body, Value};
 use mi_xml::{Document, NodeId};
 
+use crate::endpoint::Target;
 use crate::exchange::RequestInfo;
 use crate::proxy::Proxy;
 use crate::reply;
@@ -18,23 +20,25 @@ const SOAP11: &str = "http://schemas.xmlsoap.org/wsdl/soap/";
 const SOAP12: &str = "http://schemas.xmlsoap.org/wsdl/soap12/";
 const HTTP: &str = "http://schemas.xmlsoap.org/wsdl/http/";
 
-/// The answer to `?wsdl` (also `?wsdl2` and `?wsdl=…`); `None` for other requests.
-pub(crate) fn answer(snapshot: &Snapshot, proxy: &Arc<Proxy>, target: &str, info: &RequestInfo) -> Option<HttpReply> {
-    let query = target.split_once('?')?.1.to_ascii_lowercase();
-    let key = query.split(['=', '&']).next()?;
-    if !matches!(key, "wsdl" | "wsdl2" | "xsd") {
-        return None;
-    }
-    let base = base_address(snapshot, proxy, info);
-    let text = match document(snapshot, proxy) {
-        Some(Ok(document)) => with_addresses(document, proxy, &base),
+/// True for `?wsdl`, `?wsdl2` and `?xsd`, with or without a value.
+pub(crate) fn is_asked(target: &str) -> bool {
+    let Some((_, query)) = target.split_once('?') else { return false };
+    let key = query.split(['=', '&']).next().unwrap_or_default();
+    ["wsdl", "wsdl2", "xsd"].iter().any(|known| key.eq_ignore_ascii_case(known))
+}
+
+/// The published document.
+pub(crate) async fn answer(snapshot: Arc<Snapshot>, proxy: Arc<Proxy>, info: RequestInfo) -> HttpReply {
+    let base = base_address(&snapshot, &proxy, &info);
+    let text = match document(&snapshot, &proxy).await {
+        Some(Ok(document)) => with_addresses(document, &proxy, &base),
         Some(Err(why)) => {
             log::error!(target: "ProxyService", "The WSDL of proxy {} cannot be published: {why}", proxy.name);
-            return Some(HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR));
+            return HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR);
         }
-        None => default_document(proxy, &base),
+        None => default_document(&proxy, &base),
     };
-    Some(reply::plain(StatusCode::OK, "text/xml; charset=UTF-8", text))
+    reply::plain(StatusCode::OK, "text/xml; charset=UTF-8", text)
 }
 
 fn base_address(snapshot: &Snapshot, proxy: &Proxy, info: &RequestInfo) -> String {
@@ -49,23 +53,50 @@ fn base_address(snapshot: &Snapshot, proxy: &Proxy, info: &RequestInfo) -> Strin
 }
 
 /// The configured document.
-fn document(snapshot: &Snapshot, proxy: &Proxy) -> Option<Result<Document, String>> {
+async fn document(snapshot: &Snapshot, proxy: &Proxy) -> Option<Result<Document, String>> {
     let published = proxy.config.publish_wsdl.as_ref()?;
     match &published.source {
         WsdlSource::Inline(element) => Some(parse(element.to_xml().into_bytes())),
         WsdlSource::Key(key) => Some(match snapshot.local_entries.get(key.as_str()).map(|entry| &entry.value) {
             Some(Value::Xml(value)) => parse(value.to_xml().into_bytes()),
             Some(other) => parse(other.to_text().into_owned().into_bytes()),
-            None => match snapshot.services.registry.content(key) {
-                Some(bytes) => parse(bytes.to_vec()),
-                None => Err(format!("there is nothing under the key {key}")),
-            },
+            None => from_registry(snapshot, key),
         }),
-        WsdlSource::Uri(uri) => Some(match snapshot.services.registry.content(uri) {
-            Some(bytes) => parse(bytes.to_vec()),
-            None => Err(format!("{uri} cannot be read")),
+        WsdlSource::Uri(uri) => Some(match Target::parse(uri) {
+            Some(target) => fetch(snapshot, target).await,
+            None => from_registry(snapshot, uri),
         }),
         WsdlSource::Endpoint(_) | WsdlSource::None => None,
+    }
+}
+
+fn from_registry(snapshot: &Snapshot, key: &str) -> Result<Document, String> {
+    match snapshot.services.registry.content(key) {
+        Some(bytes) => parse(bytes.to_vec()),
+        None => Err(format!("{key} cannot be read")),
+    }
+}
+
+/// Largest document that is fetched.
+const MAX_DOCUMENT: usize = 16 << 20;
+/// Longest time that fetching may take.
+const FETCH_TIME: Duration = Duration::from_secs(30);
+
+async fn fetch(snapshot: &Snapshot, target: Target) -> Result<Document, String> {
+    let url = target.to_url();
+    let request = target.get(FETCH_TIME);
+    let fetched = async {
+        let answer = snapshot.services.http.send(request).await.map_err(|error| error.to_string())?;
+        if !answer.status.is_success() {
+            return Err(format!("{url} answered {}", answer.status));
+        }
+        let mut body = Body::from_stream(answer.body, None);
+        body.read(MAX_DOCUMENT).await.map_err(|error| error.to_string())?;
+        parse(body.raw().map(|raw| raw.to_vec()).unwrap_or_default())
+    };
+    match tokio::time::timeout(FETCH_TIME, fetched).await {
+        Ok(document) => document,
+        Err(_) => Err(format!("{url} did not answer in time")),
     }
 }
 

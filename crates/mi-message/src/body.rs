@@ -204,14 +204,15 @@ impl Body {
             if first.len() + more.len() + data.len() > limit {
                 return Err(BodyError::TooLarge { limit });
             }
-            if first.is_empty() {
+            if first.is_empty() && more.is_empty() {
                 first = data;
-            } else if !data.is_empty() {
+            } else {
+                // The first frame moves only when there is a second one.
+                more.extend_from_slice(&std::mem::take(&mut first));
                 more.extend_from_slice(&data);
             }
         }
-        // A body of one frame, as most are, is not copied.
-        self.content = Content::Raw(if more.is_empty() { first } else { [&first[..], &more[..]].concat().into() });
+        self.content = Content::Raw(if more.is_empty() { first } else { more.into() });
         Ok(())
     }
 

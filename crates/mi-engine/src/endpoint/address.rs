@@ -2,6 +2,12 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{HOST, HeaderValue};
+use http::{HeaderMap, Method, Version};
+
+use crate::transport::{Outgoing, Payload};
 
 /// Where an HTTP request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +46,27 @@ impl Target {
         let shown = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let authority = if port == default { shown } else { format!("{shown}:{port}") };
         Some(Self { secure, host: host.into(), port, authority, path_and_query: escape(&path).into_owned() })
+    }
+
+    /// A GET request for the address.
+    pub fn get(self, timeout: Duration) -> Outgoing {
+        let mut headers = HeaderMap::new();
+        if let Ok(host) = HeaderValue::from_str(&self.authority) {
+            headers.insert(HOST, host);
+        }
+        Outgoing {
+            method: Method::GET,
+            secure: self.secure,
+            host: self.host,
+            port: self.port,
+            target: self.path_and_query,
+            version: Version::HTTP_11,
+            headers,
+            body: Payload::Empty,
+            chunked: false,
+            close: false,
+            timeout: Some(timeout),
+        }
     }
 
     /// The address again.
