@@ -419,6 +419,16 @@ impl Document {
         std::iter::successors(Some(n), move |&at| self.next_in(n, at))
     }
 
+    /// What lies below a node as a run of consecutive ids, attributes and declarations included: a scan of records that
+    /// lie side by side, for searches. `None` once an edit has moved nodes; then [`Document::descendants`] is the way.
+    pub fn descendant_ids(&self, n: NodeId) -> Option<impl Iterator<Item = NodeId> + Clone + use<>> {
+        if !self.in_order || !self.has_node(n) {
+            return None;
+        }
+        let last = std::iter::successors(Some(n), |&at| self.last_child(at)).last().unwrap_or(n);
+        Some((n.0 + 1..=last.0).map(NodeId))
+    }
+
     /// The parents, nearest first, up to the document.
     pub fn ancestors(&self, n: NodeId) -> impl Iterator<Item = NodeId> + Clone + '_ {
         std::iter::successors(self.parent(n), |&it| self.parent(it))

@@ -23,12 +23,20 @@ pub(super) fn possible(names: &ResolvedNames, test: &NodeTest) -> bool {
     }
 }
 
+/// The name a test asks for, where it asks for one.
+pub(super) fn wanted_name(names: &ResolvedNames, test: &NodeTest) -> Option<NameId> {
+    match test.name {
+        NameMatch::Name(i) => names.get(i).copied().flatten(),
+        _ => None,
+    }
+}
+
 pub(super) fn matches(doc: &Document, names: &ResolvedNames, test: &NodeTest, node: NodeId) -> bool {
     let Some(kind) = test.kind else { return true };
     match &test.name {
         NameMatch::Any => doc.kind(node) == kind,
-        NameMatch::Name(i) => {
-            let wanted = names.get(*i).copied().flatten();
+        NameMatch::Name(_) => {
+            let wanted = wanted_name(names, test);
             wanted.is_some() && doc.name_id(node) == wanted && doc.kind(node) == kind
         }
         NameMatch::Namespace(uri) => doc.kind(node) == kind && doc.namespace(node) == &**uri,
@@ -120,11 +128,7 @@ fn first_following(doc: &Document, node: NodeId) -> Option<NodeId> {
     doc.parent(node).and_then(|element| next_in_document(doc, element))
 }
 
-fn preceding<B>(
-    doc: &Document,
-    from: NodeId,
-    mut visit: impl FnMut(NodeId) -> ControlFlow<B>,
-) -> ControlFlow<B> {
+fn preceding<B>(doc: &Document, from: NodeId, mut visit: impl FnMut(NodeId) -> ControlFlow<B>) -> ControlFlow<B> {
     let start = if has_siblings(doc, from) { Some(from) } else { doc.parent(from) };
     let mut level = start;
     while let Some(node) = level {

@@ -47,7 +47,7 @@ pub(super) enum StringForm {
 impl Atomic {
     /// The type of a local name in the `xs` namespace.
     pub(super) fn parse(local: &str) -> Option<Self> {
-        use Atomic::{AnyUri, Any, Boolean, Integer, Untyped};
+        use Atomic::{Any, AnyUri, Boolean, Integer, Untyped};
         Some(match local {
             "anyAtomicType" | "anySimpleType" => Any,
             "untypedAtomic" => Untyped,
@@ -130,9 +130,7 @@ impl StringForm {
             Self::Replaced => !s.contains(['\t', '\n', '\r']),
             Self::Collapsed => collapse(s) == s,
             Self::Word => !s.is_empty() && !s.contains(is_space),
-            Self::NcName => {
-                s.starts_with(super::lexer::is_name_start) && s.chars().all(super::lexer::is_name_char)
-            }
+            Self::NcName => s.starts_with(super::lexer::is_name_start) && s.chars().all(super::lexer::is_name_char),
         }
     }
 }
@@ -290,8 +288,7 @@ fn from_text<'d>(s: &Str<'d>, to: Atomic) -> Option<Item<'d>> {
         Atomic::QName => {
             // Prefixes would need the namespaces of the expression; names without one are what occurs.
             let name = StringForm::NcName.accepts(trimmed);
-            let qname =
-                || QName { prefix: String::new(), namespace: String::new(), local: trimmed.to_owned() };
+            let qname = || QName { prefix: String::new(), namespace: String::new(), local: trimmed.to_owned() };
             name.then(|| Item::QName(Arc::new(qname())))
         }
     }
@@ -314,7 +311,8 @@ fn from_number(v: f64, to: Atomic) -> Option<Item<'static>> {
         Atomic::Integer(low, high) => {
             // 2^63 itself is out of range; everything below it is exact after the truncation.
             let whole = v.trunc();
-            let inside = whole.is_finite() && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&whole);
+            let inside =
+                whole.is_finite() && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&whole);
             inside.then_some(whole as i64).filter(|i| (low..=high).contains(i)).map(Item::Integer)
         }
         _ => None,

@@ -13,7 +13,7 @@ use super::error::XPathError;
 use super::eval::{Cx, Evaluator};
 use super::number;
 use super::sequence::{Repr, Sequence};
-use super::value::{Item, Node};
+use super::value::{Item, Node, Str};
 use super::walk::{Flow, fail};
 
 /// From this size on, equality of two sets of strings is decided by hashing.
@@ -42,6 +42,9 @@ impl<'d> Evaluator<'_, 'd> {
     }
 
     fn compare_path(&self, op: Comparison, path: &Path, other: &Expr, cx: &Cx<'_, 'd>) -> Result<bool, XPathError> {
+        if let (Some(text), true) = (other.string_literal(), op.is_equality()) {
+            return self.any_node(path, cx, |value| Ok((*value == **text) == (op == Comparison::Eq)));
+        }
         let other = self.eval(other, cx)?;
         let single = match other.0 {
             Repr::One(item) if !matches!(item, Item::Node(_) | Item::Boolean(_)) => item,
@@ -54,29 +57,33 @@ impl<'d> Evaluator<'_, 'd> {
                 return self.compare_sequences(op, Sequence::from_items(nodes), Sequence(rest));
             }
         };
-        let mut found = false;
-        let number = if single.is_text() && self.version == Version::V1 && !op.is_equality() {
+        let single = if single.is_text() && self.version == Version::V1 && !op.is_equality() {
             Item::Double(single.to_number())
         } else {
             single
         };
-        self.each_node(path, cx, false, &mut |doc, id| {
-            let text = doc.string_value(id);
-            let holds = match (&number, self.version) {
-                (Item::String(s) | Item::Untyped(s), _) if op.is_equality() => {
-                    Ok((*text == **s) == (op == Comparison::Eq))
-                }
-                (n, Version::V1) if n.is_numeric() => Ok(op.holds_f64(number::parse_lenient(&text), n.to_number())),
-                (other, _) => self.compare_pair(op, Item::Untyped(text), other.clone()),
-            };
-            match holds {
-                Ok(false) => Flow::Continue(()),
-                Ok(true) => {
-                    found = true;
-                    Flow::Break(None)
-                }
-                Err(error) => fail(error),
+        self.any_node(path, cx, |value| match (&single, self.version) {
+            (Item::String(s) | Item::Untyped(s), _) if op.is_equality() => Ok((value == *s) == (op == Comparison::Eq)),
+            (n, Version::V1) if n.is_numeric() => Ok(op.holds_f64(number::parse_lenient(&value), n.to_number())),
+            (other, _) => self.compare_pair(op, Item::Untyped(value), other.clone()),
+        })
+    }
+
+    /// Whether the string of any node of a path passes a test.
+    fn any_node(
+        &self,
+        path: &Path,
+        cx: &Cx<'_, 'd>,
+        test: impl Fn(Str<'d>) -> Result<bool, XPathError>,
+    ) -> Result<bool, XPathError> {
+        let mut found = false;
+        self.each_node(path, cx, false, &mut |doc, id| match test(doc.string_value(id)) {
+            Ok(false) => Flow::Continue(()),
+            Ok(true) => {
+                found = true;
+                Flow::Break(None)
             }
+            Err(error) => fail(error),
         })?;
         Ok(found)
     }

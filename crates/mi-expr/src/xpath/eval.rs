@@ -5,6 +5,7 @@
 //! Recursion follows the brackets of the expression, whose depth the parser caps, never the document.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use mi_xml::{Document, NodeId};
 
@@ -67,7 +68,7 @@ pub(super) struct Evaluator<'e, 'd> {
     pub(super) home: Option<*const Document>,
     left: Cell<u64>,
     /// The names of the program in the document that was used last.
-    names: RefCell<Option<(*const Document, ResolvedNames)>>,
+    names: RefCell<Option<(*const Document, Rc<ResolvedNames>)>>,
 }
 
 impl<'e, 'd> Evaluator<'e, 'd> {
@@ -101,16 +102,16 @@ impl<'e, 'd> Evaluator<'e, 'd> {
         }
     }
 
-    pub(super) fn names_in(&self, doc: &Document) -> ResolvedNames {
+    pub(super) fn names_in(&self, doc: &Document) -> Rc<ResolvedNames> {
         let key = std::ptr::from_ref(doc);
         let mut cache = self.names.borrow_mut();
         if let Some((known, names)) = &*cache
             && *known == key
         {
-            return names.clone();
+            return Rc::clone(names);
         }
-        let names = axes::resolve(doc, &self.program.names);
-        *cache = Some((key, names.clone()));
+        let names = Rc::new(axes::resolve(doc, &self.program.names));
+        *cache = Some((key, Rc::clone(&names)));
         names
     }
 
@@ -298,12 +299,9 @@ impl<'e, 'd> Evaluator<'e, 'd> {
 
     /// `left/right` and `left ! right` for a right side that is no axis step.
     fn eval_step(&self, left: &Expr, right: &Expr, cx: &Cx<'_, 'd>, path: bool) -> Result<Sequence<'d>, XPathError> {
-        let mut base = self.eval(left, cx)?;
-        if path {
-            base = base.into_document_order().map_err(|e| match e {
-                XPathError::Dynamic { message, .. } => XPathError::dynamic("XPTY0019", message),
-                other => other,
-            })?;
+        let base = self.eval(left, cx)?;
+        if path && !base.is_nodeset() {
+            return Err(XPathError::dynamic("XPTY0019", "the left side of `/` must be nodes"));
         }
         let size = base.len();
         let (mut out, mut nodes, mut atoms) = (Items::default(), false, false);

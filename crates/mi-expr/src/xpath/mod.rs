@@ -221,11 +221,7 @@ impl XPath {
     ///
     /// # Errors
     /// See [`XPathError`].
-    pub fn evaluate_first<'d>(
-        &self,
-        context: &Context<'d>,
-        env: &dyn Env<'d>,
-    ) -> Result<Option<Item<'d>>, XPathError> {
+    pub fn evaluate_first<'d>(&self, context: &Context<'d>, env: &dyn Env<'d>) -> Result<Option<Item<'d>>, XPathError> {
         self.run(context, env, |ev, cx| ev.first(&self.0.root, cx))
     }
 

@@ -1,5 +1,7 @@
 //! Lexical forms of numbers and the rounding rules of the specifications.
 
+use std::cmp::Ordering;
+
 use super::Version;
 
 /// A double as a string. XPath 1.0 never uses an exponent; XPath 2.0 does outside `1e-6 <= |v| < 1e6`.
@@ -107,35 +109,40 @@ pub(crate) fn round(v: f64) -> f64 {
 
 /// `round-half-to-even` with a precision of decimal digits, which may be negative.
 pub(crate) fn round_half_even(v: f64, precision: i64) -> f64 {
-    if !v.is_finite() || v == 0.0 || precision > 300 {
-        return v;
-    }
-    if precision < -300 {
-        return if v < 0.0 { -0.0 } else { 0.0 };
-    }
-    scaled(v, precision, f64::round_ties_even)
+    round_digits(v, precision, |tail, odd| tail.is_gt() || (tail.is_eq() && odd))
 }
 
-/// `round` with a precision of decimal digits.
+/// `round` with a precision of decimal digits: ties towards positive infinity.
 pub(crate) fn round_to(v: f64, precision: i64) -> f64 {
-    if !v.is_finite() || v == 0.0 || precision > 300 {
-        return v;
-    }
-    if precision < -300 {
-        return if v < 0.0 { -0.0 } else { 0.0 };
-    }
-    scaled(v, precision, round)
+    let negative = v.is_sign_negative();
+    round_digits(v, precision, move |tail, _| tail.is_gt() || (tail.is_eq() && !negative))
 }
 
-/// Rounds in decimal, not binary, scaling: `1.005` with two digits must look at its shortest decimal form.
-fn scaled(v: f64, precision: i64, how: fn(f64) -> f64) -> f64 {
-    let text = format!("{v}e{precision}");
-    let Ok(shifted) = text.parse::<f64>() else { return v };
-    if !shifted.is_finite() {
+/// Rounds the exact decimal expansion of a double. `up` decides from how the digits cut off compare with a half, and
+/// whether the last digit kept is odd.
+fn round_digits(v: f64, precision: i64, up: impl Fn(Ordering, bool) -> bool) -> f64 {
+    if !v.is_finite() || v == 0.0 || precision > 1074 {
         return v;
     }
-    format!("{:e}", how(shifted))
-        .split_once('e')
-        .and_then(|(m, e)| format!("{m}e{}", e.parse::<i64>().ok()? - precision).parse().ok())
-        .unwrap_or(v)
+    let exact = format!("{:.1074}", v.abs());
+    let (integer, fraction) = exact.split_once('.').unwrap_or((&exact, ""));
+    let mut digits: Vec<u8> = integer.bytes().chain(fraction.bytes()).map(|b| b - b'0').collect();
+    let Some(cut) = usize::try_from(integer.len() as i64 + precision).ok() else { return 0.0_f64.copysign(v) };
+    let tail = digits.split_off(cut.min(digits.len()));
+    let rest_is_zero = tail.iter().skip(1).all(|d| *d == 0);
+    let half = tail
+        .first()
+        .map_or(Ordering::Less, |d| d.cmp(&5).then(if rest_is_zero { Ordering::Equal } else { Ordering::Greater }));
+    if up(half, digits.last().is_some_and(|d| d % 2 == 1)) {
+        let nines = digits.iter().rev().take_while(|d| **d == 9).count();
+        let length = digits.len();
+        digits[length - nines..].fill(0);
+        match digits[..length - nines].last_mut() {
+            Some(digit) => *digit += 1,
+            None => digits.insert(0, 1),
+        }
+    }
+    let text: String = digits.iter().map(|d| char::from(b'0' + d)).collect();
+    let magnitude: f64 = format!("0{text}e{}", -precision).parse().unwrap_or(v.abs());
+    magnitude.copysign(v)
 }

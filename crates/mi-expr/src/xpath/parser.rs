@@ -10,8 +10,12 @@ use super::error::SyntaxError;
 use super::lexer::{self, Spanned, Token};
 use super::{FunctionUse, Name};
 
-/// Deepest nesting of brackets, conditions and loops.
+/// Deepest nesting of brackets, operators, conditions and loops.
 const MAX_DEPTH: u32 = 200;
+/// Most levels of the tree, in the whole expression, that are not nested in the text.
+const MAX_CHAINED: u32 = 100;
+/// Most steps of one path, joined ones not counted.
+pub(super) const MAX_STEPS: usize = 256;
 
 pub(super) type Parsed<T> = Result<T, SyntaxError>;
 
@@ -29,6 +33,7 @@ pub(super) struct Parser<'s> {
     at: usize,
     pub(super) namespaces: &'s dyn Fn(&str) -> Option<String>,
     depth: u32,
+    chained: u32,
     /// Variables bound around the current position, innermost last.
     scope: Vec<(&'s str, &'s str)>,
     /// One entry for each focus around the current position, innermost last.
@@ -54,6 +59,7 @@ pub(super) fn parse(src: &str, version: Version, namespaces: &dyn Fn(&str) -> Op
         at: 0,
         namespaces,
         depth: 0,
+        chained: 0,
         scope: Vec::new(),
         focus: vec![FocusUse::default()],
         names: Vec::new(),
@@ -190,6 +196,16 @@ impl<'s> Parser<'s> {
         result
     }
 
+    /// Accounts for a level of the tree that comes without a level of nesting in the text: `a = b = c`.
+    pub(super) fn deepen(&mut self) -> Parsed<()> {
+        self.chained += 1;
+        if self.chained > MAX_CHAINED {
+            return self
+                .error(format!("more than {MAX_CHAINED} chained comparisons, casts, bindings or calls as steps"));
+        }
+        Ok(())
+    }
+
     pub(super) fn top_focus(&mut self) -> &mut FocusUse {
         self.focus.last_mut().expect("the outermost focus is never popped")
     }
@@ -248,9 +264,7 @@ impl<'s> Parser<'s> {
             if *self.peek() != Token::Comma {
                 break;
             }
-            if self.depth + sources.len() as u32 >= MAX_DEPTH {
-                return self.error(format!("more than {MAX_DEPTH} variables are bound in one another"));
-            }
+            self.deepen()?;
         }
         if !self.keyword(end) {
             return Err(self.unexpected(&format!("`{end}`")));
@@ -342,7 +356,7 @@ impl<'s> Parser<'s> {
     /// Operators of at least the precedence `least`, by precedence climbing.
     fn binary(&mut self, least: u8) -> Parsed<Expr> {
         let mut left = self.unary()?;
-        let mut chained = 0;
+        let mut chained = false;
         while let Some((op, tokens)) = self.operator() {
             let level = op.level();
             if level < least {
@@ -352,10 +366,10 @@ impl<'s> Parser<'s> {
                 self.advance();
             }
             if !matches!(op, Binary::Or | Binary::And | Binary::Arithmetic(_) | Binary::Union | Binary::Concat) {
-                chained += 1; // these become one level of the tree each
-                if self.depth + chained >= MAX_DEPTH {
-                    return self.error(format!("more than {MAX_DEPTH} operators in a row"));
+                if chained {
+                    self.deepen()?;
                 }
+                chained = true;
             }
             left = self.combine(op, left)?;
         }
@@ -376,7 +390,7 @@ impl<'s> Parser<'s> {
             }
             _ => {}
         }
-        let right = self.binary(op.level() + 1)?;
+        let right = self.nested(|p| p.binary(op.level() + 1))?;
         Ok(match op {
             Binary::Or => Expr::Or(flatten(left, right, |e| if let Expr::Or(v) = e { Ok(v) } else { Err(e) })),
             Binary::And => Expr::And(flatten(left, right, |e| if let Expr::And(v) = e { Ok(v) } else { Err(e) })),

@@ -9,7 +9,7 @@ use super::cast::{self, Atomic};
 use super::decimal::Decimal;
 use super::functions;
 use super::lexer::Token;
-use super::parser::{FocusUse, Parsed, Parser, literal_string};
+use super::parser::{FocusUse, MAX_STEPS, Parsed, Parser, literal_string};
 use super::pattern::Pattern;
 use super::steps;
 use super::{FunctionUse, Name, Version};
@@ -61,12 +61,15 @@ impl<'s> Parser<'s> {
     /// Steps separated by `/` and `//`, from the start of a step on.
     fn relative(&mut self, mut path: Path) -> Parsed<Expr> {
         loop {
+            if path.steps.len() >= MAX_STEPS {
+                return self.error(format!("the path has more than {MAX_STEPS} steps, which is the cap"));
+            }
             if self.at_axis_step() || *self.peek() == Token::Dot {
                 let step = self.axis_step()?;
                 steps::push(&mut path.steps, step);
             } else if self.v2() && self.at_primary() {
                 let (right, _) = self.with_focus(Self::postfix)?;
-                // Each such step becomes one level of the tree.
+                self.deepen()?;
                 return self.nested(|p| {
                     let step = Expr::Step(Box::new((path_expr(path), right)));
                     if !matches!(p.peek(), Token::Slash | Token::SlashSlash) {

@@ -7,16 +7,16 @@
 
 use std::ops::ControlFlow;
 
-use mi_xml::NodeId;
+use mi_xml::{Document, NodeId, NodeKind};
 use smallvec::{SmallVec, smallvec};
 
+use super::Version;
 use super::ast::{Axis, AxisStep, Expr, Path, Predicate, Start};
 use super::axes::{self, ResolvedNames};
 use super::error::XPathError;
 use super::eval::{Cx, Evaluator, Focus, Frame};
 use super::sequence::{Repr, Sequence, sort_nodes};
 use super::value::{DocRef, Item, Node};
-use super::Version;
 
 /// `Break(None)` ends a walk early, `Break(Some(e))` fails it.
 pub(super) type Flow = ControlFlow<Option<XPathError>>;
@@ -96,7 +96,8 @@ impl<'d> Evaluator<'_, 'd> {
         let mut value = self.eval(start, cx)?;
         if self.version == Version::V1 && !value.is_nodeset() {
             // MI's engine finds nothing below a string or a number; it does not complain.
-            value = Sequence::from_items(value.into_items().into_iter().filter(|i| matches!(i, Item::Node(_))).collect());
+            value =
+                Sequence::from_items(value.into_items().into_iter().filter(|i| matches!(i, Item::Node(_))).collect());
         }
         match value.into_document_order()?.0 {
             Repr::Empty => {}
@@ -138,8 +139,16 @@ impl<'d> Evaluator<'_, 'd> {
         ordered: bool,
         sink: &mut dyn FnMut(&DocRef<'d>, NodeId) -> Flow,
     ) -> Flow {
-        let walk = Walk { ev: self, doc, names: self.names_in(doc), vars: cx.vars };
-        walk.select(start, &path.steps, ordered, &mut |n| sink(doc, n))
+        let names = self.names_in(doc);
+        let walk = Walk { ev: self, doc, names: &names, vars: cx.vars };
+        let mut sink = |n| sink(doc, n);
+        match (start, &path.steps[..]) {
+            // Most paths in predicates are one step to the children or attributes.
+            ([node], [step]) if matches!(step.axis, Axis::Child | Axis::Attribute) => {
+                walk.run(&path.steps, *node, &mut sink)
+            }
+            (_, steps) => walk.select(start, steps, ordered, &mut sink),
+        }
     }
 }
 
@@ -160,7 +169,7 @@ fn by_document<'d>(items: Vec<Item<'d>>) -> Vec<(DocRef<'d>, Vec<NodeId>)> {
 struct Walk<'w, 'e, 'd> {
     ev: &'w Evaluator<'e, 'd>,
     doc: &'w DocRef<'d>,
-    names: ResolvedNames,
+    names: &'w ResolvedNames,
     vars: Option<&'w Frame<'w, 'd>>,
 }
 
@@ -240,28 +249,21 @@ impl Walk<'_, '_, '_> {
     /// Runs the steps as a pipeline. The recursion is as deep as there are steps, whose number is capped.
     fn run(&self, steps: &[AxisStep], from: NodeId, sink: &mut dyn FnMut(NodeId) -> Flow) -> Flow {
         let Some((step, rest)) = steps.split_first() else { return sink(from) };
-        if !axes::possible(&self.names, &step.test) || !step.parents.iter().all(|t| axes::possible(&self.names, t)) {
+        if !axes::possible(self.names, &step.test) || !step.parents.iter().all(|t| axes::possible(self.names, t)) {
             return Flow::Continue(());
         }
         if step.predicates.is_empty() {
-            return axes::each(self.doc, step.axis, from, |n| {
-                self.ev.charge(1)?;
-                if !self.tested(step, n, from) {
-                    return Flow::Continue(());
-                }
-                if rest.is_empty() { sink(n) } else { self.run(rest, n, sink) }
-            });
+            if rest.is_empty() {
+                return self.candidates(step, from, sink);
+            }
+            return self.candidates(step, from, |n| self.run(rest, n, sink));
         }
         if step.needs_size() {
             return self.run_sized(step, rest, from, sink);
         }
         let mut counters: Counters = smallvec![0; step.predicates.len()];
         let mut done = false;
-        let flow = axes::each(self.doc, step.axis, from, |n| {
-            self.ev.charge(1)?;
-            if !self.tested(step, n, from) {
-                return Flow::Continue(());
-            }
+        let flow = self.candidates(step, from, |n| {
             match self.filter(step, n, &mut counters) {
                 Err(error) => return fail(error),
                 Ok(Verdict::Skip) => return Flow::Continue(()),
@@ -286,11 +288,8 @@ impl Walk<'_, '_, '_> {
         sink: &mut dyn FnMut(NodeId) -> Flow,
     ) -> Flow {
         let mut nodes: Vec<NodeId> = Vec::new();
-        axes::each(self.doc, step.axis, from, |n| {
-            self.ev.charge(1)?;
-            if self.tested(step, n, from) {
-                nodes.push(n);
-            }
+        self.candidates(step, from, |n| {
+            nodes.push(n);
             Flow::Continue(())
         })?;
         for predicate in &step.predicates {
@@ -308,15 +307,54 @@ impl Walk<'_, '_, '_> {
         nodes.into_iter().try_for_each(|n| self.run(rest, n, sink))
     }
 
+    /// The nodes of a step before its predicates, in the order of the axis.
+    fn candidates(&self, step: &AxisStep, from: NodeId, mut visit: impl FnMut(NodeId) -> Flow) -> Flow {
+        let below = matches!(step.axis, Axis::Descendant | Axis::DescendantOrSelf);
+        let Some(ids) = self.doc.descendant_ids(from).filter(|_| below) else {
+            return axes::each(self.doc, step.axis, from, |n| {
+                self.ev.charge(1)?;
+                if self.tested(step, n, from) { visit(n) } else { Flow::Continue(()) }
+            });
+        };
+        if step.axis == Axis::DescendantOrSelf && self.tested(step, from, from) {
+            visit(from)?;
+        }
+        // A scan of all records: the loop over those that fail the test must be short.
+        let doc: &Document = self.doc;
+        let name = axes::wanted_name(self.names, &step.test);
+        let above = step.parents.first().and_then(|test| axes::wanted_name(self.names, test));
+        let mut uncharged = 0;
+        for n in ids {
+            uncharged += 1;
+            if name.is_some() && doc.name_id(n) != name {
+                continue;
+            }
+            let kind = doc.kind(n);
+            let other = match step.test.kind {
+                Some(wanted) => kind != wanted,
+                None => matches!(kind, NodeKind::Attribute | NodeKind::Namespace),
+            };
+            if other || (above.is_some() && doc.parent(n).and_then(|p| doc.name_id(p)) != above) {
+                continue;
+            }
+            self.ev.charge(uncharged)?;
+            uncharged = 0;
+            if self.tested(step, n, from) {
+                visit(n)?;
+            }
+        }
+        self.ev.charge(uncharged)
+    }
+
     /// Node test, and the parents of a fused `//a/b/c`, which lie strictly below the start.
     fn tested(&self, step: &AxisStep, node: NodeId, from: NodeId) -> bool {
-        if !axes::matches(self.doc, &self.names, &step.test, node) {
+        if !axes::matches(self.doc, self.names, &step.test, node) {
             return false;
         }
         let mut at = node;
         for test in &step.parents {
             match self.doc.parent(at) {
-                Some(parent) if parent != from && axes::matches(self.doc, &self.names, test, parent) => at = parent,
+                Some(parent) if parent != from && axes::matches(self.doc, self.names, test, parent) => at = parent,
                 _ => return false,
             }
         }
@@ -367,7 +405,7 @@ impl Walk<'_, '_, '_> {
         let mut sibling = self.doc.prev_sibling(node);
         while let Some(s) = sibling {
             self.ev.spend(1)?;
-            if axes::matches(self.doc, &self.names, &step.test, s) {
+            if axes::matches(self.doc, self.names, &step.test, s) {
                 before += 1;
                 if before >= n {
                     return Ok(false);

@@ -70,8 +70,9 @@ fn parse(picture: &str) -> Result<Half, XPathError> {
     for c in integer.chars().rev() {
         if c == ',' { half.groups.push(from_point) } else { from_point += 1 }
     }
-    if half.least_integer == 0 && half.most_fraction == 0 {
-        half.least_integer = 1; // `#` of zero is `0`
+    // Something must be left of zero: `#` gives `0`, `#.##` gives `.0`.
+    if half.least_integer == 0 && half.least_fraction == 0 {
+        if half.most_fraction == 0 { half.least_integer = 1 } else { half.least_fraction = 1 }
     }
     Ok(half)
 }

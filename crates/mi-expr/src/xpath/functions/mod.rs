@@ -65,14 +65,7 @@ impl Library {
 
 const MANY: u8 = u8::MAX;
 
-type Row = (
-    &'static str,
-    (u8, u8),
-    Version,
-    Type,
-    u8,
-    for<'a, 'e, 'd> fn(&Args<'a, 'e, 'd>) -> Outcome<'d>,
-);
+type Row = (&'static str, (u8, u8), Version, Type, u8, for<'a, 'e, 'd> fn(&Args<'a, 'e, 'd>) -> Outcome<'d>);
 
 const fn builtin(library: Library, row: Row) -> Builtin {
     let (name, arity, since, result, context_below, run) = row;

@@ -30,8 +30,8 @@ pub(super) const TABLE: &[Builtin] = &[
     builtin(Core, ("in-scope-prefixes", (1, 1), V2, Unknown, 0, in_scope_prefixes)),
     builtin(Core, ("namespace-uri-for-prefix", (2, 2), V2, Unknown, 0, namespace_uri_for_prefix)),
     builtin(Core, ("QName", (2, 2), V2, Unknown, 0, qname)),
-    builtin(Core, ("local-name-from-QName", (1, 1), V2, Unknown, 0, |a| part(a, |q| q.local.clone()))),
-    builtin(Core, ("namespace-uri-from-QName", (1, 1), V2, Unknown, 0, |a| part(a, |q| q.namespace.clone()))),
+    builtin(Core, ("local-name-from-QName", (1, 1), V2, Unknown, 0, local_name_from_qname)),
+    builtin(Core, ("namespace-uri-from-QName", (1, 1), V2, Unknown, 0, namespace_from_qname)),
     builtin(Core, ("prefix-from-QName", (1, 1), V2, Unknown, 0, prefix_from_qname)),
 ];
 
@@ -166,8 +166,7 @@ fn qname<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     if local.is_empty() || (namespace.is_empty() && !prefix.is_empty()) {
         return Err(XPathError::dynamic("FOCA0002", "the name of a QName is empty or has a prefix without namespace"));
     }
-    let name =
-        QName { prefix: prefix.to_owned(), namespace: namespace.clone().into_string(), local: local.to_owned() };
+    let name = QName { prefix: prefix.to_owned(), namespace: namespace.clone().into_string(), local: local.to_owned() };
     Ok(Sequence::one(Item::QName(Arc::new(name))))
 }
 
@@ -179,8 +178,12 @@ fn name_argument<'d>(args: &Args<'_, '_, 'd>) -> Result<Option<Arc<QName>>, XPat
     }
 }
 
-fn part<'d>(args: &Args<'_, '_, 'd>, pick: fn(&QName) -> String) -> Outcome<'d> {
-    Ok(name_argument(args)?.map(|q| Item::String(Str::Owned(pick(&q)))).into())
+fn local_name_from_qname<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    Ok(name_argument(args)?.map(|q| Item::String(Str::Owned(q.local.clone()))).into())
+}
+
+fn namespace_from_qname<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    Ok(name_argument(args)?.map(|q| Item::AnyUri(Str::Owned(q.namespace.clone()))).into())
 }
 
 fn prefix_from_qname<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {

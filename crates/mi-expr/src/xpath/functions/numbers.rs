@@ -107,7 +107,13 @@ fn extreme<'d>(args: &Args<'_, '_, 'd>, least: bool) -> Outcome<'d> {
                 item.to_number().is_nan() || compare_numbers(op, &item, b)
             }
             Some(b) => match args.ev.order(&item, b) {
-                Some(ordering) => if least { ordering.is_lt() } else { ordering.is_gt() },
+                Some(ordering) => {
+                    if least {
+                        ordering.is_lt()
+                    } else {
+                        ordering.is_gt()
+                    }
+                }
                 None => {
                     let message = format!("{} and {} cannot be ordered", item.type_name(), b.type_name());
                     return Err(XPathError::dynamic("FORG0006", message));

@@ -6,7 +6,17 @@ use crate::xpath::datetime::{Moment, MomentKind, calendar, week_of_month, zone_t
 use crate::xpath::error::XPathError;
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -75,7 +85,7 @@ fn component(m: Moment, marker: &str) -> Option<String> {
         'w' if has_date => value(week_of_month(date), &form, "1", None),
         'H' if has_time => value(hour, &form, "1", None),
         'h' if has_time => value(if hour.is_multiple_of(12) { 12 } else { hour % 12 }, &form, "1", None),
-        'P' if has_time => value(0, &form, "n", Some(if hour < 12 { "Am" } else { "Pm" })),
+        'P' if has_time => half_day(hour < 12, &form),
         'm' if has_time => value(time.minute(), &form, "01", None),
         's' if has_time => value(time.second(), &form, "01", None),
         'f' if has_time => fraction(time.nanosecond() % 1_000_000_000, &form),
@@ -85,6 +95,23 @@ fn component(m: Moment, marker: &str) -> Option<String> {
         'E' if has_date => if date.year() < 0 { "BC" } else { "AD" }.to_owned(),
         _ => return None,
     })
+}
+
+/// `a.m.`, or shorter if the width says so.
+fn half_day(morning: bool, form: &Form<'_>) -> String {
+    let name = match (form.most, morning) {
+        (Some(1), true) => "a",
+        (Some(1), false) => "p",
+        (Some(2 | 3), true) => "am",
+        (Some(2 | 3), false) => "pm",
+        (_, true) => "a.m.",
+        (_, false) => "p.m.",
+    };
+    match form.presentation {
+        "N" => name.to_uppercase(),
+        "Nn" => format!("{}{}", name[..1].to_uppercase(), &name[1..]),
+        _ => name.to_owned(),
+    }
 }
 
 /// A year: a width of two, or two digits in the presentation, cuts off the century.
@@ -184,8 +211,19 @@ fn signed(minutes: i16) -> String {
 
 fn roman(mut n: u32) -> String {
     const DIGITS: [(u32, &str); 13] = [
-        (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
-        (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
     ];
     if n == 0 || n > 9999 {
         return n.to_string();

@@ -72,7 +72,16 @@ fn key(ev: &Evaluator<'_, '_>, item: &Item<'_>) -> String {
         n if n.is_numeric() => {
             let v = n.to_number();
             // Both zeros are equal, and NaN is the same value as NaN here.
-            format!("n{:x}", if v == 0.0 { 0 } else if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() })
+            format!(
+                "n{:x}",
+                if v == 0.0 {
+                    0
+                } else if v.is_nan() {
+                    f64::NAN.to_bits()
+                } else {
+                    v.to_bits()
+                }
+            )
         }
         Item::Boolean(b) => format!("b{b}"),
         Item::Moment(m) => format!("m{:?}{}", m.kind, m.utc(ev.implicit_zone())),
@@ -145,9 +154,10 @@ fn sort<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     items.sort_by(|(a, _), (b, _)| {
         if numeric {
             // NaN comes first.
-            return a.to_number().partial_cmp(&b.to_number()).unwrap_or_else(|| {
-                b.to_number().is_nan().cmp(&a.to_number().is_nan())
-            });
+            return a
+                .to_number()
+                .partial_cmp(&b.to_number())
+                .unwrap_or_else(|| b.to_number().is_nan().cmp(&a.to_number().is_nan()));
         }
         args.ev.order(a, b).unwrap_or(std::cmp::Ordering::Equal)
     });
@@ -195,7 +205,8 @@ fn same_node(a: &DocRef<'_>, x: NodeId, b: &DocRef<'_>, y: NodeId) -> bool {
             same_name()
                 && a.attributes(x).count() == b.attributes(y).count()
                 && a.attributes(x).all(|attribute| {
-                    b.attribute(y, a.namespace(attribute), a.local_name(attribute)) == Some(a.value(attribute).into_cow())
+                    b.attribute(y, a.namespace(attribute), a.local_name(attribute))
+                        == Some(a.value(attribute).into_cow())
                 })
         }
         (NodeKind::Attribute, NodeKind::Attribute) | (NodeKind::Pi, NodeKind::Pi) => {

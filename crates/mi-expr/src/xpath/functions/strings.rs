@@ -133,8 +133,7 @@ fn translate<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
         let target = targets.next();
         map.entry(c).or_insert(target); // the first of several rules for a character counts
     }
-    let translated: String =
-        text.chars().filter_map(|c| map.get(&c).copied().unwrap_or(Some(c))).collect();
+    let translated: String = text.chars().filter_map(|c| map.get(&c).copied().unwrap_or(Some(c))).collect();
     Ok(translated.into())
 }
 
