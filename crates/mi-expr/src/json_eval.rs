@@ -7,7 +7,7 @@ use mi_message::{BodyError, Message, Native, Value};
 use serde_json::Value as Json;
 
 use crate::expr::Expr;
-use crate::jsonpath::{Found, JsonLocation, JsonPath, PathError};
+use crate::jsonpath::{Found, JsonLocation, JsonPath, PathError, java_spelling};
 use crate::placeholder;
 use crate::synapse::text_as_json;
 use crate::xpath_env::Prefix;
@@ -204,20 +204,21 @@ fn formatted(found: Found<'_>) -> Arc<str> {
     match found {
         Found::One(value) => match &*value {
             Json::String(text) => text.as_str().into(),
+            Json::Number(number) => java_spelling(number).into(),
             Json::Object(fields) => match fields.get("members").or_else(|| fields.get("elements")) {
                 Some(inner) => inner.to_string().into(),
                 None => value.to_string().into(),
             },
             other => other.to_string().into(),
         },
-        many => many.into_value().to_string().into(),
+        many @ Found::Many(_) => many.into_value().to_string().into(),
     }
 }
 
 fn typed(found: Found<'_>) -> Value {
     match found {
         Found::One(value) => typed_json(&value),
-        many => many.into_value().into(),
+        many @ Found::Many(_) => many.into_value().into(),
     }
 }
 

@@ -24,6 +24,9 @@ pub mod xpath;
 mod xpath_env;
 mod xpath_expr;
 
+#[cfg(test)]
+mod tests;
+
 pub use dynamic::Dynamic;
 pub use error::{EvalError, EvalErrorKind, SyntaxError};
 pub use expr::Expr;

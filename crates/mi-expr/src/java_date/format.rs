@@ -98,7 +98,10 @@ fn year(value: i32, count: usize, signed: bool) -> String {
 
 /// Letters that both classes print alike.
 fn common_field(letter: char, count: usize, moment: &Moment) -> Result<Option<String>, DateError> {
-    let hour12 = |hour: u32| if hour % 12 == 0 { 12 } else { hour % 12 };
+    let hour12 = |hour: u32| match hour % 12 {
+        0 => 12,
+        hour => hour,
+    };
     Ok(Some(match letter {
         'D' => padded(moment.date("DayOfYear")?.ordinal(), count),
         'd' => padded(moment.date("DayOfMonth")?.day(), count),

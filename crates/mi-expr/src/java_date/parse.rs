@@ -39,8 +39,8 @@ impl DateText {
             Some("") => {}
             _ => return Err(failed()),
         }
-        let date = fields.date().ok_or_else(failed)?;
-        let time = fields.time().ok_or_else(failed)?;
+        let date = fields.date().map_err(|Contradiction| failed())?;
+        let time = fields.time().map_err(|Contradiction| failed())?;
         Ok(Moment { date, time, offset_seconds: None })
     }
 }
@@ -174,36 +174,40 @@ fn read_field<'t>(letter: char, count: usize, reserved: usize, text: &'t str, fi
     Some(rest)
 }
 
-/// The value if it lies in the range; `None` otherwise.
-fn within(value: i64, range: std::ops::RangeInclusive<i64>) -> Option<u32> {
-    range.contains(&value).then(|| u32::try_from(value).ok()).flatten()
+/// A field is out of its range, or two of them contradict each other.
+struct Contradiction;
+
+/// The value if it lies in the range.
+fn within(value: i64, range: std::ops::RangeInclusive<i64>) -> Result<u32, Contradiction> {
+    if range.contains(&value) { u32::try_from(value).map_err(|_| Contradiction) } else { Err(Contradiction) }
 }
 
 impl Fields {
-    /// `None` when the fields contradict the calendar, `Some(None)` when they do not say a date.
-    fn date(&self) -> Option<Option<NaiveDate>> {
-        let Some(year) = self.year else { return Some(None) };
-        let year = i32::try_from(if self.before_christ { 1 - year } else { year }).ok()?;
+    /// The date, if the fields say one.
+    fn date(&self) -> Result<Option<NaiveDate>, Contradiction> {
+        let Some(year) = self.year else { return Ok(None) };
+        let year = i32::try_from(if self.before_christ { 1 - year } else { year }).map_err(|_| Contradiction)?;
         let date = match (self.month, self.day, self.day_of_year) {
             (Some(month), Some(day), _) => {
                 let (month, day) = (within(month, 1..=12)?, within(day, 1..=31)?);
-                let date = (0..4).find_map(|less| NaiveDate::from_ymd_opt(year, month, day.checked_sub(less)?));
-                date?
+                (0..4).find_map(|less| NaiveDate::from_ymd_opt(year, month, day.checked_sub(less)?))
             }
-            (_, _, Some(day)) => NaiveDate::from_yo_opt(year, within(day, 1..=366)?)?,
-            _ => return Some(None),
+            (_, _, Some(day)) => NaiveDate::from_yo_opt(year, within(day, 1..=366)?),
+            _ => return Ok(None),
         };
-        let wrong_weekday =
-            self.weekday.is_some_and(|weekday| weekday != date.weekday().num_days_from_monday() as usize);
-        if wrong_weekday { None } else { Some(Some(date)) }
+        let date = date.ok_or(Contradiction)?;
+        match self.weekday {
+            Some(weekday) if weekday != date.weekday().num_days_from_monday() as usize => Err(Contradiction),
+            _ => Ok(Some(date)),
+        }
     }
 
-    /// `None` when a field is out of range, `Some(None)` when there is no hour.
-    fn time(&self) -> Option<Option<NaiveTime>> {
+    /// The time, if the fields say an hour.
+    fn time(&self) -> Result<Option<NaiveTime>, Contradiction> {
         if let Some(nanos) = self.nano_of_day {
-            let seconds = u32::try_from(nanos / 1_000_000_000).ok()?;
-            let nanos = u32::try_from(nanos % 1_000_000_000).ok()?;
-            return NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos).map(Some);
+            let seconds = u32::try_from(nanos / 1_000_000_000).map_err(|_| Contradiction)?;
+            let nanos = u32::try_from(nanos % 1_000_000_000).map_err(|_| Contradiction)?;
+            return NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos).ok_or(Contradiction).map(Some);
         }
         let half = match (self.half_hour, self.clock_half_hour) {
             (Some(hour), _) => Some(within(hour, 0..=11)?),
@@ -214,11 +218,11 @@ impl Fields {
             (Some(hour), ..) => within(hour, 0..=23)?,
             (_, Some(hour), ..) => within(hour, 1..=24)? % 24,
             (_, _, Some(hour), Some(afternoon)) => hour + if afternoon { 12 } else { 0 },
-            _ => return Some(None),
+            _ => return Ok(None),
         };
         let minute = within(self.minute.unwrap_or(0), 0..=59)?;
         let second = within(self.second.unwrap_or(0), 0..=59)?;
         let nano = within(self.nano.unwrap_or(0), 0..=999_999_999)?;
-        NaiveTime::from_hms_nano_opt(hour, minute, second, nano).map(Some)
+        NaiveTime::from_hms_nano_opt(hour, minute, second, nano).ok_or(Contradiction).map(Some)
     }
 }

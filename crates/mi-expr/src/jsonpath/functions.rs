@@ -3,7 +3,7 @@
 
 use serde_json::{Number, Value};
 
-use super::number::{double, normalized};
+use super::number::{double, java_spelling, normalized};
 use super::{Parameter, PathError, Token};
 
 /// Calls a function on the value that the path has reached. Jayway: `PathFunctionFactory`.
@@ -62,7 +62,10 @@ fn push_text(text: &mut String, value: &Value) {
     match value {
         Value::Null => {}
         Value::String(part) => text.push_str(part),
-        other => text.push_str(&normalized(other).to_string()),
+        other => match &*normalized(other) {
+            Value::Number(number) => text.push_str(&java_spelling(number)),
+            other => text.push_str(&other.to_string()),
+        },
     }
 }
 

@@ -24,6 +24,7 @@ use serde_json::Value;
 use crate::SyntaxError;
 
 pub use location::{JsonLocation, JsonStep, add, get, get_mut, parent, put, remove, set, to_path};
+pub(crate) use number::java_spelling;
 
 /// Why a path gave no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

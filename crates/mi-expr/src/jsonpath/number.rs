@@ -11,7 +11,7 @@ use serde_json::{Number, Value};
 pub(crate) fn normalized(value: &Value) -> Cow<'_, Value> {
     match value {
         Value::Number(number) => match normalized_text(number) {
-            Some(text) => Cow::Owned(parsed(&text)),
+            Some(text) => Cow::Owned(spelled(&text)),
             None => Cow::Borrowed(value),
         },
         other => Cow::Borrowed(other),
@@ -42,13 +42,22 @@ fn normalized_text(number: &Number) -> Option<String> {
 }
 
 /// A number of JSON from its spelling; null when it has none (NaN, infinity).
-fn parsed(text: &str) -> Value {
+fn spelled(text: &str) -> Value {
     serde_json::from_str::<Number>(text).map_or(Value::Null, Value::Number)
+}
+
+/// The spelling of a number in text, with exponents as Java writes them. `serde_json` makes `1.5E7` to `1.5e+7`.
+pub(crate) fn java_spelling(number: &Number) -> Cow<'_, str> {
+    let text = number.as_str();
+    match text.split_once('e') {
+        Some((mantissa, exponent)) => Cow::Owned(format!("{mantissa}E{}", exponent.trim_start_matches('+'))),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// A double as JSON, spelled as Java prints it; null for NaN and the infinities.
 pub(super) fn double(value: f64) -> Value {
-    parsed(&java_double(value))
+    spelled(&java_double(value))
 }
 
 /// Compares by value; exact for 64-bit integers.
@@ -62,7 +71,7 @@ pub(super) fn compare(left: &Number, right: &Number) -> Option<Ordering> {
 
 #[cfg(test)]
 mod tests {
-    use super::normalized;
+    use super::{java_spelling, normalized};
 
     #[test]
     fn numbers_found_by_name_lose_their_spelling() {
@@ -77,7 +86,9 @@ mod tests {
             ("8.95", "8.95"),
         ] {
             let value: serde_json::Value = serde_json::from_str(text).expect("a number");
-            assert_eq!(normalized(&value).to_string(), expected, "{text}");
+            let normalized = normalized(&value);
+            let number = normalized.as_number().expect("still a number");
+            assert_eq!(java_spelling(number), expected, "{text}");
         }
     }
 }

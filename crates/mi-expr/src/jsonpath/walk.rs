@@ -42,11 +42,12 @@ struct Walk<'v, 'p> {
 impl JsonPath {
     /// Everything that the path finds below `model` (`@`) or `root` (`$` in filters); with places if `track`.
     pub(crate) fn hits<'v>(&self, root: &'v Value, model: &'v Value, track: bool) -> Result<Vec<Hit<'v>>, PathError> {
-        if self.inner.plain && !track {
-            if let Some((value, by_index)) = self.direct(model) {
-                let value = if by_index { Cow::Borrowed(value) } else { normalized(value) };
-                return Ok(vec![Hit { value, by_index, location: None }]);
-            }
+        if self.inner.plain
+            && !track
+            && let Some((value, by_index)) = self.direct(model)
+        {
+            let value = if by_index { Cow::Borrowed(value) } else { normalized(value) };
+            return Ok(vec![Hit { value, by_index, location: None }]);
         }
         let mut walk =
             Walk { path: self, root, track, require: false, place: Vec::new(), hits: Vec::new(), visits: MAX_VISITS };

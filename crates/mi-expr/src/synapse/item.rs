@@ -7,6 +7,7 @@ use mi_message::{Value, XmlValue, java_double};
 use serde_json::Value as Json;
 
 use super::Failure;
+use crate::jsonpath::java_spelling;
 
 /// A value of an expression.
 #[derive(Clone, Debug)]
@@ -67,14 +68,14 @@ impl<'a> Item<'a> {
         match value {
             Cow::Borrowed(Json::String(text)) => Self::Plain(Cow::Borrowed(text)),
             Cow::Owned(Json::String(text)) => Self::Plain(Cow::Owned(text)),
-            Cow::Borrowed(Json::Number(number)) if by_index => Self::Spelled(Cow::Borrowed(number.as_str())),
-            Cow::Owned(Json::Number(number)) if by_index => Self::Spelled(Cow::Owned(number.to_string())),
+            Cow::Borrowed(Json::Number(number)) if by_index => Self::Spelled(java_spelling(number)),
+            Cow::Owned(Json::Number(number)) if by_index => Self::Spelled(java_spelling(&number).into_owned().into()),
             other => match &*other {
                 Json::Null => Self::Null,
                 Json::Bool(value) => Self::Bool(*value),
                 Json::Number(number) => match Self::parsed(number.as_str()) {
                     Some(item) => item,
-                    None => Self::Spelled(Cow::Owned(number.to_string())),
+                    None => Self::Spelled(java_spelling(number).into_owned().into()),
                 },
                 _ => Self::Json(other),
             },

@@ -114,15 +114,20 @@ impl SynapseExpr {
             && matches!(access.tail, Tail::None)
         {
             match &access.root {
-                Root::Variable(name) => match message.variables.get(name) {
-                    Some(value @ (Value::Json(_) | Value::Map(_) | Value::Xml(_))) => return Ok(value.clone()),
-                    _ => {}
-                },
-                Root::Payload if message.body.is_json() => match message.body.json() {
-                    Ok(value) if value.is_object() || value.is_array() => return Ok(Value::Json(value.clone())),
-                    _ => {}
-                },
-                _ => {}
+                Root::Variable(name) => {
+                    let value = message.variables.get(name);
+                    if let Some(value @ (Value::Json(_) | Value::Map(_) | Value::Xml(_))) = value {
+                        return Ok(value.clone());
+                    }
+                }
+                Root::Payload => {
+                    if let (true, Ok(value)) = (message.body.is_json(), message.body.json())
+                        && (value.is_object() || value.is_array())
+                    {
+                        return Ok(Value::Json(value.clone()));
+                    }
+                }
+                Root::Call(_) => {}
             }
         }
         Ok(match self.item(message, lookup, true)? {
@@ -158,15 +163,21 @@ struct Needs {
 }
 
 impl Needs {
+    fn visit_all<'n>(&mut self, nodes: impl IntoIterator<Item = &'n Node>) {
+        for node in nodes {
+            self.visit(node);
+        }
+    }
+
     fn visit(&mut self, node: &Node) {
         match node {
             Node::Literal(_) | Node::Property { .. } => {}
-            Node::Array(nodes) | Node::Logic { operands: nodes, .. } => nodes.iter().for_each(|node| self.visit(node)),
+            Node::Array(nodes) | Node::Logic { operands: nodes, .. } => self.visit_all(nodes),
             Node::Chain { first, rest } => {
                 self.visit(first);
-                rest.iter().for_each(|(_, node)| self.visit(node));
+                self.visit_all(rest.iter().map(|(_, node)| node));
             }
-            Node::Conditional(nodes) => nodes.iter().for_each(|node| self.visit(node)),
+            Node::Conditional(nodes) => self.visit_all(nodes.iter()),
             Node::Negate(node) => self.visit(node),
             Node::Access(access) => {
                 match &access.root {
@@ -175,33 +186,36 @@ impl Needs {
                     Root::Call(node) => self.visit(node),
                 }
                 if let Tail::Dynamic { pieces, .. } = &access.tail {
-                    pieces.iter().for_each(|piece| self.visit_piece(piece));
-                }
-            }
-            Node::Call { arguments, prepared, function } => {
-                arguments.iter().for_each(|node| self.visit(node));
-                if function.name == "xpath" && arguments.len() == 1 {
-                    match prepared {
-                        Prepared::XPath(xpath) => {
-                            self.body |= xpath.reads_body();
-                            self.xml |= xpath.needs_xml();
-                        }
-                        _ => {
-                            self.body = true;
-                            self.xml = true;
-                        }
+                    for piece in pieces {
+                        self.visit_piece(piece);
                     }
                 }
             }
+            Node::Call { arguments, prepared, function } => {
+                self.visit_all(arguments);
+                if function.name == "xpath" && arguments.len() == 1 {
+                    self.visit_xpath(prepared);
+                }
+            }
         }
+    }
+
+    /// An XPath that is only known at evaluation may read anything.
+    fn visit_xpath(&mut self, prepared: &Prepared) {
+        let (body, xml) = match prepared {
+            Prepared::XPath(xpath) => (xpath.reads_body(), xpath.needs_xml()),
+            _ => (true, true),
+        };
+        self.body |= body;
+        self.xml |= xml;
     }
 
     fn visit_piece(&mut self, piece: &Piece) {
         match piece {
             Piece::Text(_) => {}
             Piece::Index(node, _) | Piece::Operand(node, _) => self.visit(node),
-            Piece::Indexes(nodes) => nodes.iter().for_each(|node| self.visit(node)),
-            Piece::Slice(bounds) => bounds.iter().flatten().for_each(|node| self.visit(node)),
+            Piece::Indexes(nodes) => self.visit_all(nodes),
+            Piece::Slice(bounds) => self.visit_all(bounds.iter().flatten()),
         }
     }
 }

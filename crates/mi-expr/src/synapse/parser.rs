@@ -124,7 +124,7 @@ impl<'s> Parser<'s> {
 
     fn comparison(&mut self) -> Result<Node, SyntaxError> {
         self.chain(Self::logic, |kind, text| {
-            (kind == Kind::Comparison).then(|| match text {
+            (kind == Kind::Comparison).then_some(match text {
                 "==" => Operator::Equals,
                 "!=" => Operator::NotEquals,
                 "<" => Operator::LessThan,

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::ast::{Access, Node, Path, Piece, Root, Tail};
 use super::item::Item;
-use super::lexer::Kind;
+use super::lexer::{Kind, Token, tokens};
 use super::parser::Parser;
 use crate::SyntaxError;
 
@@ -142,6 +142,11 @@ impl Parser<'_> {
                 Kind::RightParen => open -= 1,
                 _ => {}
             }
+            if kind == Kind::Matches && self.kind_at(1) == Some(Kind::Slash) {
+                self.at += 1;
+                self.skip_pattern();
+                continue;
+            }
             let start = self.offset();
             let operand = match kind {
                 _ if after_dot => None,
@@ -165,6 +170,27 @@ impl Parser<'_> {
         self.at += 1;
         push_text(pieces, ")");
         Ok(())
+    }
+
+    /// Skips the pattern `/…/` at the current token. What stands in it are no tokens, so those behind are made anew.
+    fn skip_pattern(&mut self) {
+        let start = self.offset();
+        let mut escaped = false;
+        let end = self.source[start + 1..].char_indices().find_map(|(at, c)| {
+            let closes = c == '/' && !escaped;
+            escaped = c == '\\' && !escaped;
+            closes.then_some(start + at + 2)
+        });
+        let Some(end) = end else {
+            self.at += 1;
+            return;
+        };
+        self.tokens.truncate(self.at);
+        self.tokens.extend(
+            tokens(&self.source[end..])
+                .into_iter()
+                .map(|token| Token { kind: token.kind, span: token.span.start + end..token.span.end + end }),
+        );
     }
 }
 

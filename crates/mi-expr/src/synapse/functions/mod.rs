@@ -182,7 +182,7 @@ fn text_item<'a>(text: impl Into<String>) -> Item<'a> {
 }
 
 /// The text of a literal argument.
-fn literal<'n>(nodes: &'n [Node], at: usize) -> Option<Cow<'n, str>> {
+fn literal(nodes: &[Node], at: usize) -> Option<Cow<'_, str>> {
     match nodes.get(at) {
         Some(Node::Literal(item)) if item.is_string() => Some(item.as_str()),
         _ => None,
