@@ -402,7 +402,7 @@ impl Writer<'_, '_> {
             if self.scope.uri(qname.prefix) != qname.namespace {
                 let taken = own.prefix == qname.prefix
                     || self.scope.bound_since(mark, qname.prefix)
-                    || self.shares_prefix(el, qname.prefix, qname.namespace);
+                    || self.relies_on(el, qname.prefix);
                 if taken {
                     self.rename_attribute(el, it);
                 } else {
@@ -415,11 +415,12 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// Whether another attribute of `el` uses `prefix` for another namespace.
-    fn shares_prefix(&self, el: NodeId, prefix: PrefixId, uri: StrId) -> bool {
+    /// Whether an attribute of `el` relies on what `prefix` means here already.
+    fn relies_on(&self, el: NodeId, prefix: PrefixId) -> bool {
+        let uri = self.scope.uri(prefix);
         self.doc.attributes(el).any(|it| {
             let qname = self.doc.names.qname(self.doc.node(it).prev);
-            qname.prefix == prefix && qname.namespace != uri
+            qname.prefix == prefix && qname.namespace == uri
         })
     }
 
@@ -446,7 +447,7 @@ impl Writer<'_, '_> {
         let binding = self.doc.names.binding_of(binding);
         let free = self.scope.uri(binding.prefix) != binding.uri && !self.scope.bound_since(mark, binding.prefix);
         let own = self.doc.names.qname(self.doc.node(el).a).prefix == binding.prefix;
-        if free && !own && binding.uri != STR_EMPTY && !self.shares_prefix(el, binding.prefix, binding.uri) {
+        if free && !own && binding.uri != STR_EMPTY && !self.relies_on(el, binding.prefix) {
             self.add_missing(binding.prefix, binding.uri);
         }
     }
@@ -530,11 +531,26 @@ impl Writer<'_, '_> {
 
     // === leaves ===
 
+    /// Writes a text as it stands in its source. Only where it meets another text it may have to be changed: together
+    /// they must not make a `]]>`.
+    #[inline]
+    fn text_of_source(&mut self, node: &Node) {
+        let (bytes, range) = self.doc.raw_range(node);
+        let replaced = match bytes.get(range.clone()) {
+            Some([b'>', ..]) if self.out.ends_with(b"]]") => "&gt;",
+            Some([b']', b'>', ..]) if self.out.ends_with(b"]") => "]&gt;",
+            _ => return put_range(self.out, bytes, range),
+        };
+        self.put(replaced);
+        // `&gt;` stands for one byte.
+        put_range(self.out, bytes, range.start + replaced.len() - 3..range.end);
+    }
+
     /// Writes a text, comment or processing instruction.
     fn leaf(&mut self, node: &Node) {
         let doc = self.doc;
         match node.kind() {
-            TEXT if !node.has(CDATA | PLAIN) => self.put_raw(node),
+            TEXT if !node.has(CDATA | PLAIN) => self.text_of_source(node),
             TEXT if !node.has(CDATA) => {
                 let (bytes, range) = doc.raw_range(node);
                 escape::text(self.out, bytes, range);

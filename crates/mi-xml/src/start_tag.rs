@@ -108,6 +108,7 @@ impl Parser<'_> {
                 b'/' if self.at + 1 >= self.bytes.len() => {
                     return self.fail_at_end("the document ends inside of a tag");
                 }
+                b'/' => return self.fail(self.at, "expected > behind / in a tag"),
                 _ if !spaced => return self.fail(self.at, "expected white space, > or /> in a tag"),
                 _ => {}
             }
@@ -200,8 +201,11 @@ impl Parser<'_> {
             return self.fail(name_start, message);
         }
         if already_seen(&mut self.seen_prefixes, prefix, self.current.node) {
-            let prefix = self.names.prefix_str(prefix);
-            return self.fail(name_start, format!("the prefix '{prefix}' is declared twice on one element"));
+            let what = match self.names.prefix_str(prefix) {
+                "" => "default namespace".to_owned(),
+                prefix => format!("prefix '{prefix}'"),
+            };
+            return self.fail(name_start, format!("the {what} is declared twice on one element"));
         }
         self.scope.bind(prefix, uri);
         let binding = match self.names.find_binding(prefix, uri) {
@@ -222,13 +226,14 @@ impl Parser<'_> {
                 continue;
             }
             let spelling = node.prev;
-            // The value follows the name, with `=` and a quote between them.
-            let (qname, needs) = self.resolve(spelling, (node.a as usize).saturating_sub(2), true)?;
+            // The value follows the name, with `=` and a quote between them, and seldom spaces.
+            let at = node.a.saturating_sub(self.spellings.get(spelling).len + 2) as usize;
+            let (qname, needs) = self.resolve(spelling, at, true)?;
             self.nodes[id].prev = qname;
             let resolved = *self.names.qname(qname);
             if already_seen(&mut self.seen_names, resolved.name.0, self.current.node) {
                 let name = self.names.written(qname);
-                return self.fail(node.a as usize, format!("the attribute '{name}' occurs twice on one element"));
+                return self.fail(at, format!("the attribute '{name}' occurs twice on one element"));
             }
             if resolved.prefix != PREFIX_EMPTY {
                 self.current.needs |= needs;
