@@ -100,6 +100,15 @@ impl Expr {
         }
     }
 
+    /// A prefix of an XPath that is not declared where it stands. MI deploys such an expression, and every message that
+    /// reaches it fails; a check of a configuration reports it.
+    pub fn undeclared_prefix(&self) -> Option<&str> {
+        match &self.inner.kind {
+            Kind::XPath(xpath) => xpath.undeclared_prefix(),
+            _ => None,
+        }
+    }
+
     /// True for a JSONPath.
     pub fn is_json_path(&self) -> bool {
         matches!(self.inner.kind, Kind::Json(_))

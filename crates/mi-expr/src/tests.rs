@@ -214,6 +214,20 @@ fn failures_name_the_expression() {
 }
 
 #[test]
+fn an_undeclared_prefix_fails_the_message_and_not_the_deployment() {
+    let expr = parse("fn:concat('a', //m0:b)");
+    assert_eq!((expr.undeclared_prefix(), expr.reads_body()), (Some("m0"), true));
+    let message = rich();
+    let expected = "Evaluation of the XPath expression fn:concat('a', //m0:b) resulted in an error: Cannot resolve \
+                    namespace prefix 'm0'";
+    assert_eq!(expr.eval_string(&message, &NoLookup).expect_err("undeclared").message, expected);
+    assert!(expr.eval(&message, &NoLookup).is_err() && expr.eval_bool(&message, &NoLookup).is_err());
+    assert!(expr.eval_nodes(&message, &NoLookup).is_err());
+    assert!(Expr::parse("//m0:b[", &namespaces()).is_err());
+    assert_eq!(parse("//o:total").undeclared_prefix(), None);
+}
+
+#[test]
 fn conditions() {
     let message = rich();
     for (source, expected) in [

@@ -2,6 +2,7 @@
 //!
 //! `get-property('x')`, `$ctx:x` and plain strings are looked up without the XPath machinery.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use mi_message::{Message, Value, XmlValue, java_double};
@@ -24,15 +25,23 @@ pub(crate) struct XPathExpr {
 #[derive(Debug)]
 enum Plan {
     Text(Arc<str>),
-    Property { scope: Scope, key: Box<str> },
-    Variable { prefix: Prefix, local: Box<str> },
+    Property {
+        scope: Scope,
+        key: Box<str>,
+    },
+    Variable {
+        prefix: Prefix,
+        local: Box<str>,
+    },
     Path(XPath),
+    /// The expression is well-formed but has this prefix, which is not declared: MI deploys it and fails the message.
+    Undeclared(Box<str>),
 }
 
 impl XPathExpr {
-    /// Compiles an XPath.
+    /// Compiles an XPath. An undeclared prefix is no syntax error, see [`XPathExpr::undeclared_prefix`].
     pub(crate) fn parse(source: &str, namespaces: &Namespaces) -> Result<Self, SyntaxError> {
-        let xpath = XPath::compile(source, &|prefix| namespaces.get(prefix).map(str::to_owned))?;
+        let (xpath, undeclared) = compile(source, namespaces)?;
         let soap_part =
             xpath.variables().any(|(prefix, local)| prefix.is_empty() && matches!(local, "body" | "header" | "env"));
         let needs_xml = xpath.uses_document() || soap_part;
@@ -40,8 +49,19 @@ impl XPathExpr {
             call.local == "get-property"
                 && call.literals.iter().any(|literal| matches!(literal.as_deref(), Some("FAULT" | "From")))
         });
-        let plan = short_cut(source.trim()).unwrap_or(Plan::Path(xpath));
+        let plan = match undeclared {
+            Some(prefix) => Plan::Undeclared(prefix.into()),
+            None => short_cut(source.trim()).unwrap_or(Plan::Path(xpath)),
+        };
         Ok(Self { source: source.into(), plan, reads_body: needs_xml || from_body, needs_xml })
+    }
+
+    /// A prefix that is not declared where the expression stands; every evaluation fails then.
+    pub(crate) fn undeclared_prefix(&self) -> Option<&str> {
+        match &self.plan {
+            Plan::Undeclared(prefix) => Some(prefix),
+            _ => None,
+        }
     }
 
     /// True when the body must be built before.
@@ -79,7 +99,7 @@ impl XPathExpr {
     pub(crate) fn eval(&self, message: &Message, lookup: &dyn Lookup) -> Result<Value, EvalError> {
         match &self.plan {
             Plan::Text(text) => Ok(Value::String(text.clone())),
-            Plan::Path(_) => self.run(message, lookup, |xpath, context, env| {
+            Plan::Path(_) | Plan::Undeclared(_) => self.run(message, lookup, |xpath, context, env| {
                 xpath.evaluate_in(context, env).map(|result| value_of(&result))
             }),
             _ => Ok(self.look_up(message, lookup)?.map_or(Value::Null, std::borrow::Cow::into_owned)),
@@ -90,7 +110,9 @@ impl XPathExpr {
     pub(crate) fn eval_bool(&self, message: &Message, lookup: &dyn Lookup) -> Result<bool, EvalError> {
         match &self.plan {
             Plan::Text(text) => Ok(!text.is_empty()),
-            Plan::Path(_) => self.run(message, lookup, |xpath, context, env| xpath.evaluate_boolean(context, env)),
+            Plan::Path(_) | Plan::Undeclared(_) => {
+                self.run(message, lookup, |xpath, context, env| xpath.evaluate_boolean(context, env))
+            }
             _ => Ok(match self.look_up(message, lookup)?.as_deref() {
                 None | Some(Value::Null) => false,
                 Some(Value::Bool(value)) => *value,
@@ -107,7 +129,11 @@ impl XPathExpr {
 
     /// The nodes of the message's own envelope that the expression selects.
     pub(crate) fn eval_nodes(&self, message: &Message, lookup: &dyn Lookup) -> Result<Vec<NodeId>, EvalError> {
-        let Plan::Path(xpath) = &self.plan else { return Ok(Vec::new()) };
+        let xpath = match &self.plan {
+            Plan::Path(xpath) => xpath,
+            Plan::Undeclared(prefix) => return Err(self.unresolved(prefix)),
+            _ => return Ok(Vec::new()),
+        };
         let envelope = message.body.envelope()?;
         let document = envelope.document();
         let start = match xpath.version() {
@@ -164,10 +190,18 @@ impl XPathExpr {
         EvalError::xpath(&self.source, error)
     }
 
+    fn unresolved(&self, prefix: &str) -> EvalError {
+        EvalError::evaluation(format!(
+            "Evaluation of the XPath expression {} resulted in an error: Cannot resolve namespace prefix '{prefix}'",
+            self.source
+        ))
+    }
+
     fn look_up<'m>(&self, message: &'m Message, lookup: &dyn Lookup) -> Result<Found<'m>, EvalError> {
         match &self.plan {
             Plan::Property { scope, key } => property::get_property(*scope, key, None, message, lookup),
             Plan::Variable { prefix, local } => Ok(xpath_env::variable(*prefix, local, message, lookup)),
+            Plan::Undeclared(prefix) => Err(self.unresolved(prefix)),
             Plan::Text(_) | Plan::Path(_) => Ok(None),
         }
     }
@@ -179,8 +213,10 @@ impl XPathExpr {
         lookup: &'m dyn Lookup,
         inner: impl FnOnce(&XPath, &Context<'m>, &MessageEnv<'m>) -> Result<T, XPathError>,
     ) -> Result<T, EvalError> {
-        let Plan::Path(xpath) = &self.plan else {
-            return Err(EvalError::evaluation(format!("{} is no path", self.source)));
+        let xpath = match &self.plan {
+            Plan::Path(xpath) => xpath,
+            Plan::Undeclared(prefix) => return Err(self.unresolved(prefix)),
+            _ => return Err(EvalError::evaluation(format!("{} is no path", self.source))),
         };
         let env = MessageEnv { message, lookup };
         let context = if xpath.uses_document() {
@@ -321,6 +357,30 @@ fn nodes_value(result: &Sequence<'_>) -> Value {
         copies.push(copy);
     }
     Value::Xml(XmlValue { document: Arc::new(document), nodes: copies })
+}
+
+/// Compiles an XPath; if only prefixes are missing, gives one of them and the expression with made-up namespaces.
+fn compile(source: &str, namespaces: &Namespaces) -> Result<(XPath, Option<String>), SyntaxError> {
+    let missing = RefCell::new(Vec::<String>::new());
+    let known = |prefix: &str| namespaces.get(prefix).map(str::to_owned);
+    let result = XPath::compile(source, &|prefix| {
+        known(prefix).or_else(|| {
+            missing.borrow_mut().push(prefix.to_owned());
+            None
+        })
+    });
+    let error = match result {
+        Ok(xpath) => return Ok((xpath, None)),
+        Err(error) => error,
+    };
+    let missing = missing.into_inner();
+    let Some(prefix) = missing.iter().rev().find(|prefix| error.message.contains(&format!("`{prefix}`"))) else {
+        return Err(error.into());
+    };
+    match XPath::compile(source, &|prefix| known(prefix).or_else(|| Some(format!("urn:undeclared:{prefix}")))) {
+        Ok(xpath) => Ok((xpath, Some(prefix.clone()))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The plan for an expression that is one look-up or one string.
