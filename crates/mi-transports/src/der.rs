@@ -82,7 +82,13 @@ mod tests {
         assert!(inner.next().is_none());
         assert_eq!(reader.expect(OCTET_STRING), Some(&[9u8, 9][..]));
         assert!(reader.next().is_none());
-        for broken in [&[0x30u8][..], &[0x30, 5, 1], &[0x30, 0x80, 0, 0], &[0x30, 0x85, 0, 0, 0, 0, 1, 1], &[0x30, 0x84, 0xFF, 0xFF, 0xFF, 0xFF]] {
+        for broken in [
+            &[0x30u8][..],
+            &[0x30, 5, 1],
+            &[0x30, 0x80, 0, 0],
+            &[0x30, 0x85, 0, 0, 0, 0, 1, 1],
+            &[0x30, 0x84, 0xFF, 0xFF, 0xFF, 0xFF],
+        ] {
             assert!(Reader::new(broken).next().is_none(), "{broken:?}");
         }
     }

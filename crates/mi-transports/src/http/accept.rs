@@ -151,7 +151,8 @@ impl Connection {
             Err(_) => return log::debug!("{}: TLS handshake with {} took too long", self.listening.name, self.peer),
         };
         let session = stream.get_ref().1;
-        adapter.client_certificate = session.peer_certificates().and_then(|chain| Some(Arc::from(chain.first()?.as_ref())));
+        adapter.client_certificate =
+            session.peer_certificates().and_then(|chain| Some(Arc::from(chain.first()?.as_ref())));
         let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
         connection::serve(Io::tls(stream.into(), activity, true), adapter, protocol).await;
     }

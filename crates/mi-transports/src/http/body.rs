@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn the_length_is_told_unless_the_body_is_to_be_chunked() {
-        let stream = || Payload::Stream(BodyStream::new(http_body_util::Full::from("abc").map_err(|never| match never {})));
+        let stream =
+            || Payload::Stream(BodyStream::new(http_body_util::Full::from("abc").map_err(|never| match never {})));
         assert_eq!(hint(Payload::Empty, false), Some(0));
         assert_eq!(hint(Payload::Empty, true), Some(0));
         assert_eq!(hint(Payload::Bytes(Bytes::from_static(b"abc")), false), Some(3));

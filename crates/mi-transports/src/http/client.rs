@@ -62,10 +62,10 @@ impl ClientConfig {
     pub fn new(tls: Arc<ClientTls>) -> Self {
         Self {
             connect_timeout: Duration::from_secs(30),
-            response_timeout: Duration::from_secs(180),
-            socket_timeout: Duration::from_secs(180),
-            idle_timeout: Duration::from_secs(60),
-            max_lifetime: Duration::from_secs(300),
+            response_timeout: Duration::from_mins(3),
+            socket_timeout: Duration::from_mins(3),
+            idle_timeout: Duration::from_mins(1),
+            max_lifetime: Duration::from_mins(5),
             max_per_host: 32_767,
             max_idle_per_host: 512,
             max_header_bytes: 64 * 1024,
@@ -95,7 +95,8 @@ impl Client {
     /// A client with its own pool.
     pub fn new(config: ClientConfig) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let ages = Ages { idle: config.idle_timeout, lifetime: config.max_lifetime, max_idle: config.max_idle_per_host };
+        let ages =
+            Ages { idle: config.idle_timeout, lifetime: config.max_lifetime, max_idle: config.max_idle_per_host };
         Self { inner: Arc::new(Inner { id: NEXT.fetch_add(1, Relaxed), config, ages, hosts: Hosts::default() }) }
     }
 }
@@ -243,8 +244,7 @@ impl Inner {
         let reusable = !request.headers().contains_key(CONNECTION);
         let sent = connection.sender.try_send_request(request);
         // Dropped before the end of the answer, the lease closes the connection.
-        let mut lease =
-            Lease { key: key.clone(), ages: self.ages, connection: Some(connection), slot: None, reusable };
+        let mut lease = Lease { key: key.clone(), ages: self.ages, connection: Some(connection), slot: None, reusable };
         let failed = match tokio::time::timeout_at(deadline.at, sent).await {
             Err(_) => return Attempt::Failed(no_answer(key, deadline)),
             Ok(Ok(response)) => {
@@ -467,10 +467,8 @@ fn receive(response: Response<HyperBody>, mut lease: Lease, head: bool) -> Resul
 }
 
 fn incoming(parts: http::response::Parts, body: BodyStream) -> Incoming {
-    let reason = parts
-        .extensions
-        .get::<ReasonPhrase>()
-        .map(|phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned());
+    let reason =
+        parts.extensions.get::<ReasonPhrase>().map(|phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned());
     Incoming { status: parts.status, reason, version: parts.version, headers: parts.headers, body }
 }
 

@@ -42,9 +42,7 @@ pub(crate) async fn connect(key: &Key, config: &ClientConfig, deadline: Instant)
 }
 
 async fn attempt(key: &Key, config: &ClientConfig) -> Result<Connected, SendError> {
-    let unreachable = |error: io::Error| {
-        failure::not_connected(format_args!("{}:{}: {error}", key.host, key.port))
-    };
+    let unreachable = |error: io::Error| failure::not_connected(format_args!("{}:{}: {error}", key.host, key.port));
     let addresses = resolve(&key.host, key.port).await.map_err(unreachable)?;
     let stream = race(addresses).await.map_err(unreachable)?;
     if let Err(error) = tune(&stream) {
@@ -82,8 +80,7 @@ async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut waiting = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();
     let mut last_error = None;
-    loop {
-        let Some(address) = waiting.next() else { break };
+    while let Some(address) = waiting.next() {
         attempts.push(TcpStream::connect(address));
         if waiting.len() == 0 {
             break;
@@ -107,11 +104,17 @@ async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // A peer that vanished without a word is noticed after about two minutes.
-    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(20));
+    let keepalive =
+        socket2::TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(20));
     socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-async fn handshake(io: Io, activity: Arc<Activity>, http2: bool, config: &ClientConfig) -> Result<Connected, SendError> {
+async fn handshake(
+    io: Io,
+    activity: Arc<Activity>,
+    http2: bool,
+    config: &ClientConfig,
+) -> Result<Connected, SendError> {
     let since = now_ms();
     if http2 {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())

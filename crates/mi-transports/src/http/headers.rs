@@ -68,8 +68,9 @@ mod tests {
 
     #[test]
     fn connection_removes_what_it_names_but_not_what_frames_the_message() {
+        type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
         #[rustfmt::skip]
-        let cases: [(&[(&str, &str)], &[&str]); 5] = [
+        let cases: [Case; 5] = [
             (&[("connection", "keep-alive"), ("x-auth", "a")], &["connection", "x-auth"]),
             (&[("connection", "X-Auth"), ("x-auth", "a")], &["connection"]),
             (&[("connection", "close, X-Auth , x-b"), ("x-auth", "a"), ("x-b", "b"), ("x-c", "c")], &["connection", "x-c"]),

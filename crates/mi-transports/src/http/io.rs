@@ -3,8 +3,8 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::{LazyLock, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{LazyLock, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 

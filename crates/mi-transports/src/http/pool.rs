@@ -36,7 +36,9 @@ pub(crate) struct Key {
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.client << 18 | u64::from(self.port) << 2 | u64::from(self.secure) << 1 | u64::from(self.http2));
+        state.write_u64(
+            self.client << 18 | u64::from(self.port) << 2 | u64::from(self.secure) << 1 | u64::from(self.http2),
+        );
         state.write(self.host.as_bytes());
     }
 }
@@ -118,7 +120,12 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(activity: Arc<Activity>) -> Arc<Self> {
-        Arc::new(Self { activity, doing: AtomicU8::new(0), sending: AtomicBool::new(false), stalled: AtomicBool::new(false) })
+        Arc::new(Self {
+            activity,
+            doing: AtomicU8::new(0),
+            sending: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn doing(&self) -> Doing {

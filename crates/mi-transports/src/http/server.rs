@@ -45,7 +45,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(180),
+            idle_timeout: Duration::from_mins(3),
             max_header_bytes: 64 * 1024,
             max_headers: 200,
             max_uri: 16 * 1024,
@@ -220,7 +220,10 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("bound", &self.bound).field("threads", &self.threads.len()).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("bound", &self.bound)
+            .field("threads", &self.threads.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -234,8 +237,9 @@ impl Server {
         let mut listening = Vec::with_capacity(listeners.len());
         let mut per_thread: Vec<Vec<Acceptor>> = (0..threads).map(|_| Vec::new()).collect();
         for (config, service) in listeners {
-            let sockets = accept::bind(config.address, threads)
-                .map_err(|error| io::Error::new(error.kind(), format!("{}: {}: {error}", config.name, config.address)))?;
+            let sockets = accept::bind(config.address, threads).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {}: {error}", config.name, config.address))
+            })?;
             let local = sockets[0].local_addr()?;
             log::info!("{} listens on {local}", config.name);
             bound.push(local);
@@ -258,8 +262,14 @@ impl Server {
                 });
             }
         }
-        let mut server =
-            Self { bound, handles: Vec::new(), progress, listening, stop: Arc::new(Semaphore::new(0)), threads: Vec::new() };
+        let mut server = Self {
+            bound,
+            handles: Vec::new(),
+            progress,
+            listening,
+            stop: Arc::new(Semaphore::new(0)),
+            threads: Vec::new(),
+        };
         for (index, acceptors) in per_thread.into_iter().enumerate() {
             server.spawn(index, acceptors)?;
         }

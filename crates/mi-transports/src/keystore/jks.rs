@@ -104,7 +104,8 @@ pub(super) fn parse(bytes: &[u8], password: &str, key_password: &str) -> Result<
                 for _ in 0..certificates {
                     chain.push(input.certificate(version)?.to_vec().into());
                 }
-                let key = unprotect(protected, key_password).ok_or(KeyStoreError::KeyPassword { alias: alias.clone() })?;
+                let key =
+                    unprotect(protected, key_password).ok_or(KeyStoreError::KeyPassword { alias: alias.clone() })?;
                 store.keys.push(KeyEntry { alias, key: PrivatePkcs8KeyDer::from(key).into(), chain });
             }
             2 => store.trusted.push((alias, input.certificate(version)?.to_vec().into())),

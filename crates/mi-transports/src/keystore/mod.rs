@@ -101,20 +101,22 @@ impl KeyStore {
 
     /// Every certificate that Java would trust with this store: the trusted ones and the first of each chain.
     pub fn anchors(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
-        self.trusted.iter().map(|(_, certificate)| certificate).chain(self.keys.iter().filter_map(|key| key.chain.first()))
+        self.trusted
+            .iter()
+            .map(|(_, certificate)| certificate)
+            .chain(self.keys.iter().filter_map(|key| key.chain.first()))
     }
 }
 
 fn from_pkcs12(bytes: &[u8], password: &str) -> Result<KeyStore, KeyStoreError> {
-    let store = p12_keystore::KeyStore::from_pkcs12(bytes, password, Pkcs12ImportPolicy::Relaxed).map_err(|error| {
-        let text = error.to_string();
-        // The library has no kinds that tell a wrong password from damage, and neither does the format.
-        if text.contains("MAC") || text.contains("mac") || text.contains("decrypt") || text.contains("ad") {
-            KeyStoreError::Password
-        } else {
-            KeyStoreError::Format(text)
-        }
-    })?;
+    use p12_keystore::error::Error;
+    let store =
+        p12_keystore::KeyStore::from_pkcs12(bytes, password, Pkcs12ImportPolicy::Relaxed).map_err(
+            |error| match error {
+                Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) => KeyStoreError::Password,
+                other => KeyStoreError::Format(other.to_string()),
+            },
+        )?;
     let mut read = KeyStore::default();
     for (alias, entry) in store.entries() {
         match entry {

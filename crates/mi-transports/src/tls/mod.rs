@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::danger::ClientCertVerifier;
+pub use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use crate::keystore::{KeyEntry, KeyStoreError};
@@ -62,7 +63,8 @@ impl Identity {
     /// A new key with a certificate that vouches for itself, for `names` (host names and addresses). What a server uses
     /// when no key store is configured.
     pub fn self_signed(names: Vec<String>) -> Result<Self, TlsError> {
-        let made = rcgen::generate_simple_self_signed(names).map_err(|error| TlsError::SelfSigned(error.to_string()))?;
+        let made =
+            rcgen::generate_simple_self_signed(names).map_err(|error| TlsError::SelfSigned(error.to_string()))?;
         Ok(Self {
             key: PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into(),
             chain: vec![made.cert.der().clone()],
@@ -240,8 +242,7 @@ fn client_verifier(config: &ServerTlsConfig) -> Result<Arc<dyn ClientCertVerifie
     }
     let roots = roots(&config.trusted, false);
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
-    let builder =
-        if config.client_auth == ClientAuth::Optional { builder.allow_unauthenticated() } else { builder };
+    let builder = if config.client_auth == ClientAuth::Optional { builder.allow_unauthenticated() } else { builder };
     let verifier = builder.build().map_err(|error| TlsError::ClientAuth(error.to_string()))?;
     Ok(Arc::new(verify::Clients::new(verifier, &config.trusted)))
 }

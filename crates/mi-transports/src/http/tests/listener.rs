@@ -1,0 +1,223 @@
+//! What a listener answers to well-formed requests, byte for byte where it matters.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::super::{Limits, ListenerConfig};
+use super::support::*;
+
+/// The answer to the last of the requests on one connection must hold all of `parts`; a part with `!` must be absent.
+async fn check(request: &str, parts: &[&str]) {
+    let (server, address, _) = start(limits());
+    let answer = raw(address, request.as_bytes()).await;
+    for part in parts {
+        match part.strip_prefix('!') {
+            Some(absent) => assert!(!answer.contains(absent), "{request:?}: {absent:?} in {answer:?}"),
+            None => assert!(answer.contains(part), "{request:?}: no {part:?} in {answer:?}"),
+        }
+    }
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn answers_are_framed_as_the_client_can_read_them() {
+    let last = "Connection: close\r\n\r\n";
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "GET /a?b=c HTTP/1.1\r\nHost: h\r\n{}",
+            &["HTTP/1.1 200 OK\r\n", "Connection: close\r\n", "\r\n\r\nGET /a?b=c HTTP/1.1"],
+        ),
+        ("GET /a%2Fb/../c;x=%00 HTTP/1.1\r\n{}", &["GET /a%2Fb/../c;x=%00 HTTP/1.1"]),
+        ("GET http://other:1/p?q HTTP/1.1\r\nHost: h\r\n{}", &["GET http://other:1/p?q HTTP/1.1"]),
+        ("OPTIONS * HTTP/1.1\r\nHost: h\r\n{}", &["OPTIONS * HTTP/1.1"]),
+        ("PURGE /x HTTP/1.1\r\nHost: h\r\n{}", &["PURGE /x HTTP/1.1"]),
+        ("GET /x HTTP/1.0\r\n\r\n", &["HTTP/1.0 200 OK\r\n", "GET /x HTTP/1.0", "!Transfer-Encoding"]),
+        ("GET /chunked HTTP/1.0\r\n\r\n", &["HTTP/1.0 200 OK\r\n", "\r\n\r\nonetwo", "!chunked"]),
+        (
+            "GET /chunked HTTP/1.1\r\n{}",
+            &["Transfer-Encoding: chunked\r\n", "3\r\none\r\n", "3\r\ntwo\r\n", "0\r\n\r\n"],
+        ),
+        ("GET /empty HTTP/1.1\r\n{}", &["Content-Length: 0\r\n", "!chunked"]),
+        ("GET /no-content HTTP/1.1\r\n{}", &["HTTP/1.1 204 No Content\r\n", "!Content-Length", "!chunked"]),
+        ("HEAD /chunked HTTP/1.1\r\n{}", &["HTTP/1.1 200 OK\r\n", "!one"]),
+        ("GET /status HTTP/1.1\r\n{}", &["HTTP/1.1 299 \r\n"]),
+        ("GET /interim HTTP/1.1\r\n{}", &["HTTP/1.1 500 Internal Server Error\r\n"]),
+        ("GET /reason HTTP/1.1\r\n{}", &["HTTP/1.1 200 Very Fine\r\n"]),
+        ("GET /bad-reason HTTP/1.1\r\n{}", &["HTTP/1.1 200 OK\r\n", "!a\r\nb"]),
+        ("GET /framed HTTP/1.1\r\n{}", &["Content-Length: 1\r\n", "X-Kept: 1\r\n", "!gzip", "!99", "!x-y"]),
+        ("POST /echo HTTP/1.1\r\nContent-Length: 3\r\n{}abc", &["Content-Length: 3\r\n", "\r\n\r\nabc"]),
+        (
+            "POST /collect HTTP/1.1\r\nTransfer-Encoding: chunked\r\n{}2;x=y\r\nab\r\n1\r\nc\r\n0\r\nT: 1\r\n\r\n",
+            &["\r\n\r\nabc"],
+        ),
+        ("POST /collect HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", &["HTTP/1.0 200 OK\r\n", "\r\n\r\nabc"]),
+        ("GET /headers HTTP/1.1\r\nX-Auth: a\r\nX-B: b\r\nConnection: X-Auth, close\r\n\r\n", &["x-b", "!x-auth"]),
+    ];
+    for (request, parts) in cases {
+        check(&request.replace("{}", last), parts).await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_is_not_waited_for() {
+    for body in ["5\r\nab", "zz\r\n", ""] {
+        let request = format!("GET /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        let (server, address, _) = start(limits());
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = read_until(&mut stream, "GET /x").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{body:?}: {answer:?}");
+        server.shutdown();
+    }
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let (server, address, _) = start(limits());
+    let mut requests = String::new();
+    for number in 0..1000 {
+        requests.push_str(&format!("GET /{number} HTTP/1.1\r\nHost: h\r\n\r\n"));
+    }
+    requests.push_str("GET /last HTTP/1.1\r\nConnection: close\r\n\r\nGET /never HTTP/1.1\r\n\r\n");
+    let answer = raw(address, requests.as_bytes()).await;
+    let mut at = 0;
+    for number in (0..1000).map(|number| number.to_string()).chain(["last".to_owned()]) {
+        let wanted = format!("GET /{number} HTTP");
+        at += answer[at..].find(&wanted).unwrap_or_else(|| panic!("{wanted} is missing or out of order"));
+    }
+    assert!(!answer.contains("/never"));
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn leave_to_send_the_body_is_given_when_the_body_is_read() {
+    let (server, address, _) = start(limits());
+    for (path, leave) in [("/collect", true), ("/empty", false)] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let first = read_until(&mut stream, "\r\n\r\n").await;
+        assert_eq!(first.starts_with("HTTP/1.1 100 Continue"), leave, "{path}: {first:?}");
+        if leave {
+            stream.write_all(b"abc").await.unwrap();
+            assert!(read_until(&mut stream, "abc").await.starts_with("HTTP/1.1 200 OK"));
+        }
+    }
+    let answer = raw(address, b"POST /collect HTTP/1.1\r\nExpect: a-miracle\r\nContent-Length: 3\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 417 "), "{answer:?}");
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_request() {
+    let (server, address, _) = start(limits());
+    for path in ["/panic", "/panic-at-once"] {
+        let answer = raw(address, format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{path}: {answer:?}");
+    }
+    let answer = raw(address, b"GET /on HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.contains("GET /on"), "{answer:?}");
+    assert_eq!(server.in_flight(), 0);
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_not_ended_cleanly() {
+    let (server, address, _) = start(limits());
+    let answer = raw(address, b"GET /cut HTTP/1.1\r\n\r\n").await;
+    // hyper may drop what it has not written yet, the head included.
+    assert!(!answer.contains("0\r\n\r\n") && !answer.contains("Content-Length"), "{answer:?}");
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn without_an_answer_the_connection_stays_until_the_socket_time_out() {
+    let quick = Limits { idle_timeout: Duration::from_millis(300), ..limits() };
+    let (server, address, _) = start(quick);
+    let begin = std::time::Instant::now();
+    assert_eq!(raw(address, b"GET /none HTTP/1.1\r\n\r\n").await, "");
+    assert!(begin.elapsed() >= Duration::from_millis(290), "{:?}", begin.elapsed());
+    assert_eq!(server.in_flight(), 0);
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn slow_heads_get_408_and_idle_connections_are_closed() {
+    let quick =
+        Limits { header_timeout: Duration::from_millis(200), idle_timeout: Duration::from_millis(600), ..limits() };
+    let (server, address, _) = start(quick);
+    // (what is sent, the answer's beginning)
+    let cases = [
+        ("", ""),
+        ("GET / HT", "HTTP/1.1 408 Request Timeout\r\n"),
+        ("PRI * HTT", ""),
+        ("GET /a HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n"),
+        ("GET /a HTTP/1.1\r\n\r\nGET /b", "HTTP/1.1 200 OK\r\n"),
+        ("POST /collect HTTP/1.1\r\nContent-Length: 5\r\n\r\na", ""),
+    ];
+    for (sent, expected) in cases {
+        let answer = raw(address, sent.as_bytes()).await;
+        assert!(answer.starts_with(expected) && (answer.is_empty() == expected.is_empty()), "{sent:?}: {answer:?}");
+    }
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn a_drip_of_header_bytes_does_not_prolong_the_time() {
+    let quick = Limits { header_timeout: Duration::from_millis(300), ..limits() };
+    let (server, address, _) = start(quick);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let begin = std::time::Instant::now();
+    let (mut reader, mut writer) = stream.split();
+    let drip = async {
+        for byte in "GET / HTTP/1.1\r\nX-Long: ".bytes().chain(std::iter::repeat(b'a')) {
+            if writer.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let mut answer = [0; 12];
+    tokio::select! {
+        () = drip => panic!("closed without a word"),
+        read = within(reader.read_exact(&mut answer)) => { read.unwrap(); }
+    }
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn too_many_requests_are_refused_and_too_many_connections_wait() {
+    let (server, address, demo) = start(Limits { max_requests: 1, max_connections: 2, ..limits() });
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(b"GET /wait HTTP/1.1\r\n\r\n").await.unwrap();
+    within(demo.arrived.notified()).await;
+    let refused = raw(address, b"GET /x HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("Retry-After: 1\r\n"), "{refused:?}");
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(b"GET /x HTTP/1.1\r\n\r\n").await.unwrap();
+    read_until(&mut second, "503").await;
+    let mut third = TcpStream::connect(address).await.unwrap();
+    third.write_all(b"GET /x HTTP/1.1\r\n\r\n").await.unwrap();
+    assert_eq!(server.connections(), 2);
+    drop(second);
+    read_until(&mut third, "503").await;
+    demo.go.notify_one();
+    read_until(&mut first, "waited").await;
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error_also_between_processes_that_share_ports_among_their_threads() {
+    let (server, address, _) = start_with(ListenerConfig::new("first", ANY), 2);
+    let second = super::super::Server::start(
+        vec![(ListenerConfig::new("second", address), std::sync::Arc::new(Shared(Default::default())))],
+        2,
+    );
+    let error = second.expect_err("the port is in use").to_string();
+    assert!(error.starts_with("second: 127.0.0.1:"), "{error}");
+    server.shutdown();
+}

@@ -1,0 +1,10 @@
+//! Listeners and client over real sockets of this machine. Raw bytes go in where a well-behaved peer could not send
+//! them.
+
+mod backends;
+mod h2;
+mod lifecycle;
+mod listener;
+mod malformed;
+mod secure;
+mod support;
