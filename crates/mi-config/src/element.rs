@@ -52,10 +52,7 @@ impl Element {
         let Some(node) = document.root_element() else {
             return Err(Diagnostic::of_file(Severity::Error, source.name, "the file has no root element"));
         };
-        let trailing = document.trailing().map(|offset| {
-            let message = format!("text behind the end of the root element is ignored, from byte {offset}");
-            Diagnostic::of_file(Severity::Warning, source.name.clone(), message)
-        });
+        let trailing = document.trailing().and_then(|offset| trailing_warning(&source, offset));
         Ok((Self { file: Arc::new(ConfigDocument { document, source }), node }, trailing))
     }
 
@@ -310,6 +307,26 @@ impl Element {
     }
 }
 
+/// Comments and blanks may follow the root, anything else is most likely a slip.
+fn trailing_warning(source: &SourceFile, offset: usize) -> Option<Diagnostic> {
+    let mut at = offset;
+    loop {
+        at += source.bytes.get(at..)?.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let rest = source.bytes.get(at..).filter(|rest| !rest.is_empty())?;
+        if !rest.starts_with(b"<!--") {
+            break;
+        }
+        at += rest.windows(3).position(|it| it == b"-->")? + 3;
+    }
+    let before = source.bytes.get(..at)?;
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let line = before.split(|byte| *byte == b'\n').count();
+    let place = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let message = "text behind the end of the root element is ignored";
+    let warning = Diagnostic::of_file(Severity::Warning, source.name.clone(), message);
+    Some(warning.at(place(line), place(at - line_start + 1)))
+}
+
 fn hint_nearest(warning: Diagnostic, name: &str, known: &[&str]) -> Diagnostic {
     match nearest(name, known) {
         Some(meant) => warning.hint(format!("did you mean '{meant}'?")),
@@ -366,6 +383,10 @@ mod tests {
             Element::parse(SourceFile::new("a.xml", "<a><b/></a></a>")).expect("the root element is complete");
         assert_eq!(root.name(), "a");
         assert!(warning.is_some_and(|it| !it.is_error()));
+        for rest in ["", "\n \n", "<!-- a -->\n<!--b-->"] {
+            let (_, warning) = Element::parse(SourceFile::new("a.xml", format!("<a/>{rest}"))).expect("well-formed");
+            assert_eq!(warning, None, "{rest}");
+        }
         assert!(Element::parse(SourceFile::new("a.xml", "<a><b></a>")).is_err());
     }
 }

@@ -17,6 +17,8 @@ pub struct Home {
     pub exploded: Vec<PathBuf>,
     /// Folders with `proxy-services`, `api` and so on.
     pub synapse_configs: Vec<PathBuf>,
+    /// Archives and project folders that are deployed besides those in the folders.
+    pub named: Vec<PathBuf>,
     /// Folders with `.dbs` files.
     pub data_services: Vec<PathBuf>,
     /// Folders with connector archives.
@@ -47,6 +49,7 @@ impl Home {
             file_properties: first_existing(["conf/file.properties", "deployment/file.properties"]),
             applications: vec![at(&format!("{server}/carbonapps")), at("carbonapps")],
             exploded: vec![at(&format!("{server}/apps"))],
+            named: Vec::new(),
             synapse_configs: vec![at(&format!("{server}/synapse-configs/default")), at(short_configs)],
             data_services: vec![at(&format!("{server}/dataservices")), at("deployment/dataservices")],
             libraries: vec![at(&format!("{server}/synapse-libs")), at("deployment/synapse-libs")],
@@ -57,7 +60,7 @@ impl Home {
 
     /// Every folder whose content is deployed, for those who watch for changes.
     pub fn watched(&self) -> Vec<PathBuf> {
-        [&self.applications, &self.exploded, &self.synapse_configs, &self.data_services, &self.libraries]
+        [&self.applications, &self.named, &self.exploded, &self.synapse_configs, &self.data_services, &self.libraries]
             .into_iter()
             .flatten()
             .cloned()

@@ -379,6 +379,13 @@ fn application_paths(home: &Home, out: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     for folder in &home.exploded {
         found.extend(list(folder, out).into_iter().filter(|path| path.is_dir()));
     }
+    for path in &home.named {
+        if path.exists() {
+            found.push(path.clone());
+        } else {
+            out.push(Diagnostic::of_file(Severity::Error, path.to_string_lossy().into_owned(), "is not there"));
+        }
+    }
     found.sort_by(|a, b| a.file_name().cmp(&b.file_name()).then_with(|| a.cmp(b)));
     found.dedup_by(|a, b| a.file_name() == b.file_name());
     found

@@ -50,7 +50,7 @@ pub fn pack(folder: &Path, out: &Path) -> Result<PathBuf, PackError> {
     let unpacked = files.get("artifacts.xml").is_some() || files.get("metadata.xml").is_some();
     let (bundle, name) = if unpacked {
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        (files, None::<String>.unwrap_or(name))
+        (files, name)
     } else if project::is_application(folder) {
         let project = Project::read(folder, &files).map_err(PackError::Source)?;
         (project.bundle, format!("{}_{}", project.name, project.version))

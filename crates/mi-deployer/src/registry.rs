@@ -360,7 +360,9 @@ fn render(properties: &BTreeMap<String, String>) -> String {
         }
         result
     };
-    properties.iter().map(|(key, value)| format!("{}={}\n", escape(key, true), escape(value, false))).collect()
+    let lines: Vec<String> =
+        properties.iter().map(|(key, value)| format!("{}={}", escape(key, true), escape(value, false))).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]

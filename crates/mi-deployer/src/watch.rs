@@ -115,7 +115,7 @@ mod tests {
         assert!(watcher.poll().is_empty());
         let path = dir.write("carbonapps/b.car", car("B", &[]));
         assert!(watcher.poll().is_empty(), "it may still be written");
-        assert_eq!(watcher.poll().written, [path.clone()]);
+        assert_eq!(watcher.poll().written, std::slice::from_ref(&path));
         assert!(watcher.poll().is_empty());
         std::fs::remove_file(&path).unwrap();
         watcher.poll();

@@ -19,7 +19,7 @@ fn sequence(name: &str) -> String {
 #[track_caller]
 fn only_fault(loaded: &LoadedDeployment) -> String {
     assert_eq!(loaded.faulty.len(), 1, "{:?}", loaded.faulty);
-    loaded.faulty[0].reasons.iter().map(|it| format!("{it}\n")).collect()
+    loaded.faulty[0].reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
