@@ -22,14 +22,14 @@ fn thread_time() -> Duration {
 pub fn seconds<T>(mut work: impl FnMut() -> T) -> f64 {
     let start = thread_time();
     black_box(work());
-    let once = (thread_time() - start).max(Duration::from_nanos(50));
+    let once = thread_time().saturating_sub(start).max(Duration::from_nanos(50));
     let calls = (ROUND_TIME.as_nanos() / once.as_nanos()).clamp(1, 100_000) as u32;
     let round = |_| {
         let start = thread_time();
         for _ in 0..calls {
             black_box(work());
         }
-        (thread_time() - start).as_secs_f64() / f64::from(calls)
+        thread_time().saturating_sub(start).as_secs_f64() / f64::from(calls)
     };
     (0..ROUNDS).map(round).fold(f64::INFINITY, f64::min)
 }

@@ -31,6 +31,11 @@ fn at(doc: &Document, path: &str) -> NodeId {
     el
 }
 
+/// `part(0)`, `part(1)` and so on, joined.
+fn many(count: usize, part: impl Fn(usize) -> String) -> String {
+    (0..count).map(part).collect()
+}
+
 /// What a document says, independent of how it is written: expanded names, sorted attributes, joined texts.
 fn canonical(doc: &Document, top: NodeId) -> String {
     let mut out = String::new();
@@ -55,7 +60,9 @@ fn canonical(doc: &Document, top: NodeId) -> String {
                     .map(|it| format!("  @{{{}}}{}={:?}", doc.namespace(it), doc.local_name(it), doc.value(it)))
                     .collect();
                 attributes.sort();
-                attributes.iter().for_each(|line| writeln!(out, "{line}").unwrap());
+                for line in attributes {
+                    writeln!(out, "{line}").unwrap();
+                }
             }
             NodeKind::Comment => writeln!(out, "{depth} <!--{:?}", doc.value(n)).unwrap(),
             NodeKind::Pi => writeln!(out, "{depth} <?{} {:?}", doc.local_name(n), doc.value(n)).unwrap(),

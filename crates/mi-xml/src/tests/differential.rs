@@ -20,13 +20,15 @@ fn canonical_of(doc: &roxmltree::Document<'_>) -> String {
                     .map(|it| format!("  @{{{}}}{}={:?}", it.namespace().unwrap_or(""), it.name(), it.value()))
                     .collect();
                 attributes.sort();
-                attributes.iter().for_each(|line| writeln!(out, "{line}").unwrap());
+                for line in attributes {
+                    writeln!(out, "{line}").unwrap();
+                }
             }
             // An empty CDATA section is a text there and nothing here.
             roxmltree::NodeType::Text if n.text() == Some("") => {}
             roxmltree::NodeType::Text => writeln!(out, "  {:?}", n.text().unwrap_or("")).unwrap(),
             roxmltree::NodeType::Comment => {
-                writeln!(out, "{depth} <!--{:?}", line_ends(n.text().unwrap_or(""))).unwrap()
+                writeln!(out, "{depth} <!--{:?}", line_ends(n.text().unwrap_or(""))).unwrap();
             }
             roxmltree::NodeType::PI => {
                 let pi = n.pi().unwrap();
@@ -117,7 +119,7 @@ fn round_trip(doc: &Document, text: &str) {
 
 #[test]
 fn generated_documents() {
-    for seed in 0..3000 {
+    for seed in 0..2000 {
         let text = document(&mut Random(seed));
         assert!(compare(&text), "a generated document was refused: {text}");
     }
@@ -127,7 +129,7 @@ fn generated_documents() {
 fn mutated_documents() {
     let mut random = Random(42);
     let mut accepted = 0;
-    for case in 0..2_000_000u64 {
+    for case in 0..20_000u64 {
         let seed = document(&mut Random(case % 500));
         let mut bytes = seed.into_bytes();
         for _ in 0..=random.below(3) {
@@ -138,7 +140,7 @@ fn mutated_documents() {
             Err(error) => assert!(Document::parse(error.into_bytes()).is_err()),
         }
     }
-    assert!(accepted > 1000, "only {accepted} mutated documents were well formed");
+    assert!(accepted > 2000, "only {accepted} mutated documents were well formed");
 }
 
 const TOKENS: [&str; 40] = [
@@ -209,11 +211,11 @@ fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
 /// Random edits keep a document consistent, and what is written says what the document says.
 #[test]
 fn edited_documents() {
-    for seed in 0..1500 {
+    for seed in 0..1000 {
         let random = &mut Random(seed);
         let mut doc = parse(&document(random));
         let other = parse(&document(random));
-        for _ in 0..1 + random.below(12) {
+        for _ in 0..=random.below(12) {
             edit(random, &mut doc, &other);
         }
         check_links(&doc);

@@ -239,7 +239,6 @@ fn anything_that_is_set_is_written_well_formed() {
 
 #[test]
 fn namespaces_follow_their_names() {
-    let soap = "http://schemas.xmlsoap.org/soap/envelope/";
     check(
         "<a/>",
         |doc, root| {
@@ -279,6 +278,11 @@ fn namespaces_follow_their_names() {
         },
         "<a xmlns:p=\"urn:1\" xmlns:ns0=\"urn:3\" p:x=\"1\" xmlns:ns1=\"urn:2\" ns1:x=\"2\" ns0:x=\"3\" p:y=\"4\"/>",
     );
+}
+
+#[test]
+fn renamed_nodes_and_moved_declarations() {
+    let soap = "http://schemas.xmlsoap.org/soap/envelope/";
     check(
         "<p:a xmlns:p='urn:1'><p:b/></p:a>",
         |doc, root| doc.rename(root, "q", "r", "urn:2"),
@@ -478,7 +482,9 @@ fn type_names_in_content_keep_their_prefix() {
 fn texts_that_meet_make_no_section_end() {
     let remove_elements = |doc: &mut Document, root: NodeId| {
         let elements: Vec<_> = doc.child_elements(root).collect();
-        elements.into_iter().for_each(|el| doc.detach(el));
+        for el in elements {
+            doc.detach(el);
+        }
     };
     check("<a>x]]<b/>>y</a>", remove_elements, "<a>x]]&gt;y</a>");
     check("<a>x]<b/>]>y</a>", remove_elements, "<a>x]]&gt;y</a>");

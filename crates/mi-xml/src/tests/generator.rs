@@ -68,7 +68,7 @@ fn misc(random: &mut Random, out: &mut String) {
     }
 }
 
-fn element<'s>(random: &mut Random, out: &mut String, scope: &mut Vec<&'s str>, depth: usize) {
+fn element(random: &mut Random, out: &mut String, scope: &mut Vec<&str>, depth: usize) {
     let outer = scope.len();
     let mut attributes = String::new();
     let mut declared = Vec::new();

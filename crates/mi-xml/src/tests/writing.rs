@@ -1,6 +1,6 @@
 //! What is written for documents nobody changed, whole and in parts.
 
-use super::{at, canonical, parse};
+use super::{at, canonical, many, parse};
 use crate::{Declaration, Document, WriteOptions};
 
 #[track_caller]
@@ -63,8 +63,8 @@ fn parts_get_the_declarations_they_need() {
 
 #[test]
 fn more_bindings_than_bits() {
-    let declarations: String = (0..60).map(|number| format!(" xmlns:p{number}='urn:{number}'")).collect();
-    let uses: String = (0..60).map(|number| format!("<p{number}:b/>")).collect();
+    let declarations = many(60, |number| format!(" xmlns:p{number}='urn:{number}'"));
+    let uses = many(60, |number| format!("<p{number}:b/>"));
     let text = format!("<a{declarations}><w>{uses}</w></a>");
     check(&text);
     let doc = parse(&text);
