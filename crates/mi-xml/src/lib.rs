@@ -8,6 +8,19 @@
 //! There is exactly one way to read XML in this project, [`Document::parse`], and it refuses document type
 //! declarations: no entity is ever defined, and nothing outside of the given bytes is ever opened.
 //!
+//! ```
+//! use mi_xml::Document;
+//!
+//! let mut doc = Document::parse("<o:order xmlns:o='urn:o'><o:symbol>IBM</o:symbol>  <o:note/></o:order>")?;
+//! let order = doc.root_element().expect("a parsed document has a root");
+//! let symbol = doc.first_child_element(order).expect("it is there");
+//! assert_eq!((doc.namespace(symbol), doc.local_name(symbol)), ("urn:o", "symbol"));
+//! doc.set_text(symbol, "R&D");
+//! assert_eq!(doc.to_xml(order), "<o:order xmlns:o='urn:o'><o:symbol>R&amp;D</o:symbol>  <o:note/></o:order>");
+//! assert_eq!(doc.to_xml(symbol), "<o:symbol xmlns:o=\"urn:o\">R&amp;D</o:symbol>");
+//! # Ok::<(), mi_xml::ParseError>(())
+//! ```
+//!
 //! Deliberately elsewhere: XPath (`mi-expr`), SOAP and the mapping to JSON (`mi-message`), schema validation.
 //! The crate opens nothing and knows no clock.
 

@@ -9,15 +9,27 @@ pub struct Limits {
     pub max_nodes: u32,
     /// Attributes and namespace declarations of one element.
     pub max_attributes: u32,
-    /// Bytes of the document as received.
+    /// Bytes of the document as received; not more than [`Limits::MAX_BYTES`].
     pub max_bytes: usize,
     /// Bytes of one element, attribute or processing instruction name, prefix included.
     pub max_name: usize,
 }
 
+impl Limits {
+    /// The longest document that can be read at all: offsets are 32 bits wide, and names may take up to three times the
+    /// room they take in the document.
+    pub const MAX_BYTES: usize = 1 << 30;
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_depth: 1000, max_nodes: 20_000_000, max_attributes: 1000, max_bytes: 1 << 30, max_name: 4096 }
+        Self {
+            max_depth: 1000,
+            max_nodes: 20_000_000,
+            max_attributes: 1000,
+            max_bytes: Self::MAX_BYTES,
+            max_name: 4096,
+        }
     }
 }
 

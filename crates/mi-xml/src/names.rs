@@ -230,6 +230,9 @@ impl Names {
 
     /// The id of a string that was interned before.
     pub(crate) fn find_str(&self, text: &str) -> Option<StrId> {
+        if text.is_empty() {
+            return Some(STR_EMPTY);
+        }
         self.index.find(hash_bytes(text.as_bytes()), Table::Text, |id| self.str(id) == text)
     }
 

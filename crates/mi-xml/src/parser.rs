@@ -17,14 +17,16 @@ use crate::namespaces::Scope;
 use crate::scanner::{first_illegal, is_ncname, is_space, name_end, reference, text_stop};
 use crate::vocabulary::{self, Spellings};
 
+/// Records room is made for in advance. Dense documents have a node for every 16 bytes; large ones are often not dense.
+const MAX_RESERVED: usize = 1 << 20;
+
 /// The number of the source a parsed document has.
 pub(crate) const PARSED: u32 = 0;
 
 /// Reads a document; see [`Document::parse_with`].
 pub(crate) fn parse(bytes: Bytes, charset: Option<&str>, options: &ParseOptions) -> Result<Document, ParseError> {
     let limits = &options.limits;
-    // Offsets are u32; one more value is kept for "none".
-    let max_bytes = limits.max_bytes.min(u32::MAX as usize - 1);
+    let max_bytes = limits.max_bytes.min(Limits::MAX_BYTES);
     let check_size = |bytes: &Bytes| {
         if bytes.len() <= max_bytes {
             return Ok(());
@@ -122,8 +124,8 @@ impl<'s> Parser<'s> {
             bytes,
             at: 0,
             limits,
-            nodes: Vec::with_capacity(bytes.len() / 16 + 16),
-            elements: Vec::with_capacity(bytes.len() / 48 + 8),
+            nodes: Vec::with_capacity((bytes.len() / 16 + 16).min(MAX_RESERVED)),
+            elements: Vec::with_capacity((bytes.len() / 48 + 8).min(MAX_RESERVED)),
             names,
             spellings,
             scope,
