@@ -52,7 +52,13 @@ pub(crate) const fn binding_bit(binding: BindingId) -> BindingMask {
 
 /// The bindings whose bits are set in `mask`; the overflow bit names none.
 pub(crate) fn bindings_of(mask: BindingMask) -> impl Iterator<Item = BindingId> {
-    (0..31u32).filter(move |bit| mask & (1 << bit) != 0).map(|bit| if bit == 0 { 0 } else { bit + 1 })
+    let mut rest = mask & !MASK_OVERFLOW;
+    std::iter::from_fn(move || {
+        let bit = rest.trailing_zeros();
+        // Clears the lowest bit; there is none left when the count reaches the width.
+        rest &= rest.wrapping_sub(1);
+        (bit < BindingMask::BITS).then_some(if bit == 0 { 0 } else { bit + 1 })
+    })
 }
 
 #[derive(Copy, Clone)]

@@ -13,7 +13,7 @@ use crate::escape::{self, put_range};
 use crate::import::type_binding;
 use crate::names::{
     BindingId, BindingMask, MASK_OVERFLOW, NONE, PREFIX_EMPTY, PREFIX_XML, PrefixId, QNameId, STR_EMPTY, STR_XSI_NS,
-    StrId, bindings_of,
+    StrId, binding_bit, bindings_of,
 };
 use crate::namespaces::Scope;
 
@@ -71,6 +71,7 @@ impl Document {
             doc: self,
             out,
             options,
+            may_copy: !options.omit_comments && !options.omit_pis,
             scope: Scope::new(&self.names),
             marks: Vec::new(),
             missing: Vec::new(),
@@ -103,6 +104,8 @@ struct Writer<'d, 'o> {
     doc: &'d Document,
     out: &'o mut Vec<u8>,
     options: &'o WriteOptions,
+    /// No option leaves anything out, so unchanged parts can be copied.
+    may_copy: bool,
     /// The bindings that hold in what was written.
     scope: Scope,
     /// A mark of the scope for each open element.
@@ -140,7 +143,7 @@ impl Writer<'_, '_> {
         let doc = self.doc;
         let element = doc.element(Document::ROOT);
         let node = doc.node(Document::ROOT);
-        if !node.has(TREE_CHANGED) && self.may_copy(node, element) {
+        if !node.has(TREE_CHANGED) && self.may_copy {
             return self.put_source(node, element.start, element.end);
         }
         for child in doc.children(Document::ROOT) {
@@ -265,21 +268,9 @@ impl Writer<'_, '_> {
         put_range(self.out, self.doc.source_text(node.source()).as_bytes(), start as usize..end as usize);
     }
 
-    /// Whether options allow to copy this source range as it is.
-    fn may_copy(&self, node: &Node, element: &Element) -> bool {
-        let options = self.options;
-        if !options.omit_comments && !options.omit_pis {
-            return true;
-        }
-        let text = self.doc.source_text(node.source()).as_bytes();
-        let range = &text[element.start as usize..element.end as usize];
-        !(options.omit_comments && memchr::memmem::find(range, b"<!--").is_some()
-            || options.omit_pis && memchr::memmem::find(range, b"<?").is_some())
-    }
-
     /// Copies an unchanged element from its source, if its namespaces can be provided for.
     fn copy_whole(&mut self, node: &Node, element: &Element) -> bool {
-        if element.needs & MASK_OVERFLOW != 0 || !self.may_copy(node, element) {
+        if element.needs & MASK_OVERFLOW != 0 || !self.may_copy {
             return false;
         }
         let missing = self.missing_of(element.needs);
@@ -297,7 +288,7 @@ impl Writer<'_, '_> {
             let binding = self.doc.names.binding_of(*id);
             self.scope.uri(binding.prefix) == binding.uri
         };
-        bindings_of(needs).filter(|id| !holds(id)).map(crate::names::binding_bit).fold(0, |mask, bit| mask | bit)
+        bindings_of(needs).filter(|id| !holds(id)).fold(0, |mask, id| mask | binding_bit(id))
     }
 
     /// Writes `<name` and declarations; returns how much of the source that stands for.
