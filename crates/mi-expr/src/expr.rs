@@ -167,6 +167,15 @@ impl Expr {
         }
     }
 
+    /// As [`Expr::eval`], but a string that a Synapse expression takes out of JSON is [`Value::Json`], so that it can be
+    /// told from other text where it has to be escaped.
+    pub fn eval_keeping_json(&self, message: &Message, lookup: &dyn Lookup) -> Result<Value, EvalError> {
+        match &self.inner.kind {
+            Kind::Synapse(synapse) => synapse.eval_keeping_json(message, lookup),
+            _ => self.eval(message, lookup),
+        }
+    }
+
     /// The nodes of the message's own envelope that an XPath selects, for editing. An error for other languages.
     pub fn eval_nodes(&self, message: &Message, lookup: &dyn Lookup) -> Result<Vec<NodeId>, EvalError> {
         match &self.inner.kind {

@@ -136,6 +136,21 @@ impl SynapseExpr {
         })
     }
 
+    /// As [`SynapseExpr::eval`], but a string that comes out of JSON stays JSON (MI: a `JsonPrimitive`).
+    pub(crate) fn eval_keeping_json(&self, message: &Message, lookup: &dyn Lookup) -> Result<Value, EvalError> {
+        if let Node::Access(access) = &self.node
+            && !matches!(access.tail, Tail::None)
+            && self.xml_body(message).is_none()
+        {
+            return Ok(match self.item(message, lookup, true)? {
+                Item::Plain(text) => Value::from(serde_json::Value::String(text.into_owned())),
+                Item::Null => Value::from(""),
+                item => item.into_value(),
+            });
+        }
+        self.eval(message, lookup)
+    }
+
     /// `$body`, when the expression is the whole payload and the payload is plain XML.
     fn xml_body(&self, message: &Message) -> Option<&XPathExpr> {
         let content_type = message.content_type().unwrap_or_default();
