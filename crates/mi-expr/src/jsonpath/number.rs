@@ -25,6 +25,9 @@ fn normalized_text(number: &Number) -> Option<String> {
     if plain {
         return (text == "-0").then(|| "0".to_owned());
     }
+    if is_java_spelling(text) {
+        return None;
+    }
     let double: f64 = text.parse().ok()?;
     let integral = text.find(['.', 'e', 'E']).is_some_and(|at| !text[at..].starts_with('.'));
     if integral && double.abs() < 9.2e18 && double.fract() == 0.0 {
@@ -39,6 +42,15 @@ fn normalized_text(number: &Number) -> Option<String> {
     }
     let spelled = java_double(double);
     (spelled != text).then_some(spelled)
+}
+
+/// True for the usual decimals, which Java prints as they stand: no exponent, no superfluous zero, few digits.
+fn is_java_spelling(text: &str) -> bool {
+    let Some((whole, fraction)) = text.trim_start_matches('-').split_once('.') else { return false };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let large_enough = whole != "0" || !fraction.starts_with("00");
+    let shortest = fraction == "0" || !fraction.ends_with('0');
+    whole.len() <= 7 && fraction.len() <= 8 && digits(fraction) && large_enough && shortest
 }
 
 /// A number of JSON from its spelling; null when it has none (NaN, infinity).
@@ -84,6 +96,15 @@ mod tests {
             ("123456789012345678901234567890", "123456789012345678901234567890"),
             ("3.14159265358979323846", "3.14159265358979323846"),
             ("8.95", "8.95"),
+            ("-0.05", "-0.05"),
+            ("0.0", "0.0"),
+            ("-0.0", "-0.0"),
+            ("0.00", "0.0"),
+            ("0.0010", "0.001"),
+            ("0.0001", "1.0E-4"),
+            ("1.5e-3", "0.0015"),
+            ("1234567.5", "1234567.5"),
+            ("10.0", "10.0"),
         ] {
             let value: serde_json::Value = serde_json::from_str(text).expect("a number");
             let normalized = normalized(&value);
