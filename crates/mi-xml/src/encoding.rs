@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::scanner::is_space;
+
 /// The encodings a document may be sent in.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 enum Encoding {
@@ -78,9 +80,8 @@ fn by_name(name: &str, bytes: &[u8]) -> Result<Encoding, String> {
 
 /// The encoding the XML declaration names. Sloppy on purpose: the parser checks the declaration's grammar later.
 fn declared(bytes: &[u8]) -> Option<&str> {
-    if !bytes.starts_with(b"<?xml") {
-        return None;
-    }
+    // `<?xml-stylesheet` and the like are instructions.
+    bytes.strip_prefix(b"<?xml").and_then(|rest| rest.first()).filter(|&&byte| is_space(byte))?;
     let window = &bytes[..bytes.len().min(DECLARATION_WINDOW)];
     let declaration = &window[..memchr::memchr(b'>', window)?];
     let at = memchr::memmem::find(declaration, b"encoding")?;

@@ -166,6 +166,7 @@ fn encodings() {
         (b"<?xml version=\"1.0\" encoding = \"windows-1252\"?><a>\xE9\x80</a>".to_vec(), "é€"),
         (b"<?xml version='1.0' encoding='us-ascii'?><a>e</a>".to_vec(), "e"),
         (b"<?xml version='1.0' encoding='ISO-8859-15'?><a>e</a>".to_vec(), "e"),
+        (b"<?xml-x encoding='none'?><a/>".to_vec(), ""),
         (b"<?xml version='1.0'?><a>encoding='UTF-16'</a>".to_vec(), "encoding='UTF-16'"),
     ] {
         let doc = Document::parse(bytes.clone()).unwrap_or_else(|error| panic!("{error}: {bytes:?}"));
