@@ -17,7 +17,7 @@ mod value;
 
 pub use addressing::Addressing;
 pub use attachment::Attachment;
-pub use body::{Body, BodyError, BodyStream, JsonBody, Native};
+pub use body::{Body, BodyError, BodyStream, BoxError, JsonBody, Native};
 pub use headers::Headers;
 pub use message::{FunctionScope, Message};
 pub use property::Properties;

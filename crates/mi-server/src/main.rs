@@ -1,8 +1,12 @@
 //! The binary `micro-integrator`: command line, wiring, signals.
 
+mod banner;
 mod cli;
 mod commands;
+mod defaults;
 mod probes;
+mod server;
+mod tls;
 mod wire;
 
 use std::process::ExitCode;

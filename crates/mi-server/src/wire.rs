@@ -1,6 +1,5 @@
 //! The parts of the process that the engine is handed: clock, environment, registry, settings.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,68 +31,28 @@ impl Clock for SystemClock {
     }
 }
 
-/// Environment variables, `-D` properties and `file.properties`.
-#[derive(Debug, Default)]
-pub struct ProcessEnvironment {
-    /// `-D` properties.
-    pub system: HashMap<String, String>,
-    /// `conf/file.properties`.
-    pub file: HashMap<String, String>,
-    /// Folder of secrets that are mounted as files.
-    pub secrets: Option<std::path::PathBuf>,
-}
-
-impl ProcessEnvironment {
-    /// A secret that is mounted as a file; names that leave the folder give nothing.
-    fn secret_file(&self, alias: &str) -> Option<String> {
-        let plain = !alias.is_empty() && !alias.contains(['/', '\\']) && alias != "." && alias != "..";
-        let folder = self.secrets.as_deref().filter(|_| plain)?;
-        let text = std::fs::read_to_string(folder.join(alias)).ok()?;
-        Some(text.trim_end_matches(['\r', '\n']).to_owned())
-    }
-}
+/// What placeholders and expressions find in the process, as the engine sees it.
+#[derive(Debug)]
+pub struct ProcessEnvironment(pub mi_deployer::Environment);
 
 impl Environment for ProcessEnvironment {
     fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
+        self.0.environment(name)
     }
 
     fn system_property(&self, name: &str) -> Option<String> {
-        self.system.get(name).cloned()
+        self.0.system_property(name)
     }
 
     fn file_property(&self, name: &str) -> Option<String> {
-        self.file.get(name).cloned()
+        self.0.file_property(name)
     }
 
     fn secret(&self, alias: &str, kind: &str) -> Option<String> {
         match kind.to_ascii_uppercase().as_str() {
-            "ENV" => self.variable(alias),
-            "FILE" | "DOCKER" => self.secret_file(alias),
-            _ => self.secret_file(alias).or_else(|| self.variable(alias)),
+            "ENV" => self.0.environment(alias),
+            _ => self.0.secret(alias),
         }
-    }
-}
-
-impl Placeholders for ProcessEnvironment {
-    fn environment(&self, name: &str) -> Option<String> {
-        self.variable(name)
-    }
-
-    fn file_property(&self, key: &str) -> Option<String> {
-        self.file.get(key).cloned()
-    }
-
-    fn config(&self, key: &str) -> Option<String> {
-        self.variable(key).or_else(|| self.system.get(key).cloned()).or_else(|| self.file.get(key).cloned())
-    }
-
-    fn system_property(&self, name: &str) -> Option<String> {
-        self.system.get(name).cloned()
-    }
-
-    fn secret(&self, alias: &str) -> Option<String> {
-        self.secret_file(alias)
     }
 }
 
@@ -102,15 +61,15 @@ pub struct EngineRegistry(pub Arc<Registry>);
 
 impl RegistryView for EngineRegistry {
     fn content(&self, key: &str) -> Option<Arc<[u8]>> {
-        self.0.get(key).map(|resource| Arc::from(&resource.bytes[..]))
+        self.0.bytes(key).map(|bytes| Arc::from(&bytes[..]))
     }
 
     fn media_type(&self, key: &str) -> Option<String> {
-        self.0.get(key)?.media_type.as_deref().map(str::to_owned)
+        self.0.get(key)?.media_type.clone()
     }
 
     fn property(&self, key: &str, name: &str) -> Option<String> {
-        self.0.get(key)?.property(name).map(str::to_owned)
+        self.0.property(key, name)
     }
 }
 

@@ -1,0 +1,377 @@
+//! The life of the server: read the home, deploy, listen, and end without losing anything.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use mi_config::{Artifact, Deployment, Diagnostic, Severity, SourceFile};
+use mi_deployer::{Application, Home, LoadedDeployment, Origin};
+use mi_engine::transport::{HttpClient, HttpService};
+use mi_engine::{Built, Engine, Services, Snapshot, Specs};
+use mi_telemetry::log::{LogConfig, LogHandle};
+use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, Server as HttpServer};
+
+use crate::cli::{HomeArgs, RunArgs};
+use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
+use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
+use crate::{banner, defaults, tls, wire};
+
+/// How long requests are still taken after SIGTERM, so that load balancers notice first.
+const DRAIN_DELAY: Duration = Duration::from_secs(5);
+
+/// Everything read and nothing started.
+pub struct Prepared {
+    /// The home folder.
+    pub home: Home,
+    /// `deployment.toml`.
+    pub deployment: Deployment,
+    /// Artifacts, applications and registry.
+    pub loaded: LoadedDeployment,
+}
+
+/// What came out of deploying.
+pub struct Deployed {
+    /// What runs.
+    pub snapshot: Snapshot,
+    /// Applications that are there.
+    pub applications: Vec<Application>,
+    /// Applications that are not, each with the reason.
+    pub faulty: Vec<FaultyApplication>,
+    /// Artifacts that work only in part.
+    pub degraded: Vec<String>,
+    /// Everything that was found wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Prepared {
+    /// Reads the home folder and the applications named on the command line.
+    pub fn read(args: &RunArgs) -> anyhow::Result<Self> {
+        let root = home_of(&args.home)?;
+        let mut home = Home::locate(&root);
+        for application in &args.applications {
+            let shown = || format!("cannot read the application {}", application.display());
+            home.named.push(application.canonicalize().with_context(shown)?);
+        }
+        let environment = mi_deployer::Environment::new(&home, std::env::vars().collect(), system_properties(&args.home));
+        let (mut deployment, diagnostics) = mi_deployer::read_deployment(&home, &environment)
+            .with_context(|| format!("cannot read {}", home.deployment_toml.display()))?;
+        apply_properties(&mut deployment, &args.home)?;
+        let mut loaded = mi_deployer::load(&home, &deployment, &environment);
+        loaded.diagnostics.splice(0..0, diagnostics.into_vec());
+        Ok(Self { home, deployment, loaded })
+    }
+
+    /// Compiles what was read. An application with a broken artifact is left out as a whole, as MI rolls it back.
+    pub fn deploy(mut self, services: Arc<Services>) -> Deployed {
+        let mut diagnostics = std::mem::take(&mut self.loaded.diagnostics);
+        let mut faulty: Vec<FaultyApplication> = self.loaded.faulty.iter().map(described).collect();
+        let settings = wire::settings(&self.deployment);
+        let mut built = loop {
+            let artifacts: Vec<Artifact> = self.artifacts();
+            let built = mi_engine::build(&artifacts, services.clone(), settings.clone());
+            let (applications, broken) = self.sort_failures(&built);
+            diagnostics.extend(broken.into_iter().flat_map(|(_, found)| found));
+            if applications.is_empty() {
+                break built;
+            }
+            for (id, reason) in applications {
+                faulty.push(FaultyApplication { name: remove_application(&mut self.loaded, &id), reason });
+            }
+        };
+        let degraded = built.warnings.iter().filter_map(|warning| warning.artifact.clone()).collect::<Vec<_>>();
+        diagnostics.append(&mut built.warnings);
+        built.snapshot.configs = self.loaded.configs.clone().into_iter().collect();
+        Deployed {
+            snapshot: built.snapshot,
+            applications: std::mem::take(&mut self.loaded.applications),
+            faulty,
+            degraded: dedup(degraded),
+            diagnostics,
+        }
+    }
+
+    /// The artifacts in the order deployed, with `main` and `fault` when the home has none.
+    fn artifacts(&self) -> Vec<Artifact> {
+        let mut artifacts: Vec<Artifact> = self.loaded.artifacts.iter().map(|it| it.artifact.clone()).collect();
+        for (name, text) in [("main", defaults::MAIN), ("fault", defaults::FAULT)] {
+            let present = artifacts.iter().any(|it| matches!(it, Artifact::Sequence(config) if &*config.name == name));
+            if !present {
+                let (parsed, _) = mi_config::parse_artifact(SourceFile::new(name, text.as_bytes().to_vec()));
+                artifacts.extend(parsed);
+            }
+        }
+        artifacts
+    }
+
+    /// Failed artifacts: those of applications by application, the others by themselves.
+    fn sort_failures(&self, built: &Built) -> (Vec<(String, String)>, Vec<(usize, Vec<Diagnostic>)>) {
+        let mut applications: Vec<(String, String)> = Vec::new();
+        let mut all = Vec::new();
+        for (index, diagnostics) in &built.failed {
+            let origin = self.loaded.artifacts.get(*index).and_then(|it| match &it.origin {
+                Origin::Application(id) => Some(&**id),
+                Origin::File(_) => None,
+            });
+            let first = diagnostics.iter().find(|it| it.severity == Severity::Error);
+            if let (Some(name), Some(first)) = (origin, first)
+                && !applications.iter().any(|(known, _)| known == name)
+            {
+                applications.push((name.to_owned(), first.to_string()));
+            }
+            all.push((*index, diagnostics.clone()));
+        }
+        (applications, all)
+    }
+}
+
+fn described(faulty: &mi_deployer::FaultyApplication) -> FaultyApplication {
+    let reason = faulty.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    FaultyApplication { name: file_stem(&faulty.file).to_owned(), reason }
+}
+
+/// MI lists faulty applications by the name of their file.
+fn file_stem(file: &str) -> &str {
+    file.strip_suffix(".car").unwrap_or(file)
+}
+
+/// Takes an application out with all its artifacts; gives the name of its file.
+fn remove_application(loaded: &mut LoadedDeployment, id: &str) -> String {
+    loaded.artifacts.retain(|it| !matches!(&it.origin, Origin::Application(known) if &**known == id));
+    let found = loaded.applications.iter().position(|it| &*it.id == id);
+    found.map_or_else(|| id.to_owned(), |at| file_stem(&loaded.applications.remove(at).file).to_owned())
+}
+
+/// `-D` properties that stand for settings of `deployment.toml`.
+fn apply_properties(deployment: &mut Deployment, args: &HomeArgs) -> anyhow::Result<()> {
+    let number = |name: &str| -> anyhow::Result<Option<u16>> {
+        match args.property(name) {
+            Some(text) => text.trim().parse().map(Some).with_context(|| format!("-D{name}={text} is no number")),
+            None => Ok(None),
+        }
+    };
+    if let Some(offset) = number("portOffset")? {
+        deployment.server.offset = offset;
+    }
+    if let Some(port) = number("http.nio.port")? {
+        deployment.http.http.port = port;
+    }
+    if let Some(port) = number("https.nio.port")? {
+        deployment.http.https.port = port;
+    }
+    Ok(())
+}
+
+fn dedup(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// `--home`, else `$MI_HOME`, `$CARBON_HOME`, `$WSO2_SERVER_HOME`, else the current folder.
+fn home_of(args: &HomeArgs) -> anyhow::Result<PathBuf> {
+    let named = args.home.clone().or_else(|| {
+        ["MI_HOME", "CARBON_HOME", "WSO2_SERVER_HOME"]
+            .iter()
+            .find_map(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+    });
+    let root = named.unwrap_or_else(|| PathBuf::from("."));
+    if !root.is_dir() {
+        bail!("the home folder {} is not there; name one with --home DIR", root.display());
+    }
+    root.canonicalize().with_context(|| format!("cannot read the home folder {}", root.display()))
+}
+
+fn system_properties(args: &HomeArgs) -> BTreeMap<String, String> {
+    args.define
+        .iter()
+        .map(|definition| match definition.split_once('=') {
+            Some((key, value)) => (key.to_owned(), value.to_owned()),
+            None => (definition.clone(), String::new()),
+        })
+        .collect()
+}
+
+/// What all deployments share.
+pub fn services(prepared: &Prepared, http: Arc<dyn HttpClient>) -> Arc<Services> {
+    Arc::new(Services {
+        http,
+        clock: Arc::new(SystemClock),
+        registry: Arc::new(EngineRegistry(prepared.loaded.registry.clone())),
+        environment: Arc::new(ProcessEnvironment(prepared.loaded.environment.clone())),
+        specs: Arc::new(Specs::new(&[mi_components::TABLE])),
+        senders: Vec::new(),
+        in_flight: std::sync::atomic::AtomicU64::new(0),
+    })
+}
+
+/// A server that takes requests.
+pub struct Running {
+    internal: HttpServer,
+    main: HttpServer,
+    probes: Arc<Probes>,
+    logs: LogHandle,
+    grace: Duration,
+    drain_delay: Duration,
+}
+
+/// Starts the server: the probes first, then the deployment, then the listeners.
+pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
+    let began = Instant::now();
+    let prepared = Prepared::read(args)?;
+    let logs = mi_telemetry::log::init(&LogConfig { folder: log_folder(&prepared.home.root), ..LogConfig::default() })
+        .context("cannot start the log")?;
+    let probes = Arc::new(Probes::starting());
+    let address = bind_address(None)?;
+    let internal = HttpServer::start(
+        vec![(
+            ListenerConfig::new("Internal HTTP", SocketAddr::new(address, prepared.deployment.internal_http_port())),
+            Arc::new(InternalService(probes.clone())) as Arc<dyn HttpService>,
+        )],
+        1,
+    )?;
+    let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
+    let client = Client::new(client_config(&prepared.deployment, keys.client.clone()));
+    let services = services(&prepared, Arc::new(client));
+    let deployment = prepared.deployment.clone();
+    let property = |name: &str| args.home.property(name).map(str::to_owned);
+    let deployed = prepared.deploy(services);
+    report(&deployed);
+    let Deployed { snapshot, applications, faulty, degraded, .. } = deployed;
+    let summary = banner::describe(&snapshot, &applications, &deployment);
+    let engine = Arc::new(Engine::new(snapshot));
+    let service = Arc::new(MainService { engine: engine.clone(), probes: probes.clone() });
+    let main = HttpServer::start(listeners(&deployment, &keys, service)?, threads(args))?;
+    probes.serving(faulty, degraded);
+    for line in summary {
+        log::info!(target: "StartupFinalizer", "{line}");
+    }
+    log::info!(
+        target: "StartupFinalizer",
+        "WSO2 Micro Integrator started in {:.2} seconds", began.elapsed().as_secs_f64()
+    );
+    let grace = property("gracefulShutdownTimeout")
+        .and_then(|millis| millis.parse().ok())
+        .unwrap_or(deployment.server.graceful_shutdown_timeout_ms);
+    let graceful = property("gracefulShutdown").map_or(deployment.server.graceful_shutdown, |value| value != "false");
+    Ok(Running {
+        internal,
+        main,
+        probes,
+        logs,
+        grace: if graceful { Duration::from_millis(grace) } else { Duration::ZERO },
+        drain_delay: property("drainDelay").and_then(|it| it.parse().ok()).map_or(DRAIN_DELAY, Duration::from_millis),
+    })
+}
+
+/// MI writes below `repository/logs`; the short layout of a home has `logs`.
+fn log_folder(root: &Path) -> Option<PathBuf> {
+    let carbon = root.join("repository");
+    Some(if carbon.is_dir() { carbon.join("logs") } else { root.join("logs") })
+}
+
+fn threads(args: &RunArgs) -> usize {
+    args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from)).max(1)
+}
+
+fn bind_address(configured: Option<&str>) -> anyhow::Result<IpAddr> {
+    match configured.map(str::trim).filter(|address| !address.is_empty()) {
+        None => Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        Some("localhost") => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        Some(address) => address.parse().with_context(|| format!("the bind address '{address}' is no IP address")),
+    }
+}
+
+fn client_config(deployment: &Deployment, tls: Arc<mi_transports::tls::ClientTls>) -> ClientConfig {
+    let http = &deployment.http;
+    let mut config = ClientConfig::new(tls);
+    config.socket_timeout = Duration::from_millis(http.socket_timeout_ms);
+    config.response_timeout = Duration::from_millis(http.socket_timeout_ms);
+    if let Some(millis) = http.connection_timeout_ms.filter(|millis| *millis > 0) {
+        config.connect_timeout = Duration::from_millis(millis);
+    }
+    config.max_per_host = (http.max_connections_per_host as usize).max(1);
+    config
+}
+
+type Listeners = Vec<(ListenerConfig, Arc<dyn HttpService>)>;
+
+fn listeners(deployment: &Deployment, keys: &tls::Tls, service: Arc<MainService>) -> anyhow::Result<Listeners> {
+    let http = &deployment.http;
+    let limits = Limits { idle_timeout: Duration::from_millis(http.socket_timeout_ms), ..Limits::default() };
+    let mut listeners: Listeners = Vec::new();
+    if http.http.enabled {
+        let address = bind_address(http.http.bind_address.as_deref())?;
+        let mut config = ListenerConfig::new("HTTP", SocketAddr::new(address, deployment.http_port()));
+        config.limits = limits;
+        listeners.push((config, service.clone()));
+    }
+    if http.https.enabled {
+        let address = bind_address(http.https.bind_address.as_deref())?;
+        let mut config = ListenerConfig::new("HTTPS", SocketAddr::new(address, deployment.https_port()));
+        config.limits = limits;
+        config.tls = Some(keys.server.clone());
+        listeners.push((config, service));
+    }
+    Ok(listeners)
+}
+
+/// Says what was found wrong, one line each.
+fn report(deployed: &Deployed) {
+    for diagnostic in &deployed.diagnostics {
+        match diagnostic.severity {
+            Severity::Error => log::error!(target: "CappDeployer", "{diagnostic}"),
+            Severity::Warning => log::warn!(target: "CappDeployer", "{diagnostic}"),
+        }
+    }
+    for application in &deployed.faulty {
+        log::error!(target: "CappDeployer", "Faulty application {}: {}", application.name, application.reason);
+    }
+}
+
+impl Running {
+    /// Serves until SIGTERM or SIGINT, then ends in order: readiness goes red, traffic drains, running flows end.
+    pub fn wait(self) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let left = runtime.block_on(self.serve_until_told())?;
+        let Self { internal, main, logs, .. } = self;
+        main.shutdown();
+        internal.shutdown();
+        if left > 0 {
+            log::warn!(target: "ServerManagement", "{left} requests did not end within the grace time");
+        }
+        log::info!(target: "CarbonServerManager", "Halted the server");
+        logs.close();
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn serve_until_told(&self) -> anyhow::Result<usize> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let quick = tokio::select! {
+            _ = terminate.recv() => false,
+            _ = interrupt.recv() => true,
+        };
+        self.probes.stopping();
+        log::info!(target: "CarbonServerManager", "Shutdown hook triggered; the server is stopping");
+        self.main.drain();
+        if self.grace.is_zero() {
+            return Ok(self.main.in_flight());
+        }
+        // Without traffic there is nobody whom a closed port could surprise.
+        let delay = if quick || self.main.connections() == 0 { Duration::ZERO } else { self.drain_delay };
+        let ended = async {
+            tokio::time::sleep(delay).await;
+            self.main.wait_idle(self.grace).await
+        };
+        tokio::select! {
+            left = ended => Ok(left),
+            _ = terminate.recv() => Ok(self.main.in_flight()),
+            _ = interrupt.recv() => Ok(self.main.in_flight()),
+        }
+    }
+}
