@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::parser::shown;
 use crate::scanner::is_space;
 
 /// The encodings a document may be sent in.
@@ -20,9 +21,6 @@ const WINDOWS_1252: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž', '\u{8F}', '\u{90}', '‘', '’',
     '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}', 'ž', 'Ÿ',
 ];
-
-/// Bytes at the start of a document in which an XML declaration must name its encoding.
-const DECLARATION_WINDOW: usize = 512;
 
 /// The document in UTF-8 (not yet validated). Only encodings other than UTF-8 are copied. A byte order mark decides,
 /// then `charset`, then the first bytes, then the XML declaration.
@@ -74,7 +72,7 @@ fn by_name(name: &str, bytes: &[u8]) -> Result<Encoding, String> {
         other if (other.starts_with("iso-8859-") || other.starts_with("windows-125")) && bytes.is_ascii() => {
             Encoding::Ascii
         }
-        _ => return Err(format!("the encoding '{name}' is not supported: send UTF-8")),
+        _ => return Err(format!("the encoding '{}' is not supported: send UTF-8", shown(name))),
     })
 }
 
@@ -82,8 +80,7 @@ fn by_name(name: &str, bytes: &[u8]) -> Result<Encoding, String> {
 fn declared(bytes: &[u8]) -> Option<&str> {
     // `<?xml-stylesheet` and the like are instructions.
     bytes.strip_prefix(b"<?xml").and_then(|rest| rest.first()).filter(|&&byte| is_space(byte))?;
-    let window = &bytes[..bytes.len().min(DECLARATION_WINDOW)];
-    let declaration = &window[..memchr::memchr(b'>', window)?];
+    let declaration = &bytes[..memchr::memchr(b'>', bytes)?];
     let at = memchr::memmem::find(declaration, b"encoding")?;
     let value = declaration[at + "encoding".len()..].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
     let (&quote, value) = value.split_first()?;

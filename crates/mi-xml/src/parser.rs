@@ -3,6 +3,7 @@
 //! Start tags, where most of the work is, are in `start_tag`; bytes in `scanner`. Nothing here recurses. Document type
 //! declarations are refused, so there are no entities but the predefined ones.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -208,6 +209,11 @@ impl<'s> Parser<'s> {
         self.fail(self.bytes.len(), message)
     }
 
+    #[cold]
+    pub(crate) fn fail_long_name<T>(&self, offset: usize) -> Parsed<T> {
+        self.fail(offset, format!("a name is longer than {} bytes (max_name)", self.limits.max_name))
+    }
+
     // === bytes ===
 
     /// The byte at `at`, or 0 behind the end: a legal document has no zero bytes.
@@ -368,7 +374,7 @@ impl<'s> Parser<'s> {
     #[cold]
     pub(crate) fn fail_unclosed<T>(&self) -> Parsed<T> {
         let name = self.spellings.text(self.current.spelling);
-        self.fail_at_end(format!("the document ends inside of <{name}>"))
+        self.fail_at_end(format!("the document ends inside of <{}>", shown(name)))
     }
 
     /// Checks the reference at `at` and returns its end.
@@ -384,6 +390,7 @@ impl<'s> Parser<'s> {
         if !rest[name.len()..].starts_with(';') || name.is_empty() {
             return self.fail(at, "a single & must be written &amp;");
         }
+        let name = shown(name);
         if name.starts_with('#') {
             return self.fail(at, format!("&{name}; is no character that XML allows"));
         }
@@ -413,12 +420,12 @@ impl<'s> Parser<'s> {
         let expected = self.spellings.text(self.current.spelling);
         let found = &self.text[start + 2..name_end(self.bytes, start + 2)];
         if start + 2 + found.len() >= self.bytes.len() {
-            return self.fail_at_end(format!("the document ends inside of <{expected}>"));
+            return self.fail_unclosed();
         }
         if found == expected {
-            return self.fail(start, format!("the end tag </{found}> is not closed with >"));
+            return self.fail(start, format!("the end tag </{}> is not closed with >", shown(found)));
         }
-        self.fail(start, format!("expected </{expected}>, found </{found}>"))
+        self.fail(start, format!("expected </{}>, found </{}>", shown(expected), shown(found)))
     }
 
     /// Ends the open element, whose end tag was just read.
@@ -488,7 +495,7 @@ impl<'s> Parser<'s> {
         let target_end = name_end(self.bytes, start).min(start + len);
         let target = &self.text[start..target_end];
         if target.len() > self.limits.max_name {
-            return self.fail(start, format!("a name is longer than {} bytes (max_name)", self.limits.max_name));
+            return self.fail_long_name(start);
         }
         if !is_ncname(target) || !(target_end == start + len || is_space(self.bytes[target_end])) {
             return self.fail(start, "a processing instruction must start with a name without a colon");
@@ -520,6 +527,15 @@ impl<'s> Parser<'s> {
             return self.fail_at_end("the document ends inside of markup");
         }
         self.fail(self.at, "expected a comment, a CDATA section or a tag behind <")
+    }
+}
+
+/// A name for a message, cut when it is very long.
+pub(crate) fn shown(name: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 80;
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => Cow::Owned(format!("{}...", &name[..end])),
+        None => Cow::Borrowed(name),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::names::{
     BindingMask, MASK_OVERFLOW, NONE, Names, PREFIX_EMPTY, PREFIX_XML, PREFIX_XMLNS, PrefixId, QNameId, STR_EMPTY,
     STR_TYPE, STR_XML_NS, STR_XMLNS_NS, STR_XSI_NS, StrId, binding_bit, hash_bytes,
 };
-use crate::parser::{Frame, PARSED, Parsed, Parser};
+use crate::parser::{Frame, PARSED, Parsed, Parser, shown};
 use crate::scanner::{attribute_stop, is_ncname, name_end};
 use crate::values::decode;
 use crate::vocabulary::Spelling;
@@ -63,7 +63,7 @@ impl Parser<'_> {
         };
         let len = self.spellings.get(id).len as usize;
         if len > self.limits.max_name {
-            return self.fail(start, format!("a name is longer than {} bytes (max_name)", self.limits.max_name));
+            return self.fail_long_name(start);
         }
         self.at = start + len;
         self.spellings.remember(id);
@@ -80,11 +80,14 @@ impl Parser<'_> {
         if let Some(id) = self.spellings.find(text, hash) {
             return Ok(id);
         }
+        if text.len() > self.limits.max_name {
+            return self.fail_long_name(start);
+        }
         let (prefix, local) = match text.split_once(':') {
             Some((prefix, local)) if is_ncname(prefix) && is_ncname(local) => (prefix, local),
             None if is_ncname(text) => ("", text),
             _ if text.is_empty() => return self.fail(start, "expected a name"),
-            _ => return self.fail(start, format!("'{text}' is not a name")),
+            _ => return self.fail(start, format!("'{}' is not a name", shown(text))),
         };
         let is_declaration = prefix == "xmlns" || (prefix.is_empty() && local == "xmlns");
         let prefix = if prefix == "xmlns" { local } else { prefix };

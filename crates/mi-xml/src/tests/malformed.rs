@@ -241,6 +241,24 @@ fn encodings() {
 }
 
 #[test]
+fn messages_stay_short() {
+    let long = "x".repeat(100_000);
+    for text in [
+        format!("<a></{long}>"),
+        format!("<a>&{long};</a>"),
+        format!("<a>&#{long};</a>"),
+        format!("<{long}/>"),
+        format!("<a {long}=''/>"),
+        format!("<1{long}/>"),
+        format!("<?{long}?><a/>"),
+        format!("<?xml version='1.0' encoding='{long}'?><a/>"),
+    ] {
+        let message = Document::parse(text.clone()).unwrap_err().message;
+        assert!(message.len() < 400, "{} bytes for {}...", message.len(), &text[..10]);
+    }
+}
+
+#[test]
 fn positions_count_lines_and_characters() {
     for (text, expected) in
         [("\u{FEFF}<a b></a>", "1:5:"), ("<a>\n  <b é='1' é='1'/></a>", "2:12:"), ("<a>\r\n\r\n€€<c></a>", "3:6:")]
