@@ -123,6 +123,10 @@ impl Scope {
     /// `group__artifact__name` names a dependency that the descriptor does not list.
     pub fn qualify(&self, name: &str) -> Result<String, String> {
         let Some(application) = &self.application else { return Ok(name.to_owned()) };
+        // Registry keys and expressions are no names of artifacts. MI prefixes them and then finds nothing.
+        if name.contains(':') || name.starts_with(['{', '$']) {
+            return Ok(name.to_owned());
+        }
         if !name.contains(DOUBLE_UNDERSCORE) {
             return Ok(format!("{}{DOUBLE_UNDERSCORE}{name}", application.identifier));
         }
@@ -175,7 +179,7 @@ impl Scope {
         if self.application.is_none() {
             return Ok(path.to_owned());
         }
-        let (folder, file) = path.split_at(path.rfind('/').map_or(0, |at| at + 1));
+        let (folder, file) = path.split_at(path.rfind(['/', ':']).map_or(0, |at| at + 1));
         Ok(format!("{folder}{}", self.qualify(file)?))
     }
 }
@@ -265,6 +269,8 @@ mod tests {
         check_name(plain.qualify("s"), Ok("s"));
         let scope = plain.versioned(application.clone());
         check_name(scope.qualify("s"), Ok("org.a__pay__1.0.0__s"));
+        check_name(scope.qualify("conf:/s"), Ok("conf:/s"));
+        check_name(scope.qualify_resource("resources:a.js"), Ok("resources:org.a__pay__1.0.0__a.js"));
         check_name(scope.qualify("org.a__lib__s"), Ok("org.a__lib__2.1.0__s"));
         check_name(scope.qualify("org.b__lib__s"), Err("Cannot find the artifact version for : org.b__lib"));
         check_name(scope.qualify("a__b"), Err("Invalid artifact reference name : a__b"));
