@@ -232,6 +232,10 @@ pub fn build(message: &mut Message) -> Result<(), Fault> {
         Ok(()) => message.build(),
         Err(error) => Err(error),
     };
+    if built.is_err() && !message.body.is_built() {
+        // A fault handler that looks at the message must not fail for the same reason; MI has an empty body then, too.
+        message.body.set(mi_message::Native::Empty);
+    }
     built.map_err(|error| {
         Fault::coded(
             codes::MESSAGE_PARSING,

@@ -5,6 +5,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use mi_message::{Body, Headers, Message, SoapVersion, soap};
 
+use crate::api::Cors;
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::flow;
@@ -26,6 +27,9 @@ pub async fn send_back(cx: &mut Context) -> Result<(), Fault> {
     }
     cx.exchange.note_send();
     prepare_body(cx).await?;
+    if cx.artifact.kind == "api" {
+        Cors::recall(&cx.message.properties, &mut cx.message.headers);
+    }
     let reply = from_message(&mut cx.message, &cx.snapshot.settings)?;
     cx.exchange.answer(reply);
     Ok(())
@@ -76,14 +80,14 @@ pub fn from_message(message: &mut Message, settings: &crate::snapshot::Settings)
     let mut fields = header_map(&message.headers, settings);
     let close = message.axis2.is_true("NO_KEEPALIVE");
     let no_entity = message.axis2.is_true("NO_ENTITY_BODY");
-    let body = if let Some(stream) = message.body.take_stream() {
+    let body = if no_entity {
+        if !is_built_with_content(message) {
+            fields.remove(CONTENT_TYPE);
+        }
+        Payload::Empty
+    } else if let Some(stream) = message.body.take_stream() {
         relayed_type(message, &mut fields);
         Payload::Stream(stream)
-    } else if no_entity && !is_built_with_content(message) {
-        fields.remove(CONTENT_TYPE);
-        Payload::Empty
-    } else if no_entity {
-        Payload::Empty
     } else if let Some(raw) = message.body.raw().cloned() {
         relayed_type(message, &mut fields);
         Payload::Bytes(raw)

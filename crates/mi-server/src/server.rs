@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use mi_config::{Artifact, Deployment, Diagnostic, Severity, SourceFile};
-use mi_deployer::{Application, Home, LoadedDeployment, Origin};
+use mi_deployer::{Application, Home, LoadedDeployment, Origin, Watcher};
 use mi_engine::transport::{HttpClient, HttpService};
 use mi_engine::{Built, Engine, Services, Snapshot, Specs};
 use mi_telemetry::log::{LogConfig, LogHandle};
@@ -22,6 +22,9 @@ use crate::{banner, defaults, tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
 const DRAIN_DELAY: Duration = Duration::from_secs(5);
+
+/// How often the deployment folders are looked at; a change is taken when two looks have seen the same.
+const LOOK_AT_FOLDERS: Duration = Duration::from_millis(250);
 
 /// Everything read and nothing started.
 pub struct Prepared {
@@ -73,8 +76,7 @@ impl Prepared {
         let mut built = loop {
             let artifacts: Vec<Artifact> = self.artifacts();
             let built = mi_engine::build(&artifacts, services.clone(), settings.clone());
-            let (applications, broken) = self.sort_failures(&built);
-            diagnostics.extend(broken.into_iter().flat_map(|(_, found)| found));
+            let applications = self.failed_applications(&built);
             if applications.is_empty() {
                 break built;
             }
@@ -83,6 +85,8 @@ impl Prepared {
             }
         };
         let degraded = built.warnings.iter().filter_map(|warning| warning.artifact.clone()).collect::<Vec<_>>();
+        // Those of applications that were rolled back are told with the application.
+        diagnostics.extend(std::mem::take(&mut built.failed).into_iter().flat_map(|(_, found)| found));
         diagnostics.append(&mut built.warnings);
         built.snapshot.configs = self.loaded.configs.clone().into_iter().collect();
         Deployed {
@@ -107,24 +111,19 @@ impl Prepared {
         artifacts
     }
 
-    /// Failed artifacts: those of applications by application, the others by themselves.
-    fn sort_failures(&self, built: &Built) -> (Vec<(String, String)>, Vec<(usize, Vec<Diagnostic>)>) {
+    /// Applications with a broken artifact: the id and the first thing that is wrong.
+    fn failed_applications(&self, built: &Built) -> Vec<(String, String)> {
         let mut applications: Vec<(String, String)> = Vec::new();
-        let mut all = Vec::new();
         for (index, diagnostics) in &built.failed {
-            let origin = self.loaded.artifacts.get(*index).and_then(|it| match &it.origin {
-                Origin::Application(id) => Some(&**id),
-                Origin::File(_) => None,
-            });
+            let origin = self.loaded.artifacts.get(*index).map(|it| &it.origin);
             let first = diagnostics.iter().find(|it| it.severity == Severity::Error);
-            if let (Some(name), Some(first)) = (origin, first)
-                && !applications.iter().any(|(known, _)| known == name)
+            if let (Some(Origin::Application(id)), Some(first)) = (origin, first)
+                && !applications.iter().any(|(known, _)| **known == **id)
             {
-                applications.push((name.to_owned(), first.to_string()));
+                applications.push((id.to_string(), first.to_string()));
             }
-            all.push((*index, diagnostics.clone()));
         }
-        (applications, all)
+        applications
     }
 }
 
@@ -210,6 +209,7 @@ pub fn services(prepared: &Prepared, http: Arc<dyn HttpClient>) -> Arc<Services>
 
 /// A server that takes requests.
 pub struct Running {
+    deployer: Redeployer,
     internal: HttpServer,
     main: HttpServer,
     probes: Arc<Probes>,
@@ -235,7 +235,9 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     )?;
     let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
     let client = Client::new(client_config(&prepared.deployment, keys.client.clone()));
-    let services = services(&prepared, Arc::new(client));
+    let http: Arc<dyn HttpClient> = Arc::new(client);
+    let watcher = Watcher::new(&prepared.home);
+    let services = services(&prepared, http.clone());
     let deployment = prepared.deployment.clone();
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let deployed = prepared.deploy(services);
@@ -257,7 +259,9 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         .and_then(|millis| millis.parse().ok())
         .unwrap_or(deployment.server.graceful_shutdown_timeout_ms);
     let graceful = property("gracefulShutdown").map_or(deployment.server.graceful_shutdown, |value| value != "false");
+    let deployer = Redeployer { args: args.clone(), http, engine, probes: probes.clone(), watcher, enabled: deployment.server.hot_deployment };
     Ok(Running {
+        deployer,
         internal,
         main,
         probes,
@@ -297,6 +301,48 @@ fn client_config(deployment: &Deployment, tls: Arc<mi_transports::tls::ClientTls
     config
 }
 
+/// Brings changes of the deployment folders into the running server.
+struct Redeployer {
+    args: RunArgs,
+    http: Arc<dyn HttpClient>,
+    engine: Arc<Engine>,
+    probes: Arc<Probes>,
+    watcher: Watcher,
+    enabled: bool,
+}
+
+impl Redeployer {
+    /// Deploys anew when the folders have changed and are quiet again. The new snapshot is swapped in as a whole;
+    /// running messages end on the old one. MI: `DeploymentEngine`, every 15 s.
+    fn look(&mut self) {
+        if !self.enabled {
+            return;
+        }
+        let changes = self.watcher.poll();
+        if changes.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let prepared = match Prepared::read(&self.args) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                log::error!(target: "DeploymentEngine", "The changes are not deployed: {error:#}");
+                return;
+            }
+        };
+        let services = services(&prepared, self.http.clone());
+        let deployed = prepared.deploy(services);
+        report(&deployed);
+        self.engine.swap(deployed.snapshot);
+        self.probes.serving(deployed.faulty, deployed.degraded);
+        let (written, removed) = (changes.written.len(), changes.removed.len());
+        log::info!(
+            target: "DeploymentEngine",
+            "Deployed {written} new or changed and removed {removed} files in {} ms", began.elapsed().as_millis()
+        );
+    }
+}
+
 type Listeners = Vec<(ListenerConfig, Arc<dyn HttpService>)>;
 
 fn listeners(deployment: &Deployment, keys: &tls::Tls, service: Arc<MainService>) -> anyhow::Result<Listeners> {
@@ -334,7 +380,7 @@ fn report(deployed: &Deployed) {
 
 impl Running {
     /// Serves until SIGTERM or SIGINT, then ends in order: readiness goes red, traffic drains, running flows end.
-    pub fn wait(self) -> anyhow::Result<ExitCode> {
+    pub fn wait(mut self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let left = runtime.block_on(self.serve_until_told())?;
         let Self { internal, main, logs, .. } = self;
@@ -348,13 +394,16 @@ impl Running {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn serve_until_told(&self) -> anyhow::Result<usize> {
+    async fn serve_until_told(&mut self) -> anyhow::Result<usize> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let quick = tokio::select! {
-            _ = terminate.recv() => false,
-            _ = interrupt.recv() => true,
+        let quick = loop {
+            tokio::select! {
+                _ = terminate.recv() => break false,
+                _ = interrupt.recv() => break true,
+                () = tokio::time::sleep(LOOK_AT_FOLDERS) => self.deployer.look(),
+            }
         };
         self.probes.stopping();
         log::info!(target: "CarbonServerManager", "Shutdown hook triggered; the server is stopping");

@@ -91,6 +91,7 @@ pub fn settings(deployment: &Deployment) -> Settings {
             enabled: mediation.cors.enabled,
             allowed_origins: mediation.cors.allow_origins.clone(),
             allowed_headers: mediation.cors.allow_headers.clone(),
+            ..mi_engine::api::Cors::default()
         },
         synapse_properties: deployment.synapse_properties.clone().into_iter().collect(),
         ..Settings::default()

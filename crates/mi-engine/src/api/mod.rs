@@ -42,6 +42,8 @@ pub struct Api {
     pub resources: Vec<Resource>,
     /// Registry key of the published OpenAPI document.
     pub publish_swagger: Option<String>,
+    /// CORS settings of its own, from the product's handler class.
+    pub cors: Option<Cors>,
 }
 
 impl Api {
@@ -85,7 +87,8 @@ fn split_host(host: &str, secure: bool) -> (&str, u16) {
 
 /// Compiles an API.
 pub(crate) fn build(config: &ApiConfig, cx: &mut BuildCx<'_>) -> Api {
-    for handler in &config.handlers {
+    let cors = config.handlers.iter().find(|it| it.class == cors::HANDLER).map(Cors::from_handler);
+    for handler in config.handlers.iter().filter(|it| it.class != cors::HANDLER) {
         let text = format!("the API handler {} is a Java class, which this server cannot run", handler.class);
         cx.report(handler.element.warning(text).hint("requests pass as if the handler let them through"));
     }
@@ -112,6 +115,7 @@ pub(crate) fn build(config: &ApiConfig, cx: &mut BuildCx<'_>) -> Api {
         binds_to: config.binds_to.clone(),
         resources,
         publish_swagger: config.publish_swagger.clone(),
+        cors,
     }
 }
 

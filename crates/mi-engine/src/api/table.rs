@@ -89,6 +89,7 @@ mod tests {
             binds_to: Vec::new(),
             resources: Vec::new(),
             publish_swagger: None,
+            cors: None,
         })
     }
 
