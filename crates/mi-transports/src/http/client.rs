@@ -69,7 +69,7 @@ impl ClientConfig {
             max_per_host: 32_767,
             max_idle_per_host: 512,
             max_header_bytes: 64 * 1024,
-            max_headers: 200,
+            max_headers: 100,
             max_buffered: 16 * 1024 * 1024,
             tls,
         }
@@ -446,10 +446,9 @@ fn receive(response: Response<HyperBody>, mut lease: Lease, head: bool) -> Resul
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(failure::protocol_violation("the back end switched protocols without being asked"));
     }
-    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
+    if let Some(coding) = parts.headers.get(TRANSFER_ENCODING) {
         let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-        if !chunked || codings.next().is_some() {
+        if !chunked || parts.headers.get_all(TRANSFER_ENCODING).iter().nth(1).is_some() {
             return Err(failure::protocol_violation("the answer has a Transfer-Encoding that is not understood"));
         }
         if parts.headers.contains_key(CONTENT_LENGTH) && !head {

@@ -19,8 +19,9 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsConnector;
 
 use super::client::ClientConfig;
+use super::connection::PARSER_HEADERS;
 use super::failure;
-use super::io::{Activity, Io, instant_of, now_ms};
+use super::io::{Activity, Io, left_of, now_ms};
 use super::pool::{Connection, Doing, Key, Link, RequestBody, Shared};
 
 /// How long an address may take before the next one is tried beside it (RFC 8305).
@@ -128,14 +129,16 @@ async fn handshake(
         tokio::spawn(drive_h2(connection, activity, config.idle_timeout));
         return Ok(Connected::Http2(Shared { sender, since }));
     }
-    let (sender, connection) = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         .title_case_headers(true)
-        .max_headers(config.max_headers)
         .max_header_size(config.max_header_bytes)
-        .max_buf_size(config.max_header_bytes + 16 * 1024)
-        .handshake(TokioIo::new(io))
-        .await
-        .map_err(|error| failure::from_hyper(&error))?;
+        .max_buf_size(config.max_header_bytes + 16 * 1024);
+    if config.max_headers != PARSER_HEADERS {
+        builder.max_headers(config.max_headers);
+    }
+    let (sender, connection) =
+        builder.handshake(TokioIo::new(io)).await.map_err(|error| failure::from_hyper(&error))?;
     let link = Link::new(activity);
     tokio::spawn(drive_h1(connection, link.clone(), config.idle_timeout, config.socket_timeout));
     Ok(Connected::Http1(Connection { sender, link, since }))
@@ -173,21 +176,20 @@ fn poll_deadline(
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     while timer.as_mut().poll(cx).is_ready() {
-        let now = Instant::now();
-        let last = instant_of(link.activity.last());
-        let deadline = match link.doing() {
-            Doing::Idle => last + idle,
+        let last = link.activity.last();
+        let left = match link.doing() {
+            Doing::Idle => left_of(idle, last),
             // The caller watches the time until the answer begins.
-            Doing::Asking => now + idle.min(stall),
-            Doing::Answering => last + stall,
-            Doing::Abandoned => now,
+            Doing::Asking => idle.min(stall),
+            Doing::Answering => left_of(stall, last),
+            Doing::Abandoned => Duration::ZERO,
         };
-        if now >= deadline {
+        if left.is_zero() {
             link.stalled.store(link.doing() == Doing::Answering, Relaxed);
             return Poll::Ready(());
         }
         // Both time-outs begin with the last byte, so looking at the shorter one is soon enough.
-        timer.as_mut().reset(deadline.min(now + idle.min(stall)));
+        timer.as_mut().reset(Instant::now() + left.min(idle.min(stall)));
     }
     Poll::Pending
 }
@@ -209,11 +211,11 @@ async fn drive_h2(
             return Poll::Ready(());
         }
         while timer.as_mut().poll(cx).is_ready() {
-            let deadline = instant_of(activity.last()) + idle;
-            if Instant::now() >= deadline {
+            let left = left_of(idle, activity.last());
+            if left.is_zero() {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(deadline);
+            timer.as_mut().reset(Instant::now() + left);
         }
         Poll::Pending
     })

@@ -10,12 +10,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
 
-use super::io::{Activity, Io, instant_of};
+use super::io::{Activity, Io, left_of};
 use super::server::{Limits, Phase};
 use super::service::{Adapter, Listening};
 
 /// How an HTTP/2 client begins.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The number of fields for which hyper's parser has room without allocating it for each message.
+pub(crate) const PARSER_HEADERS: usize = 100;
 
 /// What a client that does not finish its request head is told.
 const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
@@ -74,13 +77,16 @@ async fn serve_h1(io: Io, adapter: Adapter) {
     let listening = adapter.listening.clone();
     let activity = adapter.activity.clone();
     let limits = &listening.limits;
-    let mut connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         .title_case_headers(true)
-        .max_headers(limits.max_headers)
         .max_header_size(limits.max_header_bytes)
         .max_buf_size(limits.max_header_bytes + 16 * 1024)
-        .half_close(true)
-        .serve_connection(TokioIo::new(io), adapter);
+        .half_close(true);
+    if limits.max_headers != PARSER_HEADERS {
+        builder.max_headers(limits.max_headers);
+    }
+    let mut connection = builder.serve_connection(TokioIo::new(io), adapter);
     let mut watch = Watch::new(&listening, &activity, true);
     let ended = std::future::poll_fn(|cx| {
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
@@ -170,12 +176,14 @@ struct Watch<'a> {
     timer: Pin<Box<Sleep>>,
     /// The connection was told to close.
     told: bool,
+    /// The beginning of the head whose deadline the timer knows.
+    head_watched: u64,
 }
 
 impl<'a> Watch<'a> {
     fn new(listening: &'a Listening, activity: &'a Activity, http1: bool) -> Self {
         let timer = Box::pin(tokio::time::sleep(first_wait(&listening.limits)));
-        Self { listening, activity, http1, timer, told: false }
+        Self { listening, activity, http1, timer, told: false, head_watched: 0 }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
@@ -189,15 +197,20 @@ impl<'a> Watch<'a> {
                 return Poll::Ready(Event::Close);
             }
         }
-        let (deadline, event) = deadline(self.activity, &self.listening.limits, self.http1);
-        if deadline < self.timer.deadline() {
-            self.timer.as_mut().reset(deadline);
+        // A head that has begun brings the deadline forward; nothing else does.
+        if self.http1
+            && let Some(since) = self.activity.head_since()
+            && self.head_watched != since
+        {
+            self.head_watched = since;
+            self.timer.as_mut().reset(Instant::now() + left_of(self.listening.limits.header_timeout, since));
         }
         while self.timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= deadline {
+            let (left, event) = next_event(self.activity, &self.listening.limits, self.http1);
+            if left.is_zero() {
                 return Poll::Ready(event);
             }
-            self.timer.as_mut().reset(deadline);
+            self.timer.as_mut().reset(Instant::now() + left);
         }
         Poll::Pending
     }
@@ -207,10 +220,11 @@ fn first_wait(limits: &Limits) -> Duration {
     limits.header_timeout.min(limits.idle_timeout)
 }
 
-fn deadline(activity: &Activity, limits: &Limits, http1: bool) -> (Instant, Event) {
+/// What happens next when nothing moves, and when.
+fn next_event(activity: &Activity, limits: &Limits, http1: bool) -> (Duration, Event) {
     match activity.head_since() {
-        Some(since) if http1 => (instant_of(since) + limits.header_timeout, Event::SlowHead),
-        None if !activity.has_received() => (instant_of(activity.last()) + limits.header_timeout, Event::Idle),
-        _ => (instant_of(activity.last()) + limits.idle_timeout, Event::Idle),
+        Some(since) if http1 => (left_of(limits.header_timeout, since), Event::SlowHead),
+        None if !activity.has_received() => (left_of(limits.header_timeout, activity.last()), Event::Idle),
+        _ => (left_of(limits.idle_timeout, activity.last()), Event::Idle),
     }
 }

@@ -4,17 +4,16 @@ use http::HeaderMap;
 use http::header::{self, HeaderName};
 
 /// Fields that only have a meaning between two neighbours, and the framing, which each side makes anew.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::CONTENT_LENGTH,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-    HeaderName::from_static("http2-settings"),
-];
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    // Comparing with the standard names costs nothing; the others are told apart by their length first.
+    *name == header::CONNECTION
+        || *name == header::TRANSFER_ENCODING
+        || *name == header::CONTENT_LENGTH
+        || *name == header::UPGRADE
+        || *name == header::TE
+        || *name == header::TRAILER
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "http2-settings")
+}
 
 /// Fields that `Connection` cannot take away: the meaning of the message hangs on them.
 const NOT_NOMINABLE: [HeaderName; 5] =
@@ -22,13 +21,17 @@ const NOT_NOMINABLE: [HeaderName; 5] =
 
 /// Removes what the transport writes itself or what must not leave this hop. For messages that go out.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    for name in &HOP_BY_HOP {
+    // Usually there is one such field or none, and a look at each name is cheaper than a search for each candidate.
+    while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name)).cloned() {
         headers.remove(name);
     }
 }
 
 /// Removes the fields that a peer declared as its own by naming them in `Connection`. For messages that came in.
 pub(crate) fn strip_nominated(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::CONNECTION) {
+        return;
+    }
     let mut names: Vec<HeaderName> = Vec::new();
     for value in headers.get_all(header::CONNECTION) {
         let value = value.as_bytes();

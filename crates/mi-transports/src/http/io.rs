@@ -3,15 +3,15 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{LazyLock, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use tokio_rustls::TlsStream;
 
 /// How much is read and thrown away after an answer that closed the connection, so that the client reads the answer
@@ -20,16 +20,16 @@ const LINGER_BYTES: usize = 256 * 1024;
 /// How long that may take.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-/// Milliseconds on the clock that [`Activity`] uses. Never 0.
+/// Milliseconds on the clock that [`Activity`] uses: the system's coarse one, which is a few milliseconds behind and
+/// costs next to nothing to read, as it must be several times per request. Never 0.
 pub(crate) fn now_ms() -> u64 {
-    START.elapsed().as_millis() as u64 + 1
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000 + 1
 }
 
-/// The instant of a value of [`now_ms`].
-pub(crate) fn instant_of(ms: u64) -> Instant {
-    *START + Duration::from_millis(ms.saturating_sub(1))
+/// What is left of `wait` since a moment of [`now_ms`]; zero when it is over.
+pub(crate) fn left_of(wait: Duration, since: u64) -> Duration {
+    wait.saturating_sub(Duration::from_millis(now_ms().saturating_sub(since)))
 }
 
 /// What happened on a connection. One task writes, everything is read by the same task or for statistics, hence the

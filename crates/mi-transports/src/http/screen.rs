@@ -44,8 +44,8 @@ fn uri_length(uri: &http::Uri) -> usize {
 
 /// Only the single coding `chunked` is understood.
 fn refuse_coding(headers: &HeaderMap) -> Option<StatusCode> {
-    let mut values = headers.get_all(TRANSFER_ENCODING).iter();
-    let first = values.next()?;
+    let first = headers.get(TRANSFER_ENCODING)?;
+    let mut values = headers.get_all(TRANSFER_ENCODING).iter().skip(1);
     if values.next().is_some() {
         return Some(StatusCode::BAD_REQUEST);
     }
