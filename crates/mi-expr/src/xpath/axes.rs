@@ -156,7 +156,8 @@ fn preceding<B>(doc: &Document, from: NodeId, mut visit: impl FnMut(NodeId) -> C
     ControlFlow::Continue(())
 }
 
-fn last_leaf(doc: &Document, top: NodeId) -> NodeId {
+/// The last node of a subtree in document order, attributes aside.
+pub(super) fn last_leaf(doc: &Document, top: NodeId) -> NodeId {
     let mut at = top;
     while let Some(child) = doc.last_child(at) {
         at = child;

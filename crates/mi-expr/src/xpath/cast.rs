@@ -198,9 +198,9 @@ impl ItemType {
     }
 }
 
-/// `NodeKind` by the name of its kind test.
-pub(super) fn kind_test(name: &str) -> Option<Option<NodeKind>> {
-    Some(match name {
+/// The kind test of a name, `text()` and the like, without its arguments.
+pub(super) fn kind_test(name: &str) -> Option<NodeTest> {
+    let kind = match name {
         "node" => None,
         "text" => Some(NodeKind::Text),
         "comment" => Some(NodeKind::Comment),
@@ -209,14 +209,15 @@ pub(super) fn kind_test(name: &str) -> Option<Option<NodeKind>> {
         "attribute" => Some(NodeKind::Attribute),
         "document-node" => Some(NodeKind::Document),
         _ => return None,
-    })
+    };
+    Some(NodeTest { kind, name: NameMatch::Any })
 }
 
 /// Casts an atomic value.
 ///
 /// # Errors
 /// `FORG0001` when the text does not fit, `XPTY0004` when there is no cast between the types.
-pub(super) fn cast<'d>(item: Item<'d>, to: Atomic) -> Result<Item<'d>, XPathError> {
+pub(super) fn cast(item: Item<'_>, to: Atomic) -> Result<Item<'_>, XPathError> {
     let item = item.atomize();
     let fits = match (&item, to) {
         (Item::Untyped(s) | Item::String(s) | Item::AnyUri(s), _) => from_text(s, to),
@@ -309,10 +310,10 @@ fn from_number(v: f64, to: Atomic) -> Option<Item<'static>> {
         Atomic::Float => Some(Item::Float(v as f32)),
         Atomic::Decimal => Decimal::from_f64(v).map(Item::Decimal),
         Atomic::Integer(low, high) => {
-            // 2^63 itself is out of range; everything below it is exact after the truncation.
             let whole = v.trunc();
-            let inside =
-                whole.is_finite() && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&whole);
+            // 2^63 itself is out of range; everything below it is exact after the truncation.
+            let limit = 2_f64.powi(63);
+            let inside = whole.is_finite() && (-limit..limit).contains(&whole);
             inside.then_some(whole as i64).filter(|i| (low..=high).contains(i)).map(Item::Integer)
         }
         _ => None,

@@ -10,7 +10,7 @@ use super::Version;
 use super::ast::{Comparison, Expr, NodeComparison, Path};
 use super::cast::{self, Atomic};
 use super::error::XPathError;
-use super::eval::{Cx, Evaluator};
+use super::eval::{Cx, Evaluator, text_cost};
 use super::number;
 use super::sequence::{Repr, Sequence};
 use super::value::{Item, Node, Str};
@@ -77,13 +77,17 @@ impl<'d> Evaluator<'_, 'd> {
         test: impl Fn(Str<'d>) -> Result<bool, XPathError>,
     ) -> Result<bool, XPathError> {
         let mut found = false;
-        self.each_node(path, cx, false, &mut |doc, id| match test(doc.string_value(id)) {
-            Ok(false) => Flow::Continue(()),
-            Ok(true) => {
-                found = true;
-                Flow::Break(None)
+        self.each_node(path, cx, false, &mut |doc, id| {
+            let value = doc.string_value(id);
+            self.charge(text_cost(&value))?;
+            match test(value) {
+                Ok(false) => Flow::Continue(()),
+                Ok(true) => {
+                    found = true;
+                    Flow::Break(None)
+                }
+                Err(error) => fail(error),
             }
-            Err(error) => fail(error),
         })?;
         Ok(found)
     }
@@ -130,9 +134,10 @@ impl<'d> Evaluator<'_, 'd> {
         if boolean(left) || boolean(right) {
             let number = |s: &Sequence<'d>| {
                 // A node-set is compared with a boolean as a whole; other values are ordered as numbers.
-                Ok::<_, XPathError>(match s.is_nodeset() || op.is_equality() {
-                    true => f64::from(u8::from(s.effective_boolean()?)),
-                    false => s.to_number(),
+                Ok::<_, XPathError>(if s.is_nodeset() || op.is_equality() {
+                    f64::from(u8::from(s.effective_boolean()?))
+                } else {
+                    s.to_number()
                 })
             };
             return Ok(Some(op.holds_f64(number(left)?, number(right)?)));

@@ -73,7 +73,7 @@ impl Moment {
             p.expect(b'T')?;
         }
         let (time, next_day) = if kind == MomentKind::Date { (NaiveTime::MIN, false) } else { p.time()? };
-        let zone = p.zone()?;
+        let zone = p.zone();
         if !p.0.is_empty() {
             return None;
         }
@@ -437,25 +437,25 @@ impl Scan<'_> {
         Some((NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)?, false))
     }
 
-    fn zone(&mut self) -> Option<Option<i16>> {
-        let sign = match self.0.first() {
-            None => return Some(None),
-            Some(b'Z') => {
-                self.0 = &self.0[1..];
-                return Some(Some(0));
-            }
-            Some(b'+') => 1,
-            Some(b'-') => -1,
-            Some(_) => return None,
+    /// The time zone, if there is one; what is none is left unread.
+    fn zone(&mut self) -> Option<i16> {
+        if self.expect(b'Z').is_some() {
+            return Some(0);
+        }
+        let (sign, rest) = match self.0.split_first()? {
+            (b'+', rest) => (1, rest),
+            (b'-', rest) => (-1, rest),
+            _ => return None,
         };
-        self.0 = &self.0[1..];
-        let hours = self.digits(2, 2)?;
-        self.expect(b':')?;
-        let minutes = self.digits(2, 2)?;
+        let mut ahead = Scan(rest);
+        let hours = ahead.digits(2, 2)?;
+        ahead.expect(b':')?;
+        let minutes = ahead.digits(2, 2)?;
         if hours > 14 || minutes > 59 || (hours == 14 && minutes > 0) {
             return None;
         }
-        Some(Some(sign * (hours * 60 + minutes) as i16))
+        self.0 = ahead.0;
+        Some(sign * (hours * 60 + minutes) as i16)
     }
 }
 

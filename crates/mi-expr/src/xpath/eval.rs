@@ -200,14 +200,17 @@ impl<'e, 'd> Evaluator<'e, 'd> {
 
     /// The string of the first item, empty if there is none.
     pub(super) fn first_string(&self, expr: &Expr, cx: &Cx<'_, 'd>) -> Result<Str<'d>, XPathError> {
-        match expr {
-            Expr::Literal(Literal::String(s)) => Ok(Str::Shared(s.clone())),
-            Expr::Path(_) | Expr::Filter(_) => {
-                Ok(self.first(expr, cx)?.map_or(Str::Borrowed(""), |item| item.to_str(self.version)))
-            }
-            Expr::ContextItem => Ok(cx.context()?.to_str(self.version)),
-            other => Ok(self.eval(other, cx)?.to_str_as(self.version)),
-        }
+        let text = match expr {
+            Expr::Literal(Literal::String(s)) => return Ok(Str::Shared(s.clone())),
+            Expr::Path(_) | Expr::Filter(_) => match self.first(expr, cx)? {
+                Some(item) => item.to_str(self.version),
+                None => return Ok(Str::Borrowed("")),
+            },
+            Expr::ContextItem => cx.context()?.to_str(self.version),
+            other => self.eval(other, cx)?.to_str_as(self.version),
+        };
+        self.spend(text_cost(&text))?;
+        Ok(text)
     }
 
     /// The first item.
@@ -501,6 +504,11 @@ fn local<'c, 'd>(cx: &Cx<'c, 'd>, distance: usize) -> Option<&'c Sequence<'d>> {
 
 fn too_many_items() -> XPathError {
     XPathError::Limit { what: "items in one sequence", cap: MAX_ITEMS as u64 }
+}
+
+/// What reading a text takes from the budget: an element's text is collected anew each time it is asked for.
+pub(super) fn text_cost(text: &str) -> u64 {
+    text.len() as u64 / 64
 }
 
 /// Appends to a string that is being built, within the cap.

@@ -236,10 +236,9 @@ impl<'s> Lexer<'s> {
                 return Err(self.error(start, format!("the string has no closing {quote}")));
             };
             let part = &self.src[from..from + length];
-            if text.is_empty() {
-                text = Cow::Borrowed(part)
-            } else {
-                text.to_mut().push_str(part)
+            match &mut text {
+                Cow::Borrowed("") => text = Cow::Borrowed(part),
+                other => other.to_mut().push_str(part),
             }
             self.at = from + length + 1;
             if !self.rest().starts_with(quote) {

@@ -113,10 +113,10 @@ impl<'s> Parser<'s> {
         )
     }
 
-    fn kind_test(&self, name: &str) -> Option<Option<NodeKind>> {
-        let known = cast::kind_test(name)?;
-        let v1 = !matches!(known, Some(NodeKind::Element | NodeKind::Attribute | NodeKind::Document));
-        (v1 || self.v2()).then_some(known)
+    fn kind_test(&self, name: &str) -> Option<NodeTest> {
+        let test = cast::kind_test(name)?;
+        let v1 = !matches!(test.kind, Some(NodeKind::Element | NodeKind::Attribute | NodeKind::Document));
+        (v1 || self.v2()).then_some(test)
     }
 
     /// One step with its predicates; `.` counts as one here.
@@ -184,11 +184,12 @@ impl<'s> Parser<'s> {
 
     /// `text()`, `element(x)`, …
     fn kind_test_call(&mut self, name: &'s str) -> Parsed<NodeTest> {
-        let Some(kind) = self.kind_test(name) else { return self.error(format!("there is no node test `{name}()`")) };
+        let Some(mut test) = self.kind_test(name) else {
+            return self.error(format!("there is no node test `{name}()`"));
+        };
         self.advance();
         self.advance();
-        let mut test = NodeTest { kind, name: NameMatch::Any };
-        match (kind, self.peek().clone()) {
+        match (test.kind, self.peek().clone()) {
             (Some(NodeKind::Pi), Token::String(target)) => {
                 self.advance();
                 test.name = NameMatch::Local(target.as_ref().into());
@@ -322,6 +323,9 @@ impl<'s> Parser<'s> {
 
     /// Binds a call to a built-in function, a constructor or the environment.
     pub(super) fn call(&mut self, prefix: &str, local: &str, mut args: Vec<Expr>) -> Parsed<Expr> {
+        if prefix.is_empty() && !self.v2() && (RESERVED.contains(&local) || cast::kind_test(local).is_some()) {
+            self.need_v2(&format!("`{local}()`"))?;
+        }
         let declared = if prefix.is_empty() { None } else { (self.namespaces)(prefix) };
         let library = functions::Library::of(prefix, declared.as_deref());
         match library {

@@ -1,6 +1,6 @@
 //! The part of the parser for sequence types: `xs:integer?`, `element(a)*`, `empty-sequence()`.
 
-use super::ast::{NameMatch, NodeTest};
+use super::ast::NameMatch;
 use super::cast::{self, Atomic, ItemType, SequenceType};
 use super::functions::Library;
 use super::lexer::Token;
@@ -37,7 +37,7 @@ impl Parser<'_> {
             self.advance();
             return Ok(ItemType::Atomic(atomic));
         }
-        let Some(kind) = cast::kind_test(local).filter(|_| prefix.is_empty()) else {
+        let Some(mut test) = cast::kind_test(local).filter(|_| prefix.is_empty()) else {
             if (prefix, local) != ("", "item") {
                 return self.error(format!("there is no type `{local}()`"));
             }
@@ -48,7 +48,6 @@ impl Parser<'_> {
         };
         self.advance();
         self.advance();
-        let mut test = NodeTest { kind, name: NameMatch::Any };
         let mut name = None;
         match self.peek().clone() {
             Token::Name(prefix, local) => {

@@ -118,7 +118,7 @@ pub enum DocRef<'d> {
 impl<'d> DocRef<'d> {
     /// Whether both refer to the same document in memory.
     pub fn same(&self, other: &DocRef<'_>) -> bool {
-        std::ptr::eq::<Document>(&**self, &**other)
+        std::ptr::from_ref::<Document>(self) == std::ptr::from_ref::<Document>(other)
     }
 
     pub(crate) fn value(&self, id: NodeId) -> Str<'d> {

@@ -198,7 +198,7 @@ impl Walk<'_, '_, '_> {
         loop {
             let mut shape = if current.len() <= 1 { SINGLE } else { SORTED };
             if !shape.flat && steps.first().is_some_and(joins_descendants) {
-                self.drop_nested(&mut current)?;
+                self.drop_nested(&mut current);
                 shape.flat = true;
             }
             let (length, shape) = segment(shape, steps);
@@ -226,24 +226,15 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Drops nodes that lie below another of the sorted nodes: their descendants are descendants of that one too.
-    fn drop_nested(&self, nodes: &mut SmallVec<[NodeId; 4]>) -> Flow {
-        let mut kept: Option<NodeId> = None;
-        let mut flow = Flow::Continue(());
+    fn drop_nested(&self, nodes: &mut SmallVec<[NodeId; 4]>) {
+        let mut end: Option<NodeId> = None;
         nodes.retain(|node| {
-            let mut above = self.doc.parent(*node);
-            while let (Some(a), Some(k)) = (above, kept) {
-                if flow.is_continue() {
-                    flow = self.ev.charge(1);
-                }
-                if a == k {
-                    return false;
-                }
-                above = self.doc.parent(a);
+            if end.is_some_and(|end| self.doc.compare_order(*node, end).is_le()) {
+                return false;
             }
-            kept = Some(*node);
+            end = Some(axes::last_leaf(self.doc, *node));
             true
         });
-        flow
     }
 
     /// Runs the steps as a pipeline. The recursion is as deep as there are steps, whose number is capped.
@@ -310,7 +301,7 @@ impl Walk<'_, '_, '_> {
     /// The nodes of a step before its predicates, in the order of the axis.
     fn candidates(&self, step: &AxisStep, from: NodeId, mut visit: impl FnMut(NodeId) -> Flow) -> Flow {
         let below = matches!(step.axis, Axis::Descendant | Axis::DescendantOrSelf);
-        let Some(ids) = self.doc.descendant_ids(from).filter(|_| below) else {
+        let Some(ids) = below.then(|| self.doc.descendant_ids(from)).flatten() else {
             return axes::each(self.doc, step.axis, from, |n| {
                 self.ev.charge(1)?;
                 if self.tested(step, n, from) { visit(n) } else { Flow::Continue(()) }

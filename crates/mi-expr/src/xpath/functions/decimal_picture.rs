@@ -43,12 +43,10 @@ fn wrong(picture: &str, reason: &str) -> XPathError {
 }
 
 fn parse(picture: &str) -> Result<Half, XPathError> {
-    let mut half = Half::default();
     let active = |c: char| matches!(c, '#' | '0'..='9' | '.' | ',');
     let start = picture.find(active).ok_or_else(|| wrong(picture, "it has no digits"))?;
     let end = picture.rfind(active).map_or(start, |at| at + 1);
-    half.prefix = picture[..start].to_owned();
-    half.suffix = picture[end..].to_owned();
+    let mut half = Half { prefix: picture[..start].to_owned(), suffix: picture[end..].to_owned(), ..Half::default() };
     let outside = || half.prefix.chars().chain(half.suffix.chars());
     let shift = if outside().any(|c| c == '%') {
         2
@@ -139,7 +137,7 @@ fn grouped(integer: &str, groups: &[usize]) -> String {
     let mut out = String::with_capacity(length + length / first);
     for (i, c) in integer.chars().enumerate() {
         let from_point = length - i;
-        let here = if regular { from_point % first == 0 } else { groups.contains(&from_point) };
+        let here = if regular { from_point.is_multiple_of(first) } else { groups.contains(&from_point) };
         if i > 0 && here {
             out.push(',');
         }

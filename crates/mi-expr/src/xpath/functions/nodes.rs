@@ -170,7 +170,7 @@ fn qname<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     Ok(Sequence::one(Item::QName(Arc::new(name))))
 }
 
-fn name_argument<'d>(args: &Args<'_, '_, 'd>) -> Result<Option<Arc<QName>>, XPathError> {
+fn name_argument(args: &Args<'_, '_, '_>) -> Result<Option<Arc<QName>>, XPathError> {
     match args.atom(0)? {
         None => Ok(None),
         Some(Item::QName(q)) => Ok(Some(q)),

@@ -33,7 +33,7 @@ fn tokenize<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let text = args.string(0)?;
     args.ev.spend(text.len() as u64)?;
     if args.len() == 1 {
-        let words: Vec<_> = text.split(is_space).filter(|w| !w.is_empty()).map(|w| owned(w)).collect();
+        let words: Vec<_> = text.split(is_space).filter(|w| !w.is_empty()).map(owned).collect();
         return Ok(Sequence::from_items(words));
     }
     if text.is_empty() {
