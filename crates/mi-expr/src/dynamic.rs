@@ -27,7 +27,9 @@ impl Dynamic {
     /// Reads `text`, `{xpath}`, `{json-eval(…)}`, `{${…}}`, `${…}` or `{{xpath}}`.
     pub fn parse(text: &str, namespaces: &Namespaces) -> Result<Self, SyntaxError> {
         let trimmed = text.trim();
-        let kind = if trimmed.len() > 4 && trimmed.starts_with("{{") && trimmed.ends_with("}}") {
+        let kind = if trimmed == "{{}}" {
+            Kind::Static("{}".into())
+        } else if trimmed.len() > 4 && trimmed.starts_with("{{") && trimmed.ends_with("}}") {
             let inside = &trimmed[1..trimmed.len() - 1];
             let expr = Expr::parse(&inside[1..inside.len() - 1], namespaces).map_err(|error| error.shifted(2))?;
             Kind::Escaped { text: inside.into(), expr }

@@ -93,7 +93,7 @@ fn default_scope<'m>(key: &str, message: &'m Message, lookup: &dyn Lookup) -> Re
         "MessageID" => text(Some(address.message_id.clone().unwrap_or_else(|| lookup.new_id()))),
         "FAULT" => {
             let flagged = message.axis2.get("FAULT_MESSAGE").is_some_and(|value| value.to_text() == "TRUE");
-            let is_fault = flagged || (!message.body.is_json() && message.body.envelope()?.has_fault());
+            let is_fault = flagged || matches!(message.body.native()?, Native::Xml(envelope) if envelope.has_fault());
             text(is_fault.then_some("TRUE"))
         }
         "MESSAGE_FORMAT" => text(Some(message_format(message))),

@@ -184,6 +184,24 @@ fn variables_and_properties() {
     }
 }
 
+#[test]
+fn faults_and_formats() {
+    let soap = |version: &str, inside: &str| {
+        format!("<e:Envelope xmlns:e=\"{version}\"><e:Body>{inside}</e:Body></e:Envelope>")
+    };
+    let soap11 = "http://schemas.xmlsoap.org/soap/envelope/";
+    let soap12 = "http://www.w3.org/2003/05/soap-envelope";
+    for (payload, fault, format) in [
+        (soap(soap11, "<e:Fault/>"), "TRUE", "soap11"),
+        (soap(soap12, "<e:Fault/>"), "TRUE", "soap12"),
+        (soap(soap11, "<Fault/>"), "", "soap11"),
+        ("<a/>".to_owned(), "", "pox"),
+    ] {
+        let message = xml_message(&payload);
+        check(&message, &[("get-property('FAULT')", fault), ("get-property('MESSAGE_FORMAT')", format)]);
+    }
+}
+
 /// RFC 2202 and RFC 4231, test case 2.
 #[test]
 fn hmac() {
@@ -417,6 +435,7 @@ fn dynamic_values() {
         ("{//item[2]}", None, "Ink"),
         ("{{//item[2]}}", Some("{//item[2]}"), "{//item[2]}"),
         ("{}", Some("{}"), "{}"),
+        ("{{}}", Some("{}"), "{}"),
         ("", Some(""), ""),
     ] {
         let dynamic = Dynamic::parse(source, &namespaces()).expect(source);
