@@ -1,1 +1,19 @@
-//! See ARCHITECTURE.md for what this crate holds.
+//! Components that need no outside client: the mediators, one file each, listed in plain tables.
+//!
+//! A mediator only decides; branches, waits and faults are run by `mi_engine::flow`. What several mediators share
+//! (typed values, payload changes, inline expressions, Java's regular expressions) stands beside the folder.
+
+mod evaluator;
+mod java_regex;
+mod json;
+pub mod mediators;
+mod payload;
+mod resource;
+mod typed;
+mod xml;
+mod xsd;
+
+#[cfg(test)]
+mod testing;
+
+pub use mediators::TABLE;

@@ -1,0 +1,48 @@
+//! Changes of the payload that several mediators make alike: a new body, and the content type that goes with it.
+
+use std::sync::Arc;
+
+use mi_message::{Envelope, Message, Native, Value};
+use mi_xml::{Document, NodeId};
+
+/// Sets the axis2 property `messageType` with all that hangs on it: `ContentType` and the header field.
+/// MI: `MediatorPropertyUtils#handleSpecialProperties`.
+pub(crate) fn set_message_type(message: &mut Message, value: &Value) {
+    message.axis2.set("messageType", value.clone());
+    message.axis2.set("ContentType", value.clone());
+    message.headers.remove("Content-Type");
+    message.headers.set("Content-Type", value.to_text().into_owned());
+}
+
+/// Replaces the native form, keeping how the body converts.
+pub(crate) fn set_native(message: &mut Message, native: Native) {
+    message.body.set(native);
+}
+
+/// Replaces the payload by JSON text, which is not checked.
+pub(crate) fn set_json_text(message: &mut Message, text: impl Into<bytes::Bytes>) {
+    set_native(message, Native::Json(mi_message::JsonBody::from_text(text)));
+}
+
+/// Replaces the payload by a JSON value.
+pub(crate) fn set_json(message: &mut Message, value: serde_json::Value) {
+    set_native(message, Native::Json(mi_message::JsonBody::from_value(value)));
+}
+
+/// Replaces the content of the Body by one element; the Header stays when the body is XML.
+pub(crate) fn set_element(message: &mut Message, document: &Document, node: NodeId) {
+    if matches!(message.body.native(), Ok(Native::Xml(_)))
+        && let Ok(envelope) = message.body.envelope_mut()
+    {
+        envelope.set_payload(document, &[node]);
+        return;
+    }
+    let mut envelope = Envelope::empty(message.body.soap_version());
+    envelope.set_payload(document, &[node]);
+    set_native(message, Native::Xml(envelope));
+}
+
+/// The id of the message; it gets one when it has none. MI: `MessageContext#getMessageID`.
+pub(crate) fn message_id(message: &mut Message, lookup: &dyn mi_expr::Lookup) -> Arc<str> {
+    message.addressing.message_id.get_or_insert_with(|| lookup.new_id()).as_str().into()
+}

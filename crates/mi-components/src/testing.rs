@@ -1,0 +1,315 @@
+//! Runs one mediator on one message: the harness of this crate's tests.
+
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Once};
+
+use futures_util::future::BoxFuture;
+use mi_config::{SourceFile, parse_artifact};
+use mi_engine::build::{self, Built};
+use mi_engine::context::{ArtifactInfo, Context, SequenceTarget};
+use mi_engine::exchange::{Exchange, RequestInfo};
+use mi_engine::flow::{self, Ended};
+use mi_engine::services::{Clock, Environment, RegistryView, Services};
+use mi_engine::snapshot::{Settings, Snapshot};
+use mi_engine::spec::Specs;
+use mi_engine::transport::{HttpClient, HttpReply, Incoming, Outgoing, SendError};
+use mi_message::{Body, Envelope, Message, Native, SoapVersion};
+use mi_xml::Document;
+
+/// A mediator, what is deployed beside it, and the message that it gets.
+pub(crate) struct Flowing {
+    mediator: String,
+    artifacts: Vec<String>,
+    out_sequence: Option<String>,
+    message: Message,
+}
+
+/// What became of the message.
+pub(crate) struct Outcome {
+    cx: Context,
+    ended: Ended,
+    reply: Option<HttpReply>,
+}
+
+/// Name of the sequence around the mediator.
+const SUBJECT: &str = "subject-of-the-test";
+/// Name of the handler that notes faults.
+const NOTED: &str = "fault-of-the-test";
+
+impl Flowing {
+    /// A mediator with an empty message.
+    pub(crate) fn of(mediator: &str) -> Self {
+        Self { mediator: mediator.to_owned(), artifacts: Vec::new(), out_sequence: None, message: Message::new() }
+    }
+
+    /// An XML payload.
+    pub(crate) fn xml(mut self, payload: &str) -> Self {
+        let document = Document::parse(payload.as_bytes().to_vec()).expect("well-formed payload");
+        self.message.body = Body::from_envelope(Envelope::from_document(document, SoapVersion::Soap11));
+        self
+    }
+
+    /// A JSON payload.
+    pub(crate) fn json(mut self, payload: &str) -> Self {
+        self.message.body = Body::from_json_text(payload.to_owned());
+        self
+    }
+
+    /// Anything else about the message.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Message)) -> Self {
+        change(&mut self.message);
+        self
+    }
+
+    /// A named sequence.
+    pub(crate) fn sequence(self, name: &str, steps: &str) -> Self {
+        self.artifact(format!("<sequence name='{name}'>{steps}</sequence>"))
+    }
+
+    /// A sequence template.
+    pub(crate) fn template(self, xml: &str) -> Self {
+        self.artifact(xml.to_owned())
+    }
+
+    /// A local entry that holds XML.
+    pub(crate) fn local_entry(self, key: &str, xml: &str) -> Self {
+        self.artifact(format!("<localEntry key='{key}'>{xml}</localEntry>"))
+    }
+
+    /// A local entry that holds text.
+    pub(crate) fn text_entry(self, key: &str, text: &str) -> Self {
+        self.artifact(format!("<localEntry key='{key}'><![CDATA[{text}]]></localEntry>"))
+    }
+
+    /// Where the artifact's answers go.
+    pub(crate) fn out_sequence(mut self, steps: &str) -> Self {
+        self.out_sequence = Some(format!("<sequence name='out-of-the-test'>{steps}</sequence>"));
+        self
+    }
+
+    fn artifact(mut self, xml: String) -> Self {
+        self.artifacts.push(xml);
+        self
+    }
+
+    fn build(&self) -> Built {
+        let noted =
+            format!("<sequence name='{NOTED}'><property name='noted' value='yes' scope='operation'/></sequence>");
+        let subject = format!("<sequence name='{SUBJECT}' onError='{NOTED}'>{}</sequence>", self.mediator);
+        let files = [subject, noted].into_iter().chain(self.artifacts.clone()).chain(self.out_sequence.clone());
+        let artifacts: Vec<_> = files
+            .flat_map(|xml| {
+                let (artifacts, diagnostics) = parse_artifact(SourceFile::new("test.xml", xml.into_bytes()));
+                assert!(!diagnostics.iter().any(mi_config::Diagnostic::is_error), "{diagnostics:?}");
+                artifacts
+            })
+            .collect();
+        build::build(&artifacts, services(), Settings::default())
+    }
+
+    /// The warnings of deployment.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.build().warnings.iter().map(ToString::to_string).collect()
+    }
+
+    /// The errors of a mediator that cannot be deployed.
+    #[track_caller]
+    pub(crate) fn error_of(mediator: &str) -> String {
+        let built = Self::of(mediator).build();
+        assert_eq!(built.failed.len(), 1, "{mediator} was deployed");
+        built.failed[0].1.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Runs it.
+    #[track_caller]
+    pub(crate) fn run(mut self) -> Outcome {
+        let message = std::mem::take(&mut self.message);
+        self.deploy().send(message)
+    }
+
+    /// Deploys it, for several messages.
+    #[track_caller]
+    pub(crate) fn deploy(self) -> Deployed {
+        let built = self.build();
+        assert!(built.failed.is_empty(), "{:?}", built.failed);
+        let snapshot = Arc::new(built.snapshot);
+        let out = self.out_sequence.as_ref().and_then(|_| snapshot.sequences.by_name("out-of-the-test").cloned());
+        let artifact = ArtifactInfo { out_sequence: out.map(SequenceTarget::Inline), ..ArtifactInfo::default() };
+        Deployed { snapshot, artifact: Arc::new(artifact) }
+    }
+}
+
+/// A mediator that keeps what it has from one message to the next.
+pub(crate) struct Deployed {
+    snapshot: Arc<Snapshot>,
+    artifact: Arc<ArtifactInfo>,
+}
+
+impl Deployed {
+    /// Runs it on a message.
+    pub(crate) fn send(&self, message: Message) -> Outcome {
+        let (sender, mut receiver) = tokio::sync::oneshot::channel();
+        let exchange = Arc::new(Exchange::new(RequestInfo::default(), sender));
+        let subject = self.snapshot.sequences.by_name(SUBJECT).cloned().expect("built with it");
+        let mut cx = Context::new(message, self.snapshot.clone(), exchange, self.artifact.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let ended = runtime.block_on(flow::run(&mut cx, subject));
+        Outcome { cx, ended, reply: receiver.try_recv().ok() }
+    }
+}
+
+impl Outcome {
+    /// The message of the fault that came out of the mediator.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.cx.message.operation.get("noted")?;
+        Some(self.property("ERROR_MESSAGE").unwrap_or_default())
+    }
+
+    /// Did a step end the flow?
+    pub(crate) fn stopped(&self) -> bool {
+        self.ended == Ended::Stopped
+    }
+
+    /// The message as it is now.
+    pub(crate) fn message(&self) -> &Message {
+        &self.cx.message
+    }
+
+    /// The answer to the client.
+    pub(crate) fn reply(&self) -> Option<&HttpReply> {
+        self.reply.as_ref()
+    }
+
+    /// A property of the default scope as text.
+    pub(crate) fn property(&self, name: &str) -> Option<String> {
+        self.cx.message.properties.get(name).map(|value| value.to_text().into_owned())
+    }
+
+    /// A variable as text.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        self.cx.message.variables.get(name).map(|value| value.to_text().into_owned())
+    }
+
+    /// The content of the SOAP Body.
+    pub(crate) fn payload_xml(&self) -> String {
+        let envelope = self.cx.message.body.envelope().expect("a body that can be XML");
+        let document = envelope.document();
+        document.children(envelope.body()).map(|node| document.to_xml(node)).collect()
+    }
+
+    /// JSON or text as it is.
+    pub(crate) fn payload_text(&self) -> String {
+        match self.cx.message.body.native().expect("a built body") {
+            Native::Json(json) => String::from_utf8_lossy(json.text()).into_owned(),
+            Native::Text(text) => text.to_string(),
+            other => panic!("neither JSON nor text: {other:?}"),
+        }
+    }
+}
+
+/// The services of an engine without a world around it.
+pub(crate) fn services() -> Arc<Services> {
+    let specs = Arc::new(Specs::new(&[crate::mediators::UNSUPPORTED, crate::mediators::TABLE]));
+    Arc::new(Services {
+        http: Arc::new(World),
+        clock: Arc::new(World),
+        registry: Arc::new(World),
+        environment: Arc::new(World),
+        specs,
+        senders: Vec::new(),
+        in_flight: std::sync::atomic::AtomicU64::new(0),
+    })
+}
+
+/// No back end answers, nothing is stored, and the time stands still until [`set_clock`].
+struct World;
+
+impl HttpClient for World {
+    fn send(&self, _request: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
+        Box::pin(async {
+            Err(SendError { code: 101_503, message: "no back end".to_owned(), detail: "no back end".to_owned() })
+        })
+    }
+}
+
+impl Clock for World {
+    fn now_millis(&self) -> i64 {
+        NOW.get()
+    }
+    fn zone_offset_seconds(&self, _at_millis: i64) -> i32 {
+        0
+    }
+    fn new_id(&self) -> String {
+        "urn:uuid:test".to_owned()
+    }
+}
+
+impl RegistryView for World {
+    fn content(&self, _key: &str) -> Option<Arc<[u8]>> {
+        None
+    }
+    fn media_type(&self, _key: &str) -> Option<String> {
+        None
+    }
+    fn property(&self, _key: &str, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+impl Environment for World {
+    fn variable(&self, _name: &str) -> Option<String> {
+        None
+    }
+    fn system_property(&self, _name: &str) -> Option<String> {
+        None
+    }
+    fn file_property(&self, _name: &str) -> Option<String> {
+        None
+    }
+    fn secret(&self, _alias: &str, _kind: &str) -> Option<String> {
+        None
+    }
+}
+
+/// Sets the time of this thread's engines, in milliseconds.
+pub(crate) fn set_clock(millis: i64) {
+    NOW.set(millis);
+}
+
+thread_local! {
+    static NOW: Cell<i64> = const { Cell::new(0) };
+    static LINES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// The lines that the log mediators of this thread wrote while `run` ran.
+pub(crate) fn log_lines(run: impl FnOnce()) -> Vec<String> {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        log::set_logger(&Capture).expect("the first logger of this process");
+        log::set_max_level(log::LevelFilter::Info);
+    });
+    LINES.set(Some(Vec::new()));
+    run();
+    LINES.take().unwrap_or_default()
+}
+
+struct Capture;
+
+impl log::Log for Capture {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Info
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if !record.target().starts_with("LogMediator") {
+            return;
+        }
+        LINES.with_borrow_mut(|lines| {
+            if let Some(lines) = lines {
+                lines.push(format!("{} {} {}", record.level(), record.target(), record.args()));
+            }
+        });
+    }
+
+    fn flush(&self) {}
+}
