@@ -1,0 +1,203 @@
+//! `<call-template>` runs a sequence template with parameters, which its steps read as `$func:name`.
+
+use std::sync::Arc;
+
+use mi_config::{Diagnostic, Element};
+use mi_engine::build::BuildCx;
+use mi_engine::context::Context;
+use mi_engine::fault::Fault;
+use mi_engine::mediator::{Flow, Mediator, Resume, Sequence};
+use mi_engine::snapshot::TemplateRef;
+use mi_engine::spec::MediatorSpec;
+use mi_engine::template::SequenceTemplate;
+use mi_expr::{Dynamic, Expr};
+use mi_message::{FunctionScope, Value, XmlValue};
+use mi_xml::NodeKind;
+
+pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "call-template", parse };
+
+#[derive(Debug)]
+struct CallTemplate {
+    target: TemplateRef,
+    arguments: Vec<(Arc<str>, Argument)>,
+}
+
+#[derive(Debug)]
+enum Argument {
+    /// Static text, JSONPath or `${…}`: a text.
+    Text(Dynamic),
+    /// An XPath: its first node stays a node.
+    Node(Expr),
+}
+
+fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+    cx.report_all(el.unknown_attrs(&["target", "onError", "description", "statistics", "trace", "traceFilter"]));
+    let name = el.qualify(&el.require_attr("target")?)?;
+    let mut arguments = Vec::new();
+    for parameter in el.children_named("with-param") {
+        let name: Arc<str> = parameter.require_attr("name")?.into();
+        arguments.push((name, parse_argument(&parameter)?));
+    }
+    let call = Box::new(CallTemplate { target: cx.template_ref(&name), arguments });
+    let Some(on_error) = el.filled_attr("onError") else { return Ok(call) };
+    // The handler holds for as long as a frame around the call does.
+    let mut guarded = Sequence::new(cx.artifact.clone(), vec![call as Box<dyn Mediator>]);
+    guarded.on_error = Some(cx.sequence_ref(&el.qualify(&on_error)?));
+    Ok(Box::new(Guarded(Arc::new(guarded))))
+}
+
+fn parse_argument(el: &Element) -> Result<Argument, Diagnostic> {
+    let source = el.attr("value").ok_or_else(|| el.error("<with-param> needs the attribute 'value'"))?;
+    let value = el.dynamic("value")?.ok_or_else(|| el.error(format!("the value '{source}' is not valid")))?;
+    // MI hands an escaped expression on and evaluates it where the parameter is used; here it is evaluated at the call.
+    match value.as_expr().or(value.as_escaped()) {
+        Some(expr) if expr.is_xpath() => Ok(Argument::Node(expr.clone())),
+        Some(expr) => Ok(Argument::Text(Dynamic::from_expr(expr.clone()))),
+        None => Ok(Argument::Text(value)),
+    }
+}
+
+/// A call with an `onError` of its own.
+#[derive(Debug)]
+struct Guarded(Arc<Sequence>);
+
+impl Mediator for Guarded {
+    fn reads_body(&self) -> bool {
+        self.0.reads_body
+    }
+
+    fn mediate(&self, _cx: &mut Context) -> Result<Flow, Fault> {
+        Ok(Flow::Enter(self.0.clone()))
+    }
+}
+
+impl Mediator for CallTemplate {
+    fn reads_body(&self) -> bool {
+        self.arguments.iter().any(|(_, argument)| match argument {
+            Argument::Text(value) => value.reads_body(),
+            Argument::Node(expr) => expr.reads_body(),
+        })
+    }
+
+    fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+        let template = cx
+            .snapshot
+            .template(&self.target)
+            .ok_or_else(|| Fault::new(format!("Sequence template {} cannot be found", self.target.name())))?;
+        let parameters = self.parameters(&template, cx)?;
+        let scope = FunctionScope { template: template.name.clone(), parameters: Arc::new(parameters) };
+        cx.message.functions.push(scope);
+        Ok(Flow::EnterThen(template.sequence.clone(), Box::new(LeaveScope { depth: cx.message.functions.len() })))
+    }
+}
+
+impl CallTemplate {
+    /// The declared parameters with their values; undeclared arguments do not get in. MI: `TemplateContext#setupParams`.
+    fn parameters(&self, template: &SequenceTemplate, cx: &mut Context) -> Result<Vec<(Arc<str>, Value)>, Fault> {
+        let mut parameters = Vec::with_capacity(template.parameters.len());
+        for declared in &template.parameters {
+            // Of two arguments with one name the later one counts.
+            let argument = self.arguments.iter().rfind(|(name, _)| *name == declared.name);
+            let value = match (argument, &declared.default) {
+                (Some((_, argument)), _) => argument.value(cx)?,
+                (None, Some(default)) => default.clone(),
+                (None, None) if declared.mandatory => {
+                    let text = format!(
+                        "Neither a value nor default value is provided for mandatory parameter: {} in seq-template {}",
+                        declared.name, template.name
+                    );
+                    cx.message.properties.set("ERROR_CODE", 500_101);
+                    cx.message.properties.set("ERROR_MESSAGE", text.as_str());
+                    return Err(Fault::new(text));
+                }
+                (None, None) => continue,
+            };
+            if !value.is_null() {
+                parameters.push((declared.name.clone(), value));
+            }
+        }
+        Ok(parameters)
+    }
+}
+
+impl Argument {
+    fn value(&self, cx: &Context) -> Result<Value, Fault> {
+        match self {
+            Self::Text(value) => Ok(Value::String(value.eval_string(&cx.message, &*cx.snapshot)?)),
+            Self::Node(expr) => Ok(first_node(expr.eval(&cx.message, &*cx.snapshot)?)),
+        }
+    }
+}
+
+/// The first node of a node-set: an element as it is, of other nodes the text. MI: `TemplateContext#resolveExpressionValue`.
+fn first_node(value: Value) -> Value {
+    let Value::Xml(xml) = value else { return value };
+    let Some(node) = xml.nodes.first().copied() else { return Value::Null };
+    match xml.document.kind(node) {
+        NodeKind::Element => Value::Xml(XmlValue { document: xml.document, nodes: vec![node] }),
+        _ => Value::from(&*xml.document.value(node)),
+    }
+}
+
+/// Forgets the parameters when the template ends, however it ends.
+struct LeaveScope {
+    /// Scopes on the stack while the template runs.
+    depth: usize,
+}
+
+impl Resume for LeaveScope {
+    fn resume(self: Box<Self>, cx: &mut Context) -> Result<Flow, Fault> {
+        cx.message.functions.truncate(self.depth - 1);
+        Ok(Flow::Next)
+    }
+    // A fault handler still sees the parameters, as in MI, where only a normal end pops them.
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Flowing;
+
+    const TEMPLATE: &str = "<template name='t'><parameter name='a'/><parameter name='b' defaultValue='B'/>\
+        <sequence><property name='a' expression='$func:a'/><property name='b' expression='$func:b'/></sequence></template>";
+
+    #[track_caller]
+    fn check(with: &str, a: Option<&str>, b: Option<&str>) {
+        let outcome = Flowing::of(&format!("<call-template target='t'>{with}</call-template>"))
+            .template(TEMPLATE)
+            .xml("<x><y>1</y></x>")
+            .run();
+        assert_eq!(outcome.fault(), None);
+        assert_eq!((outcome.property("a").as_deref(), outcome.property("b").as_deref()), (a, b));
+        assert!(outcome.message().functions.is_empty());
+    }
+
+    #[test]
+    fn arguments_and_defaults() {
+        check("<with-param name='a' value='text'/>", Some("text"), Some("B"));
+        check("<with-param name='a' value='{//y}'/><with-param name='b' value='{//y/text()}'/>", Some("1"), Some("1"));
+        check("<with-param name='a' value='{string(//y)}'/><with-param name='c' value='1'/>", Some("1"), Some("B"));
+    }
+
+    #[test]
+    fn missing_things_are_faults() {
+        let outcome = Flowing::of("<call-template target='none'/>").run();
+        assert_eq!(outcome.fault().as_deref(), Some("Sequence template none cannot be found"));
+        let template = "<template name='t'><parameter name='a' isMandatory='true'/><sequence/></template>";
+        let outcome = Flowing::of("<call-template target='t'/>").template(template).run();
+        assert_eq!(
+            outcome.fault().as_deref(),
+            Some("Neither a value nor default value is provided for mandatory parameter: a in seq-template t")
+        );
+        assert_eq!(outcome.property("ERROR_CODE").as_deref(), Some("500101"));
+    }
+
+    #[test]
+    fn on_error_holds_inside_of_the_call_only() {
+        let template = "<template name='t'><sequence><throwError errorMessage='x'/></sequence></template>";
+        let outcome = Flowing::of("<call-template target='t' onError='e'/>")
+            .template(template)
+            .sequence("e", "<property name='handled' value='1'/>")
+            .run();
+        assert_eq!(outcome.property("handled").as_deref(), Some("1"));
+    }
+}

@@ -1,0 +1,236 @@
+//! `<payloadFactory>` makes a new payload from a format with `$1` arguments and `${…}` expressions inside.
+//!
+//! What a value becomes inside a format (escaped, converted between XML and JSON, or as it is) is in `replacement`.
+
+mod format;
+mod replacement;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mi_config::{Diagnostic, Element};
+use mi_engine::build::BuildCx;
+use mi_engine::context::Context;
+use mi_engine::fault::Fault;
+use mi_engine::mediator::{Flow, Mediator};
+use mi_engine::spec::MediatorSpec;
+use mi_expr::{Dynamic, Expr, Namespaces};
+use mi_message::soap::{SOAP11_NS, SOAP12_NS};
+use mi_message::{Envelope, Message, Native, Value};
+use mi_xml::{Document, NodeId};
+
+use self::format::Format;
+use self::replacement::{Argument, Media};
+use crate::resource::{self, Layout};
+use crate::{payload, xml};
+
+pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "payloadFactory", parse };
+
+#[derive(Debug)]
+struct PayloadFactory {
+    media: Media,
+    source: Source,
+    arguments: Vec<Argument>,
+    namespaces: Namespaces,
+    escape_controls: bool,
+}
+
+#[derive(Debug)]
+enum Source {
+    Inline(Format),
+    /// A key of a local entry or registry resource, and the last format that was compiled from there.
+    Key(Dynamic, Mutex<Option<Cached>>),
+    /// A template language that this version does not have.
+    FreeMarker,
+}
+
+/// A format and the text that it came from, so that a changed resource is compiled anew.
+#[derive(Debug)]
+struct Cached {
+    text: String,
+    format: Arc<Format>,
+}
+
+fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+    cx.report_all(el.unknown_attrs(&[
+        "media-type",
+        "template-type",
+        "escapeXmlChars",
+        "description",
+        "statistics",
+        "trace",
+        "traceFilter",
+    ]));
+    cx.report_all(el.unknown_children(&["format", "args", "description"]));
+    let media = match el.attr("media-type").as_deref() {
+        Some(it) if it.contains("json") => Media::Json,
+        Some(it) if it.contains("text") => Media::Text,
+        _ => Media::Xml,
+    };
+    let format = el.child("format").ok_or_else(|| el.error("<payloadFactory> needs a <format>"))?;
+    let source = if el.attr("template-type").is_some_and(|it| it.eq_ignore_ascii_case("freemarker")) {
+        let warning = el.warning("templates of type freemarker are not supported by this version");
+        cx.report(warning.hint("write the format with ${…} expressions; messages that reach it get a fault"));
+        Source::FreeMarker
+    } else {
+        parse_source(&format, media)?
+    };
+    let arguments = match el.child("args") {
+        Some(args) => args.children().map(|it| parse_argument(&it)).collect::<Result<Vec<_>, _>>()?,
+        None => Vec::new(),
+    };
+    Ok(Box::new(PayloadFactory {
+        media,
+        source,
+        arguments,
+        namespaces: format.namespaces(),
+        escape_controls: el.bool_attr("escapeXmlChars") == Some(true),
+    }))
+}
+
+fn parse_source(el: &Element, media: Media) -> Result<Source, Diagnostic> {
+    if let Some(key) = el.dynamic("key")? {
+        return Ok(Source::Key(key, Mutex::default()));
+    }
+    // White space between the elements of an XML format is layout. The default namespace of the configuration is the
+    // format's too, as the element stands in it.
+    let text = match el.first_child() {
+        Some(child) if media == Media::Xml => xml::without_indentation(child.document(), child.node()),
+        _ => el.text(),
+    };
+    let format = Format::compile(&text, &el.namespaces());
+    format.map(Source::Inline).map_err(|error| el.error(format!("Invalid Payload format : {error}")))
+}
+
+fn parse_argument(el: &Element) -> Result<Argument, Diagnostic> {
+    if let Some(value) = el.attr("value") {
+        return Ok(Argument::fixed(&value));
+    }
+    let Some(source) = el.attr("expression") else {
+        return Err(el.error("Unsupported arg type. value or expression attribute required"));
+    };
+    if source.trim().is_empty() {
+        return Err(el.error("Attribute value for xpath cannot be empty"));
+    }
+    let expr = if el.attr("evaluator").as_deref() == Some("json") {
+        let path = source.strip_prefix("json-eval(").map_or(&*source, |rest| rest.strip_suffix(')').unwrap_or(rest));
+        Expr::json_path(path).map_err(|error| el.error(format!("the JSONPath '{path}' is not valid: {error}")))?
+    } else {
+        el.compile(&source)?
+    };
+    Ok(Argument::Expression { expr, literal: el.bool_attr("literal") == Some(true) })
+}
+
+impl Mediator for PayloadFactory {
+    fn reads_body(&self) -> bool {
+        true
+    }
+
+    fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+        let text = self.render(cx)?;
+        let text = text.trim();
+        match self.media {
+            Media::Xml => set_xml(&mut cx.message, text)?,
+            Media::Json => set_json(&mut cx.message, text)?,
+            Media::Text => payload::set_native(&mut cx.message, Native::Text(text.into())),
+        }
+        self.set_content_type(&mut cx.message);
+        Ok(Flow::Next)
+    }
+}
+
+impl PayloadFactory {
+    fn render(&self, cx: &Context) -> Result<String, Fault> {
+        match &self.source {
+            Source::Inline(format) => format.render(self.media, self.escape_controls, &self.arguments, cx),
+            Source::Key(key, cached) => {
+                let key = key.eval_string(&cx.message, &*cx.snapshot)?;
+                let format = self.format_of_key(cx, &key, cached)?;
+                format.render(self.media, self.escape_controls, &self.arguments, cx)
+            }
+            Source::FreeMarker => Err(Fault::new("templates of type freemarker are not supported by this version")),
+        }
+    }
+
+    fn format_of_key(&self, cx: &Context, key: &str, cached: &Mutex<Option<Cached>>) -> Result<Arc<Format>, Fault> {
+        let text = resource::text(&cx.snapshot, key, Layout::Compact)
+            .ok_or_else(|| Fault::new(format!("Key {key} not found ")))?;
+        let mut cached = cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cached.as_ref().filter(|known| known.text == text) {
+            return Ok(known.format.clone());
+        }
+        let format = Format::compile(&text, &self.namespaces)
+            .map_err(|error| Fault::new(format!("Invalid Payload format : {error}")))?;
+        let format = Arc::new(format);
+        *cached = Some(Cached { text, format: format.clone() });
+        Ok(format)
+    }
+
+    /// MI: `PayloadFactoryMediator#setContentType`. An XML message keeps its kind of XML.
+    fn set_content_type(&self, message: &mut Message) {
+        let content_type = match self.media {
+            Media::Json => "application/json",
+            Media::Text => "text/plain",
+            Media::Xml => "application/xml",
+        };
+        let is_xml = matches!(
+            message.axis2.get_str("messageType"),
+            Some("application/xml" | "text/xml" | "application/soap+xml")
+        );
+        if self.media != Media::Xml || !is_xml {
+            payload::set_message_type(message, &Value::from(content_type));
+        }
+        message.axis2.remove("NO_ENTITY_BODY");
+    }
+}
+
+/// The first element of the text becomes the payload; a SOAP envelope becomes the whole message.
+fn set_xml(message: &mut Message, text: &str) -> Result<(), Fault> {
+    let mut document = Document::parse(format!("<pfPadding>{text}</pfPadding>").into_bytes())
+        .map_err(|error| Fault::new(format!("Error creating SOAP Envelope from source {text} ({error})")))?;
+    let padding = document.root_element();
+    let Some(first) = padding.and_then(|padding| document.first_child_element(padding)) else {
+        return Err(Fault::new("Generated content is not a valid XML payload"));
+    };
+    let is_envelope =
+        document.local_name(first) == "Envelope" && matches!(document.namespace(first), SOAP11_NS | SOAP12_NS);
+    let has_header = matches!(message.body.native(), Ok(Native::Xml(envelope)) if envelope.header().is_some());
+    if has_header && !is_envelope {
+        payload::set_element(message, &document, first);
+        return Ok(());
+    }
+    make_root(&mut document, padding, first);
+    let envelope = Envelope::from_document(document, message.body.soap_version());
+    payload::set_native(message, Native::Xml(envelope));
+    Ok(())
+}
+
+fn make_root(document: &mut Document, old: Option<NodeId>, root: NodeId) {
+    document.detach(root);
+    if let Some(old) = old {
+        document.detach(old);
+    }
+    document.append_child(Document::ROOT, root);
+}
+
+/// JSON is written as it is, also when it is none; only a single value must be one. MI: `JsonUtil#getNewJsonPayload`.
+fn set_json(message: &mut Message, text: &str) -> Result<(), Fault> {
+    let first = text.find(|letter: char| matches!(letter, '{' | '[' | '"' | 't' | 'n' | 'f' | '-' | '0'..='9'));
+    let is_value = first.is_some_and(|at| !text[at..].starts_with(['{', '[']));
+    if is_value && !is_single_value(text) {
+        return Err(Fault::new(format!("Error creating JSON Payload from source {text}")));
+    }
+    payload::set_json_text(message, text.to_owned());
+    Ok(())
+}
+
+fn is_single_value(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let number = match unsigned.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        None => digits(unsigned),
+    };
+    number || matches!(text, "true" | "false" | "null") || (text.starts_with('"') && text.ends_with('"'))
+}

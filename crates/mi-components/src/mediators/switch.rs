@@ -1,0 +1,86 @@
+//! `<switch>` runs the first `<case>` whose pattern fits the whole value of `source`, else `<default>`.
+
+use mi_config::{Diagnostic, Element};
+use mi_engine::build::BuildCx;
+use mi_engine::context::{Context, SequenceTarget};
+use mi_engine::fault::Fault;
+use mi_engine::mediator::{Flow, Mediator};
+use mi_engine::spec::MediatorSpec;
+use mi_expr::Expr;
+
+use super::branch;
+use crate::java_regex::JavaRegex;
+
+pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "switch", parse };
+
+#[derive(Debug)]
+struct Switch {
+    source: Expr,
+    cases: Vec<(JavaRegex, SequenceTarget)>,
+    default: Option<SequenceTarget>,
+}
+
+fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+    el.require_attr("source")?;
+    let source = el.expr("source")?.ok_or_else(|| el.error("<switch> needs the attribute 'source'"))?;
+    cx.report_all(el.unknown_children(&["case", "default", "description"]));
+    let mut cases = Vec::new();
+    for case in el.children_named("case") {
+        let regex = JavaRegex::of_attr(&case, "regex")?
+            .ok_or_else(|| case.error("<case> of <switch> needs the attribute 'regex'"))?;
+        cases.push((regex, branch::inline(&case, cx)));
+    }
+    let default = el.child("default").map(|it| branch::inline(&it, cx));
+    Ok(Box::new(Switch { source, cases, default }))
+}
+
+impl Mediator for Switch {
+    fn reads_body(&self) -> bool {
+        self.source.reads_body()
+    }
+
+    fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+        let value = self.source.eval_string(&cx.message, &*cx.snapshot)?;
+        let case = self.cases.iter().find(|(regex, _)| regex.is_full_match(&value)).map(|(_, target)| target);
+        match case.or(self.default.as_ref()) {
+            Some(target) => Ok(Flow::Enter(cx.resolve(target)?)),
+            None => Ok(Flow::Next),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Flowing;
+
+    #[track_caller]
+    fn check(value: &str, expected: &str) {
+        let xml = "<switch source='//x'>\
+            <case regex='IBM'><property name='ran' value='first'/></case>\
+            <case regex='I.*'><property name='ran' value='second'/></case>\
+            <default><property name='ran' value='default'/></default></switch>";
+        let outcome = Flowing::of(xml).xml(&format!("<x>{value}</x>")).run();
+        assert_eq!(outcome.property("ran").as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn the_first_case_that_fits_runs() {
+        check("IBM", "first");
+        check("IBM2", "second");
+        check("xIBM", "default");
+    }
+
+    #[test]
+    fn without_a_default_nothing_runs() {
+        assert_eq!(
+            Flowing::of("<switch source='//x'><case regex='a'><drop/></case></switch>").xml("<x>b</x>").run().fault(),
+            None
+        );
+    }
+
+    #[test]
+    fn wrong_configurations_are_refused() {
+        assert!(Flowing::error_of("<switch/>").contains("'source'"));
+        assert!(Flowing::error_of("<switch source='a'><case/></switch>").contains("'regex'"));
+    }
+}
