@@ -1,5 +1,6 @@
 //! One client and its one answer, shared by every flow that came out of its request.
 
+use std::any::Any;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,6 +16,7 @@ pub struct Exchange {
     reply: Mutex<Option<oneshot::Sender<HttpReply>>>,
     replied: AtomicBool,
     send_tried: AtomicBool,
+    held: Mutex<Vec<Box<dyn Any + Send>>>,
     /// What the listener knew about the request.
     pub request: RequestInfo,
 }
@@ -49,6 +51,7 @@ impl Exchange {
             reply: Mutex::new(Some(reply)),
             replied: AtomicBool::new(false),
             send_tried: AtomicBool::new(false),
+            held: Mutex::default(),
             request,
         }
     }
@@ -59,6 +62,7 @@ impl Exchange {
             reply: Mutex::new(None),
             replied: AtomicBool::new(false),
             send_tried: AtomicBool::new(false),
+            held: Mutex::default(),
             request: RequestInfo::default(),
         }
     }
@@ -67,10 +71,23 @@ impl Exchange {
     pub fn answer(&self, reply: HttpReply) -> bool {
         let sender = self.reply.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         self.replied.store(true, Ordering::Release);
+        self.lock_held().clear();
         match sender {
             Some(sender) => sender.send(reply).is_ok(),
             None => false,
         }
+    }
+
+    /// Keeps `guard` until the client is answered, or until nobody is left who could answer it.
+    pub fn hold(&self, guard: Box<dyn Any + Send>) {
+        let mut held = self.lock_held();
+        if !self.is_answered() {
+            held.push(guard);
+        }
+    }
+
+    fn lock_held(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn Any + Send>>> {
+        self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// True once an answer was given.
