@@ -208,8 +208,10 @@ impl Duration {
         if !seconds.is_finite() || seconds.abs() > 9e15 {
             return Err(overflow());
         }
-        let whole = seconds.trunc();
-        let nanos = ((seconds - whole) * 1e9).round() as i32;
+        // Microseconds are what a double still tells apart at the size of a year.
+        let rounded = (seconds * 1e6).round() / 1e6;
+        let whole = rounded.trunc();
+        let nanos = ((rounded - whole) * 1e6).round() as i32 * 1000;
         Ok(Self { kind: DurationKind::DayTime, months: 0, seconds: whole as i64, nanos })
     }
 

@@ -418,6 +418,9 @@ fn the_clock_is_given() {
         ("current-dateTime() = xs:dateTime('2024-02-29T11:00:00Z')", "true"),
         ("xs:dateTime('2024-02-29T12:00:00') = current-dateTime()", "true"),
         ("xs:date('2024-02-29') + xs:yearMonthDuration('P1Y')", "date: 2025-02-28"),
+        ("xs:dayTimeDuration('PT1.1S') * 3", "dayTimeDuration: PT3.3S"),
+        ("xs:dayTimeDuration('PT1S') div 3 * 3", "dayTimeDuration: PT0.999999S"),
+        ("xs:dayTimeDuration('PT2S') * 0.9999999999", "dayTimeDuration: PT2S"),
         ("days-from-duration(current-date() - xs:date('2024-02-01'))", "28"),
         ("adjust-dateTime-to-timezone(xs:dateTime('2024-01-01T00:00:00Z'))", "dateTime: 2024-01-01T01:00:00+01:00"),
     ]);
