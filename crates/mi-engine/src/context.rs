@@ -30,6 +30,9 @@ pub struct Context {
     pub response_received: bool,
     /// True when a message was sent without awaiting an answer (`OUT_ONLY`), so that the client gets a 202.
     pub one_way: bool,
+    /// True once a `call` was answered. A part of a split message then goes on behind the splitter when its target ends.
+    /// MI: the continuation stack, which the callback of a call runs to its bottom.
+    pub continued: bool,
     pub(crate) frames: Vec<Frame>,
     pub(crate) handlers: Vec<FaultHandler>,
 }
@@ -83,6 +86,7 @@ impl Context {
             deadline: None,
             response_received: false,
             one_way: false,
+            continued: false,
             frames: Vec::new(),
             handlers: Vec::new(),
         }
@@ -99,9 +103,32 @@ impl Context {
             deadline: self.deadline,
             response_received: self.response_received,
             one_way: false,
+            continued: false,
             frames: Vec::new(),
             handlers: self.handlers.clone(),
         }
+    }
+
+    /// As [`Context::fork`], with what is left to do behind the present step. Branches that cannot be had twice
+    /// ([`Resume::fork`]) end the part.
+    pub fn fork_resuming(&self, message: Message) -> Self {
+        let mut fork = self.fork(message);
+        for frame in &self.frames {
+            let resume = match &frame.resume {
+                None => None,
+                Some(resume) => match resume.fork() {
+                    Some(copy) => Some(copy),
+                    None => {
+                        // What lies below belongs to a loop that goes on without this part.
+                        fork.frames.clear();
+                        continue;
+                    }
+                },
+            };
+            let (sequence, next, handlers) = (frame.sequence.clone(), frame.next, frame.handlers);
+            fork.frames.push(Frame { sequence, next, resume, handlers });
+        }
+        fork
     }
 
     /// Finds a target's sequence; a missing name is a fault, as MI finds out only then.

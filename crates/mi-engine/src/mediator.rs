@@ -76,6 +76,12 @@ pub trait Resume: Send {
         Err(fault)
     }
 
+    /// The same for a part of a message that was split inside of the branch; `None` when a part must not come back to
+    /// it.
+    fn fork(&self) -> Option<Box<dyn Resume>> {
+        None
+    }
+
     /// A step of the branch ended the flow (`drop`, `respond`). `Some` when that ends the branch only.
     fn stopped(self: Box<Self>, cx: &mut Context) -> Option<Result<Flow, Fault>> {
         self.unwind(cx);
