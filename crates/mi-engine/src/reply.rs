@@ -65,6 +65,7 @@ fn status_of(message: &Message) -> StatusCode {
     let is_fault = message.body.is_built()
         && !message.body.is_json()
         && message.body.native().is_ok_and(|native| matches!(native, mi_message::Native::Xml(it) if it.has_fault()));
+    let is_fault = is_fault || message.axis2.is_true("PROCESSING_FAULT");
     if is_fault && !message.axis2.is_true("FAULTS_AS_HTTP_200") {
         StatusCode::INTERNAL_SERVER_ERROR
     } else {

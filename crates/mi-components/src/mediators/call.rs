@@ -136,7 +136,7 @@ impl CallEffect {
         }
         match self.endpoint.clone().send(cx).await {
             Ok(Sent::Scattered) => return Ok(Flow::End),
-            Ok(Sent::Answered | Sent::OneWay) => {}
+            Ok(Sent::Answered | Sent::OneWay) => cx.continued |= !self.blocking,
             Err(fault) => return Err(self.failed(fault)),
         }
         if let Some(target) = &self.exchange.target {

@@ -151,6 +151,10 @@ impl Resume for LeaveScope {
         Ok(Flow::Next)
     }
     // A fault handler still sees the parameters, as in MI, where only a normal end pops them.
+
+    fn fork(&self) -> Option<Box<dyn Resume>> {
+        Some(Box::new(Self { depth: self.depth }))
+    }
 }
 
 #[cfg(test)]
