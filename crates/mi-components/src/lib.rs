@@ -5,6 +5,7 @@
 
 mod evaluator;
 mod java_regex;
+mod java_search;
 mod json;
 pub mod mediators;
 mod payload;

@@ -3,6 +3,8 @@
 use mi_engine::spec::MediatorSpec;
 
 mod branch;
+mod builder;
+mod cache;
 mod call_template;
 mod conditional_router;
 mod drop;
@@ -11,6 +13,7 @@ mod filter;
 mod foreach;
 mod header;
 mod in_out;
+mod jsontransform;
 mod log;
 mod loopback;
 mod makefault;
@@ -18,20 +21,25 @@ mod payload_factory;
 mod property;
 mod property_group;
 mod respond;
+mod rewrite;
 mod rules;
 mod sequence;
 mod switch;
 mod target;
+mod throttle;
 mod throw_error;
 mod call;
 mod callout;
 mod send;
+mod transaction;
 mod unsupported;
 mod validate;
 mod variable;
 
 /// Every mediator with a file of its own.
 pub const TABLE: &[MediatorSpec] = &[
+    builder::SPEC,
+    cache::SPEC,
     call_template::SPEC,
     conditional_router::SPEC,
     drop::SPEC,
@@ -41,6 +49,7 @@ pub const TABLE: &[MediatorSpec] = &[
     header::SPEC,
     in_out::IN,
     in_out::OUT,
+    jsontransform::SPEC,
     log::SPEC,
     loopback::SPEC,
     makefault::SPEC,
@@ -48,10 +57,13 @@ pub const TABLE: &[MediatorSpec] = &[
     property::SPEC,
     property_group::SPEC,
     respond::SPEC,
+    rewrite::SPEC,
     rules::SPEC,
     sequence::SPEC,
     switch::SPEC,
+    throttle::SPEC,
     throw_error::SPEC,
+    transaction::SPEC,
     validate::SPEC,
     call::SPEC,
     callout::SPEC,

@@ -17,7 +17,6 @@ pub const TABLE: &[MediatorSpec] = &[
     java("bean"),
     java("ejb"),
     missing("aggregate"),
-    missing("builder"),
     missing("clone"),
     missing("dataServiceCall"),
     missing("datamapper"),
@@ -29,7 +28,6 @@ pub const TABLE: &[MediatorSpec] = &[
     missing("eventPublisher"),
     missing("fastXSLT"),
     missing("iterate"),
-    missing("jsontransform"),
     missing("NTLM"),
     missing("oauthService"),
     missing("opa"),
@@ -39,7 +37,6 @@ pub const TABLE: &[MediatorSpec] = &[
     missing("script"),
     missing("smooks"),
     missing("store"),
-    missing("transaction"),
     missing("xquery"),
     missing("xslt"),
 ];
