@@ -8,6 +8,7 @@ use mi_message::{Value, XmlValue};
 
 use crate::context::SequenceTarget;
 use crate::endpoint::{self, Endpoint};
+use crate::inbound::{self, Intake, Task};
 use crate::mediator::{Mediator, Sequence};
 use crate::services::Services;
 use crate::snapshot::{EndpointRef, LocalEntry, SequenceRef, Settings, Slots, Snapshot, TemplateRef};
@@ -45,6 +46,13 @@ enum NameSource<'a> {
 
 /// Deepest nesting of elements with mediators inside.
 const MAX_DEPTH: usize = 200;
+
+impl<'a> BuildCx<'a> {
+    /// The components that this build knows.
+    pub(crate) fn specs(&self) -> &'a Specs {
+        self.specs
+    }
+}
 
 impl BuildCx<'_> {
     /// Compiles the mediators inside `element` to an anonymous sequence. Errors are reported to this context and make
@@ -192,7 +200,7 @@ pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings
             diagnostics: Vec::new(),
             depth: 0,
         };
-        let compiled = compile(artifact, &services, &mut cx);
+        let compiled = compile(artifact, &services, &parts.local_entries, &mut cx);
         let mut diagnostics = cx.diagnostics;
         match compiled {
             Ok(part) if !has_errors(&diagnostics) => {
@@ -216,6 +224,8 @@ pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings
     snapshot.apis = crate::api::ApiTable::new(parts.apis);
     snapshot.proxies = parts.proxies;
     snapshot.endpoint_templates = parts.endpoint_templates;
+    snapshot.inbounds = parts.inbounds;
+    snapshot.tasks = parts.tasks;
     Built { snapshot, failed, warnings }
 }
 
@@ -230,13 +240,22 @@ enum Part {
     Template(SequenceTemplate),
     LocalEntry(LocalEntry),
     Api(crate::api::Api),
-    Proxy(Box<crate::proxy::Proxy>),
+    /// A proxy, with its listeners for other transports than HTTP.
+    Proxy(Box<crate::proxy::Proxy>, Vec<Intake>),
+    Inbound(Box<Intake>),
+    Task(Box<Task>),
     EndpointTemplate(Box<mi_config::EndpointTemplateConfig>),
     /// Kinds that other parts of the server read.
     Elsewhere,
 }
 
-fn compile(artifact: &Artifact, services: &Services, cx: &mut BuildCx<'_>) -> Result<Part, Diagnostic> {
+fn compile(
+    artifact: &Artifact,
+    services: &Services,
+    entries: &LocalEntries,
+    cx: &mut BuildCx<'_>,
+) -> Result<Part, Diagnostic> {
+    let resolve = |key: &str| text_of(key, services, entries);
     Ok(match artifact {
         Artifact::Sequence(config) => Part::Sequence(compile_sequence(config, cx)),
         Artifact::Endpoint(config) => Part::Endpoint(endpoint::build(config, cx)?),
@@ -244,9 +263,27 @@ fn compile(artifact: &Artifact, services: &Services, cx: &mut BuildCx<'_>) -> Re
         Artifact::SequenceTemplate(config) => Part::Template(compile_template(config, cx)),
         Artifact::LocalEntry(config) => Part::LocalEntry(compile_local_entry(config, services, cx)),
         Artifact::Api(config) => Part::Api(crate::api::build(config, cx)),
-        Artifact::Proxy(config) => Part::Proxy(Box::new(crate::proxy::build(config, cx)?)),
+        Artifact::Proxy(config) => {
+            let proxy = crate::proxy::build(config, cx)?;
+            let intakes = inbound::build_transports(&proxy, resolve, cx)?;
+            Part::Proxy(Box::new(proxy), intakes)
+        }
+        Artifact::InboundEndpoint(config) => {
+            inbound::build(config, resolve, cx)?.map_or(Part::Elsewhere, |intake| Part::Inbound(Box::new(intake)))
+        }
+        Artifact::Task(config) => {
+            inbound::build_task(config, cx)?.map_or(Part::Elsewhere, |task| Part::Task(Box::new(task)))
+        }
         _ => Part::Elsewhere,
     })
+}
+
+/// The text behind the key of a parameter: of a local entry, or of a registry resource.
+fn text_of(key: &str, services: &Services, entries: &LocalEntries) -> Option<String> {
+    match entries.get(key) {
+        Some(entry) => Some(entry.value.to_text().into_owned()),
+        None => services.registry.content(key).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+    }
 }
 
 fn compile_sequence(config: &SequenceConfig, cx: &mut BuildCx<'_>) -> Sequence {
@@ -284,9 +321,13 @@ fn compile_local_entry(config: &mi_config::LocalEntryConfig, services: &Services
     LocalEntry { value }
 }
 
+type LocalEntries = std::collections::HashMap<Arc<str>, LocalEntry>;
+
 #[derive(Default)]
 struct Parts {
-    local_entries: std::collections::HashMap<Arc<str>, LocalEntry>,
+    local_entries: LocalEntries,
+    inbounds: Vec<Arc<Intake>>,
+    tasks: Vec<Arc<Task>>,
     apis: Vec<Arc<crate::api::Api>>,
     proxies: std::collections::HashMap<Arc<str>, Arc<crate::proxy::Proxy>>,
     endpoint_templates: std::collections::HashMap<Arc<str>, mi_config::EndpointTemplateConfig>,
@@ -332,11 +373,24 @@ impl Parts {
                 }
                 self.apis.push(Arc::new(api));
             }
-            Part::Proxy(proxy) => {
+            Part::Proxy(proxy, intakes) => {
                 if self.proxies.contains_key(name) {
                     return Err(duplicate());
                 }
+                self.inbounds.extend(intakes.into_iter().map(Arc::new));
                 self.proxies.insert(name.into(), Arc::from(proxy));
+            }
+            Part::Inbound(intake) => {
+                if self.inbounds.iter().any(|known| known.kind == intake.kind && *known.name == *name) {
+                    return Err(duplicate());
+                }
+                self.inbounds.push(Arc::from(intake));
+            }
+            Part::Task(task) => {
+                if self.tasks.iter().any(|known| *known.name == *name) {
+                    return Err(duplicate());
+                }
+                self.tasks.push(Arc::from(task));
             }
             Part::EndpointTemplate(template) => {
                 self.endpoint_templates.insert(name.into(), *template);

@@ -33,6 +33,8 @@ pub struct Context {
     /// True once a `call` was answered. A part of a split message then goes on behind the splitter when its target ends.
     /// MI: the continuation stack, which the callback of a call runs to its bottom.
     pub continued: bool,
+    /// True once a fault found no handler.
+    pub(crate) unhandled: bool,
     pub(crate) frames: Vec<Frame>,
     pub(crate) handlers: Vec<FaultHandler>,
 }
@@ -87,6 +89,7 @@ impl Context {
             response_received: false,
             one_way: false,
             continued: false,
+            unhandled: false,
             frames: Vec::new(),
             handlers: Vec::new(),
         }
@@ -104,6 +107,7 @@ impl Context {
             response_received: self.response_received,
             one_way: false,
             continued: false,
+            unhandled: false,
             frames: Vec::new(),
             handlers: self.handlers.clone(),
         }

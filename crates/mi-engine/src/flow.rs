@@ -38,7 +38,10 @@ pub async fn drive(cx: &mut Context, first: Result<Flow, Fault>) -> Ended {
                         handled_fault = true;
                         Flow::Next
                     }
-                    Err(Unhandled) => return Ended::Faulted,
+                    Err(Unhandled) => {
+                        cx.unhandled = true;
+                        return Ended::Faulted;
+                    }
                 },
             },
         };

@@ -236,6 +236,12 @@ pub fn build(message: &mut Message) -> Result<(), Fault> {
         // A fault handler that looks at the message must not fail for the same reason; MI has an empty body then, too.
         message.body.set(mi_message::Native::Empty);
     }
+    if !message.rest
+        && matches!(message.body.native(), Ok(mi_message::Native::Xml(envelope)) if envelope.is_wrapped())
+    {
+        // The type says SOAP and the root is no envelope: plain XML, and REST from here on.
+        message.rest = true;
+    }
     built.map_err(|error| {
         Fault::coded(
             codes::MESSAGE_PARSING,

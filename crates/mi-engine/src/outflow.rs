@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use crate::api::Cors;
 use crate::context::Context;
 use crate::endpoint::{Endpoint, Sent};
 use crate::fault::Fault;
@@ -29,9 +28,6 @@ pub async fn follow(cx: &mut Context, receiving: Option<Arc<str>>) -> Result<Flo
     cx.message.is_response = true;
     cx.unwind();
     cx.reset_fault_handlers();
-    if cx.artifact.kind == "api" {
-        Cors::recall(&cx.message.properties, &mut cx.message.headers);
-    }
     if let Some(key) = receiving.filter(|key| !key.is_empty()) {
         let sequence = cx
             .snapshot
@@ -42,7 +38,8 @@ pub async fn follow(cx: &mut Context, receiving: Option<Arc<str>>) -> Result<Flo
     if let Some(target) = cx.artifact.out_sequence.clone() {
         return Ok(Flow::Enter(cx.resolve(&target)?));
     }
-    if cx.artifact.kind.is_empty()
+    // MI: a response that belongs to no proxy and no API goes to `main`.
+    if matches!(cx.artifact.kind, "" | "inboundendpoint")
         && let Some(main) = cx.snapshot.main_sequence()
     {
         return Ok(Flow::Enter(main));

@@ -12,10 +12,11 @@ use http_body_util::{BodyExt, Empty, Full};
 use mi_message::{BodyStream, Message, SoapVersion};
 use tokio::sync::oneshot;
 
-use crate::api::{Api, Found, Resource};
+use crate::api::{Api, Cors, Found, Resource};
 use crate::context::{ArtifactInfo, Context, SequenceTarget};
 use crate::exchange::{Exchange, RequestInfo};
 use crate::flow::{self, Ended};
+use crate::inbound::HttpRoute;
 use crate::incoming::{self, names};
 use crate::mediator::Flow;
 use crate::proxy::Proxy;
@@ -55,21 +56,41 @@ impl Engine {
         let snapshot = self.snapshot();
         let secure = request.secure;
         let (mut message, info) = incoming::request(request, &snapshot.settings);
-        match dispatch(&snapshot, &mut message, &info, secure, caller.as_deref()) {
-            Entry::Reply(reply) => futures_util::future::ready(Some(reply)).boxed(),
-            Entry::Later(reply) => reply.map(Some).boxed(),
-            Entry::Flow { artifact, first, then } => {
-                let (sender, receiver) = oneshot::channel();
-                let exchange = Arc::new(Exchange::new(info, sender));
-                let guard = snapshot.services.begin_flow();
-                let mut cx = Context::new(message, snapshot, exchange, artifact);
-                // A task of its own: the flow goes on when the client hangs up.
-                tokio::spawn(async move {
-                    run_request(&mut cx, first, then).await;
-                    drop(guard);
-                });
-                async move { receiver.await.ok() }.boxed()
-            }
+        let entry = dispatch(&snapshot, &mut message, &info, secure, caller.as_deref());
+        begin(snapshot, message, info, entry)
+    }
+
+    /// Serves a request of an inbound endpoint that listens for HTTP by itself.
+    pub fn serve_inbound(&self, request: HttpRequest, inbound: &HttpRoute) -> BoxFuture<'static, Option<HttpReply>> {
+        let snapshot = self.snapshot();
+        let secure = request.secure;
+        let (mut message, info) = incoming::request(request, &snapshot.settings);
+        let entry = dispatch_inbound(&snapshot, &mut message, &info, secure, inbound);
+        begin(snapshot, message, info, entry)
+    }
+}
+
+/// Begins what dispatch found; resolves with its answer.
+fn begin(
+    snapshot: Arc<Snapshot>,
+    message: Message,
+    info: RequestInfo,
+    entry: Entry,
+) -> BoxFuture<'static, Option<HttpReply>> {
+    match entry {
+        Entry::Reply(reply) => futures_util::future::ready(Some(reply)).boxed(),
+        Entry::Later(reply) => reply.map(Some).boxed(),
+        Entry::Flow { artifact, first, then } => {
+            let (sender, receiver) = oneshot::channel();
+            let exchange = Arc::new(Exchange::new(info, sender));
+            let guard = snapshot.services.begin_flow();
+            let mut cx = Context::new(message, snapshot, exchange, artifact);
+            // A task of its own: the flow goes on when the client hangs up.
+            tokio::spawn(async move {
+                run_request(&mut cx, first, then).await;
+                drop(guard);
+            });
+            async move { receiver.await.ok() }.boxed()
         }
     }
 }
@@ -98,24 +119,38 @@ enum Then {
 
 async fn run_request(cx: &mut Context, first: Option<SequenceTarget>, then: Then) {
     cx.reset_fault_handlers();
+    let endpoint = match then {
+        Then::Nothing => None,
+        Then::Send(endpoint) => Some(endpoint),
+    };
+    run_flow(cx, first, endpoint).await;
+    finish(cx);
+}
+
+/// Runs `first`, and sends the message to `endpoint` when the sequence ended without having sent it elsewhere.
+pub(crate) async fn run_flow(
+    cx: &mut Context,
+    first: Option<SequenceTarget>,
+    endpoint: Option<Arc<crate::endpoint::Endpoint>>,
+) -> Ended {
     let ended = match first.map(|target| cx.resolve(&target)) {
         None => Ended::Completed,
         Some(Ok(sequence)) => flow::run(cx, sequence).await,
         Some(Err(fault)) => flow::drive(cx, Err(fault)).await,
     };
-    if ended == Ended::Completed
-        && let Then::Send(endpoint) = then
-    {
-        let sent = outflow::send_and_follow(cx, endpoint, None).await;
-        flow::drive(cx, sent).await;
+    match endpoint {
+        Some(endpoint) if ended == Ended::Completed => {
+            let sent = outflow::send_and_follow(cx, endpoint, None).await;
+            flow::drive(cx, sent).await
+        }
+        _ => ended,
     }
-    finish(cx);
 }
 
 /// Answers 202 when the flow has ended and nobody answered or will. MI: `ServerWorker#sendAck`.
 fn finish(cx: &Context) {
     let forced = cx.message.axis2.is_true("FORCE_SC_ACCEPTED");
-    if cx.exchange.awaits_answer() && (forced || cx.one_way || !cx.exchange.send_was_tried()) {
+    if cx.exchange.awaits_answer() && (forced || cx.one_way || !(cx.exchange.send_was_tried() || cx.message.properties.contains("RESPONSE"))) {
         cx.exchange.answer(reply::accepted());
     } else if cx.exchange.awaits_answer() && Arc::strong_count(&cx.exchange) == 1 {
         log::warn!(
@@ -150,6 +185,43 @@ fn dispatch(
         Some(main) => Entry::Flow {
             artifact: Arc::new(ArtifactInfo::default()),
             first: Some(SequenceTarget::Inline(main)),
+            then: Then::Nothing,
+        },
+        None => Entry::Reply(HttpReply::new(StatusCode::NOT_FOUND)),
+    }
+}
+
+/// Where a request of an inbound endpoint goes: to an API bound to it; then, without a dispatch pattern, to its sequence,
+/// and with one that fits to whatever the main listener would choose. MI: `InboundHttpServerWorker#run`.
+fn dispatch_inbound(
+    snapshot: &Arc<Snapshot>,
+    message: &mut Message,
+    info: &RequestInfo,
+    secure: bool,
+    inbound: &HttpRoute,
+) -> Entry {
+    inbound.route.describe(message);
+    let target = path_of(&info.target).to_owned();
+    let caller = Some(&*inbound.route.name);
+    if let Some(api) = snapshot.apis.find(&target, &info.host, secure, caller) {
+        return enter_api(snapshot, api, message, info, target, secure, caller);
+    }
+    let sequence = match &inbound.pattern {
+        Some(pattern) if pattern.is_match(&info.target) => {
+            match dispatch(snapshot, message, info, secure, None) {
+                // What nobody takes goes to `main`, with the fault handler of the inbound endpoint.
+                Entry::Flow { artifact, .. } if artifact.kind.is_empty() => None,
+                found => return found,
+            }
+        }
+        Some(_) => None,
+        None => inbound.route.sequence.as_deref().and_then(|key| snapshot.sequence_by_key(key)),
+    };
+    message.axis2.set(names::REST_URL_POSTFIX.clone(), rest_postfix(&target));
+    match sequence.or_else(|| snapshot.main_sequence()) {
+        Some(sequence) => Entry::Flow {
+            artifact: Arc::new(inbound.route.artifact(snapshot)),
+            first: Some(SequenceTarget::Inline(sequence)),
             then: Then::Nothing,
         },
         None => Entry::Reply(HttpReply::new(StatusCode::NOT_FOUND)),
@@ -248,11 +320,11 @@ fn enter_api(
     for (name, value) in variables {
         message.properties.set(format!("uri.var.{name}"), value);
     }
-    let cors = &snapshot.settings.cors;
+    let cors = api.cors.as_ref().unwrap_or(&snapshot.settings.cors);
     if info.method == "OPTIONS" && answers_options(resource, message) {
-        return Entry::Reply(options_reply(snapshot, resource, message));
+        return Entry::Reply(options_reply(snapshot, cors, resource, message));
     }
-    cors.remember(&message.headers, &mut message.properties, &resource.allow);
+    cors.remember(&message.headers, &mut message.properties, resource);
     if let Some(pattern) = resource.pattern() {
         message.properties.set("REST_URL_PATTERN", pattern);
     }
@@ -344,9 +416,9 @@ fn answers_options(resource: &Resource, message: &mut Message) -> bool {
     }
 }
 
-fn options_reply(snapshot: &Snapshot, resource: &Resource, message: &mut Message) -> HttpReply {
+fn options_reply(snapshot: &Snapshot, cors: &Cors, resource: &Resource, message: &mut Message) -> HttpReply {
     message.headers.set("Allow", resource.allow.clone());
-    let granted = snapshot.settings.cors.answer_preflight(&mut message.headers, &resource.allow);
+    let granted = cors.answer_preflight(&mut message.headers, resource);
     let mut answer = HttpReply::new(if granted { StatusCode::OK } else { StatusCode::FORBIDDEN });
     message.headers.remove("Content-Type");
     answer.headers = reply::header_map(&message.headers, &snapshot.settings);

@@ -179,6 +179,10 @@ pub struct Snapshot {
     pub endpoint_templates: HashMap<Arc<str>, mi_config::EndpointTemplateConfig>,
     /// Values of config/property artifacts.
     pub configs: HashMap<String, String>,
+    /// Inbound endpoints, and proxies on transports other than HTTP.
+    pub inbounds: Vec<Arc<crate::inbound::Intake>>,
+    /// Scheduled tasks.
+    pub tasks: Vec<Arc<crate::inbound::Task>>,
     /// Sequences and endpoints read from the registry while messages run, by key.
     pub(crate) dynamic: Mutex<Dynamic>,
 }
@@ -203,6 +207,8 @@ impl Snapshot {
             services,
             endpoint_templates: HashMap::new(),
             configs: HashMap::new(),
+            inbounds: Vec::new(),
+            tasks: Vec::new(),
             dynamic: Mutex::default(),
         }
     }

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use mi_config::{Diagnostic, Element};
+use mi_config::{Diagnostic, Element, TaskConfig};
 
 use crate::build::BuildCx;
+use crate::inbound::{Inbound, Parameters};
 use crate::mediator::Mediator;
+use crate::scheduler::Job;
 
 /// How a mediator is read from its element. Names are resolved to slots of the snapshot on the way, so what comes
 /// out is what runs.
@@ -20,25 +22,97 @@ pub struct MediatorSpec {
     pub parse: ParseMediator,
 }
 
-/// All mediators that a build knows, by tag.
+/// How an inbound endpoint is read from its parameters. Nothing is opened yet.
+pub type ParseInbound = fn(&Parameters, &mut BuildCx<'_>) -> Result<Box<dyn Inbound>, Diagnostic>;
+
+/// One protocol of inbound endpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct InboundSpec {
+    /// Value of the attribute `protocol`.
+    pub protocol: &'static str,
+    /// Reads it.
+    pub parse: ParseInbound,
+}
+
+/// How the listener of a proxy is read from the proxy's parameters. `None` when they do not say what to listen to.
+pub type ParseServiceTransport = fn(&Parameters, &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic>;
+
+/// One transport that proxies can be served over beside HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceTransportSpec {
+    /// Its name in the attribute `transports`.
+    pub transport: &'static str,
+    /// Reads it.
+    pub parse: ParseServiceTransport,
+}
+
+/// How a task is read from its properties.
+pub type ParseTask = fn(&TaskConfig, &mut BuildCx<'_>) -> Result<Box<dyn Job>, Diagnostic>;
+
+/// One kind of task.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskSpec {
+    /// Name of its class in MI.
+    pub class: &'static str,
+    /// Reads it.
+    pub parse: ParseTask,
+}
+
+/// All components that a build knows.
 #[derive(Debug, Default)]
 pub struct Specs {
     mediators: HashMap<&'static str, MediatorSpec>,
     /// Asked for tags of the form `library.operation`.
     connector: Option<ParseMediator>,
+    inbounds: Vec<InboundSpec>,
+    service_transports: Vec<ServiceTransportSpec>,
+    tasks: Vec<TaskSpec>,
 }
 
 impl Specs {
     /// A registry of `tables`.
     pub fn new(tables: &[&[MediatorSpec]]) -> Self {
         let mediators = tables.iter().flat_map(|table| table.iter()).map(|spec| (spec.tag, *spec)).collect();
-        Self { mediators, connector: None }
+        Self { mediators, ..Self::default() }
     }
 
     /// Sets what reads connector operations.
     pub fn with_connector(mut self, parse: ParseMediator) -> Self {
         self.connector = Some(parse);
         self
+    }
+
+    /// Adds protocols of inbound endpoints.
+    pub fn with_inbounds(mut self, table: &[InboundSpec]) -> Self {
+        self.inbounds.extend_from_slice(table);
+        self
+    }
+
+    /// Adds transports of proxies.
+    pub fn with_service_transports(mut self, table: &[ServiceTransportSpec]) -> Self {
+        self.service_transports.extend_from_slice(table);
+        self
+    }
+
+    /// Adds kinds of tasks.
+    pub fn with_tasks(mut self, table: &[TaskSpec]) -> Self {
+        self.tasks.extend_from_slice(table);
+        self
+    }
+
+    /// The inbound endpoint for `protocol`.
+    pub fn inbound(&self, protocol: &str) -> Option<ParseInbound> {
+        self.inbounds.iter().find(|spec| spec.protocol.eq_ignore_ascii_case(protocol)).map(|spec| spec.parse)
+    }
+
+    /// The listener of proxies for `transport`.
+    pub fn service_transport(&self, transport: &str) -> Option<ServiceTransportSpec> {
+        self.service_transports.iter().find(|spec| spec.transport == transport).copied()
+    }
+
+    /// The task for `class`.
+    pub fn task(&self, class: &str) -> Option<ParseTask> {
+        self.tasks.iter().find(|spec| spec.class == class).map(|spec| spec.parse)
     }
 
     /// The mediator for `tag`.

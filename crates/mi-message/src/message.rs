@@ -57,6 +57,15 @@ impl Message {
         Ok(())
     }
 
+    /// Does the message count as a response? The property `RESPONSE` says so before anything else.
+    /// MI: `Axis2MessageContext#isResponse`.
+    pub fn is_response(&self) -> bool {
+        match self.properties.get_str("RESPONSE") {
+            Some(text) => text.eq_ignore_ascii_case("true"),
+            None => self.is_response,
+        }
+    }
+
     /// A parameter of the innermost running template.
     pub fn function_parameter(&self, name: &str) -> Option<&Value> {
         let scope = self.functions.last()?;

@@ -8,6 +8,8 @@ use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, Media
 use mi_expr::{Dynamic, Expr};
 use mi_message::{Body, Envelope, Headers, Native, SoapVersion, Value, XmlValue};
 
+use crate::payload;
+
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "call", parse };
 
 /// MI: `CallMediator`. Blocking or not makes no difference to the thread here; a blocking call reports its failures
@@ -217,7 +219,7 @@ fn put_body(value: &Value, json: bool, cx: &mut Context) {
         other if json => Native::Json(mi_message::JsonBody::from_text(other.to_text().into_owned())),
         other => Native::Text(other.to_text().into()),
     };
-    cx.message.body.set(native);
+    payload::set_native(&mut cx.message, native);
 }
 
 /// Stores the answer. MI: `CallMediator#postMediate`, `MediatorEnrichUtil#doEnrich`.

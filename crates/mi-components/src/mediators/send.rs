@@ -38,7 +38,7 @@ impl Mediator for Send {
             Some(receive) => Some(receive.eval_string(&cx.message, &*cx.snapshot)?),
             None => None,
         };
-        let back = self.endpoint.is_none() && cx.message.is_response;
+        let back = self.endpoint.is_none() && cx.message.is_response();
         if back {
             return Ok(Flow::wait(SendBack));
         }

@@ -102,7 +102,11 @@ pub(crate) fn build(config: &ApiConfig, cx: &mut BuildCx<'_>) -> Api {
         "url" => format!("{}/{version}", base_context.trim_end_matches('/')),
         _ => base_context.clone(),
     };
-    let resources = config.resources.iter().map(|resource| build_resource(config, version, resource, cx)).collect();
+    let mut resources: Vec<Resource> =
+        config.resources.iter().map(|resource| build_resource(config, version, resource, cx)).collect();
+    for resource in &mut resources {
+        resource.inherit_bindings(&config.binds_to);
+    }
     Api {
         name: config.name.clone(),
         context: context.into(),

@@ -81,6 +81,13 @@ impl Resource {
         }
     }
 
+    /// Without `binds-to` of its own a resource is bound as its API is. MI: `InboundApiUtils#populateBindsTo`.
+    pub(crate) fn inherit_bindings(&mut self, of_api: &[String]) {
+        if self.binds_to.is_empty() {
+            self.binds_to = of_api.to_vec();
+        }
+    }
+
     /// The path rule as written; `None` for the default resource.
     pub fn pattern(&self) -> Option<&str> {
         match &self.matches {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use mi_config::endpoint::{Format, Optimize, Qos, TimeoutAction, TimeoutDuration};
 use mi_config::uri_template::UriExpander;
 use mi_config::{Diagnostic, EndpointConfig, EndpointKind};
-use mi_message::Value;
+use mi_message::{Body, Value};
 
 use super::auth::Authenticator;
 use super::outgoing::{self, Shape};
-use super::state::{EndpointState, SuspensionPolicy};
+use super::reclaim::Claim;
+use super::state::{EndpointState, SuspensionPolicy, Transition};
 use super::{Endpoint, Role, Sent};
 use crate::build::BuildCx;
 use crate::context::Context;
@@ -168,38 +169,70 @@ impl Leaf {
         let kept_axis2 = cx.message.axis2.clone();
         let kept_headers = cx.message.headers.clone();
         let one_way = cx.message.properties.is_true("OUT_ONLY");
+        let received_type = cx.message.body.received_content_type().map(Arc::<str>::from);
+        let claim = claim_body(cx);
         let answer = self.exchange(endpoint, cx, address).await;
         let outcome = match answer {
             Ok(answer) => self.accept(cx, answer, one_way).await,
             Err(fault) => Err(fault),
         };
         match &outcome {
-            Ok(_) => self.state.on_success(),
+            Ok(_) => {
+                if let Some(before) = self.state.on_success() {
+                    log::info!(
+                        target: "EndpointContext",
+                        "{}{} currently {} will now be marked active since it processed its last message",
+                        cx.artifact.log_prefix, self.shown(endpoint), before.label()
+                    );
+                }
+            }
             Err(fault) => {
                 let now = cx.snapshot.services.clock.now_millis();
-                let before = self.state.state();
-                self.state.on_fault(fault.code, now);
-                self.log_failure(endpoint, cx, fault, before);
+                let transition = self.state.on_fault(fault.code, now);
+                self.log_failure(endpoint, cx, transition);
                 cx.message.axis2 = kept_axis2;
                 cx.message.headers = kept_headers;
+                if let Some(stream) = claim.and_then(Claim::take_back) {
+                    let options = cx.message.body.options().clone();
+                    cx.message.body = Body::from_stream(stream, received_type);
+                    cx.message.body.set_options(options);
+                }
             }
         }
         outcome
     }
 
-    /// One line for each failed attempt, as operators grep for it. MI: `EndpointContext#setState`.
-    fn log_failure(&self, endpoint: &Endpoint, cx: &Context, fault: &Fault, before: super::state::State) {
-        let after = self.state.state();
-        if after != before {
-            log::warn!(
+    /// The lines that operators search for. MI: `EndpointContext#setState`, `#onFault`, `#onSuccess`.
+    fn log_failure(&self, endpoint: &Endpoint, cx: &Context, transition: Transition) {
+        let prefix = &cx.artifact.log_prefix;
+        let shown = self.shown(endpoint);
+        let at = |millis: i64| java_date(millis, cx.snapshot.services.clock.zone_offset_seconds(millis));
+        match transition {
+            Transition::None => {}
+            Transition::Timeout { retries_left, next_retry } => log::warn!(
                 target: "EndpointContext",
-                "{}Endpoint : {} is marked as {} since it failed", cx.artifact.log_prefix, endpoint.name, after.label()
-            );
+                "{prefix}{shown} is marked as TIMEOUT and will be retried : {retries_left} more time/s after : {} \
+                 until its marked SUSPENDED for failure", at(next_retry)
+            ),
+            Transition::Suspended { last, current, next_retry } => {
+                log::warn!(target: "EndpointContext", "{prefix}{shown} will be marked SUSPENDED as it failed");
+                let before =
+                    last.map_or_else(|| " -".to_owned(), |last| format!(" - last suspend duration was : {last}ms and"));
+                log::warn!(
+                    target: "EndpointContext",
+                    "{prefix}Suspending e{}{before} current suspend duration is : {current}ms - Next retry after : {}",
+                    &shown[1..], at(next_retry)
+                );
+            }
         }
-        log::debug!(
-            target: "AbstractEndpoint",
-            "{}Endpoint : {} failed with {}: {}", cx.artifact.log_prefix, endpoint.name, fault.code.unwrap_or_default(), fault.message
-        );
+    }
+
+    /// `Endpoint : NAME with address URI`, as MI's lines begin.
+    fn shown(&self, endpoint: &Endpoint) -> String {
+        match &self.address {
+            Address::Fixed(uri) => format!("Endpoint : {} with address {uri}", endpoint.name),
+            _ => format!("Endpoint : {}", endpoint.name),
+        }
     }
 
     fn not_ready(&self, name: &str) -> Fault {
@@ -337,6 +370,16 @@ impl Leaf {
     }
 }
 
+/// Keeps a claim on a streamed body, so that the fault flow still has it when nothing could be sent.
+fn claim_body(cx: &mut Context) -> Option<Claim> {
+    let received_type = cx.message.body.received_content_type().map(Arc::<str>::from);
+    let options = cx.message.body.options().clone();
+    let (stream, claim) = Claim::on(cx.message.body.take_stream()?);
+    cx.message.body = Body::from_stream(stream, received_type);
+    cx.message.body.set_options(options);
+    Some(claim)
+}
+
 /// Hands the message to a transport other than HTTP, when the address names one. The inner option is its answer.
 async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Option<Incoming>>, Fault> {
     let scheme = address.split(':').next().unwrap_or_default();
@@ -439,4 +482,48 @@ fn find_port(
 /// Shares an endpoint's name in log lines.
 pub(super) fn shown(endpoint: &Arc<Endpoint>) -> &str {
     &endpoint.name
+}
+
+/// A moment as `java.util.Date#toString` shows it, with the offset for the zone: `Sun Nov 22 20:15:00 +01:00 2026`.
+fn java_date(millis: i64, offset_seconds: i32) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = millis.div_euclid(1000) + i64::from(offset_seconds);
+    let days = seconds.div_euclid(86_400);
+    let time = seconds.rem_euclid(86_400);
+    // Civil date from a day count, by the 400-year cycle that begins in March.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month_index = ((month + 2) % 12) as usize;
+    let year = year_of_era + era * 400 + i64::from(month >= 10);
+    let zone = match offset_seconds {
+        0 => "UTC".to_owned(),
+        offset => format!("{:+03}:{:02}", offset / 3600, offset.abs() % 3600 / 60),
+    };
+    format!(
+        "{} {} {day:02} {:02}:{:02}:{:02} {zone} {year}",
+        DAYS[days.rem_euclid(7) as usize], MONTHS[month_index], time / 3600, time % 3600 / 60, time % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::java_date;
+
+    #[test]
+    fn moments_are_shown_as_java_shows_them() {
+        for (millis, offset, expected) in [
+            (0, 0, "Thu Jan 01 00:00:00 UTC 1970"),
+            (951_782_400_000, 0, "Tue Feb 29 00:00:00 UTC 2000"),
+            (1_795_378_500_000, 3600, "Sun Nov 22 21:15:00 +01:00 2026"),
+            (-1000, 0, "Wed Dec 31 23:59:59 UTC 1969"),
+        ] {
+            assert_eq!(java_date(millis, offset), expected);
+        }
+    }
 }

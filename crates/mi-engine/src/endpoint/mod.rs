@@ -5,6 +5,7 @@ mod auth;
 mod group;
 mod leaf;
 mod outgoing;
+mod reclaim;
 pub mod state;
 
 use std::sync::{Arc, OnceLock};

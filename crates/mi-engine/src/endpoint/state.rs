@@ -74,6 +74,29 @@ impl State {
     }
 }
 
+/// What a failure did to the state. Durations and moments are milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// Nothing.
+    None,
+    /// The endpoint is in TIMEOUT and is tried again.
+    Timeout {
+        /// Failures that are let pass from now on.
+        retries_left: i32,
+        /// When it is tried again.
+        next_retry: i64,
+    },
+    /// The endpoint is suspended.
+    Suspended {
+        /// The suspension before this one, when there was one since it was last active.
+        last: Option<i64>,
+        /// Length of this suspension.
+        current: i64,
+        /// When it is tried again.
+        next_retry: i64,
+    },
+}
+
 #[derive(Debug)]
 struct Detail {
     next_retry: i64,
@@ -114,29 +137,34 @@ impl EndpointState {
         }
     }
 
-    /// A message was answered. MI: `EndpointContext#onSuccess`.
-    pub fn on_success(&self) {
-        if self.state() != State::Active && self.state() != State::Off {
-            self.set(State::Active, &mut self.lock());
+    /// A message was answered. Gives the state before, when it was not ACTIVE. MI: `EndpointContext#onSuccess`.
+    pub fn on_success(&self) -> Option<State> {
+        let before = self.state();
+        if matches!(before, State::Active | State::Off) {
+            return None;
         }
+        self.set(State::Active, &mut self.lock());
+        Some(before)
     }
 
     /// A message failed with an error code (`None` for a fault without one). MI: `AddressEndpoint#onFault`.
-    pub fn on_fault(&self, code: Option<u32>, now_millis: i64) {
+    pub fn on_fault(&self, code: Option<u32>, now_millis: i64) -> Transition {
         if self.state() == State::Off {
-            return;
+            return Transition::None;
         }
         let mut detail = self.lock();
         if self.is_timeout(code) {
             if detail.remaining_retries <= 0 {
-                self.suspend(&mut detail, now_millis);
-            } else {
-                detail.remaining_retries -= 1;
-                detail.next_retry = now_millis.saturating_add(self.policy.retry_delay);
-                self.state.store(State::Timeout as u8, Ordering::Release);
+                return self.suspend(&mut detail, now_millis);
             }
+            detail.remaining_retries -= 1;
+            detail.next_retry = now_millis.saturating_add(self.policy.retry_delay);
+            self.state.store(State::Timeout as u8, Ordering::Release);
+            Transition::Timeout { retries_left: detail.remaining_retries, next_retry: detail.next_retry }
         } else if self.is_suspend_fault(code) {
-            self.suspend(&mut detail, now_millis);
+            self.suspend(&mut detail, now_millis)
+        } else {
+            Transition::None
         }
     }
 
@@ -153,7 +181,8 @@ impl EndpointState {
         code.is_some_and(|code| self.policy.suspend_codes.is_empty() || self.policy.suspend_codes.contains(&code))
     }
 
-    fn suspend(&self, detail: &mut Detail, now_millis: i64) {
+    fn suspend(&self, detail: &mut Detail, now_millis: i64) -> Transition {
+        let last = Some(detail.last_suspension).filter(|last| *last >= 0);
         let initial = if self.policy.initial_duration < 0 { DEFAULT_SUSPENSION } else { self.policy.initial_duration };
         let duration = if detail.last_suspension < 0 {
             initial
@@ -166,6 +195,7 @@ impl EndpointState {
         detail.next_retry = now_millis.saturating_add(duration);
         detail.remaining_retries = self.policy.retries_before_suspension;
         self.state.store(State::Suspended as u8, Ordering::Release);
+        Transition::Suspended { last, current: duration, next_retry: detail.next_retry }
     }
 
     /// Switches the endpoint off; only [`EndpointState::switch_on`] brings it back.

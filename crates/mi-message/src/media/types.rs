@@ -105,7 +105,12 @@ impl MediaTypes {
 
     /// How `essence` is built. A type that nobody named is plain XML.
     pub fn builder(&self, essence: &str) -> Kind {
-        Self::find(&self.builders, essence).unwrap_or(Kind::Xml)
+        self.known_builder(essence).unwrap_or(Kind::Xml)
+    }
+
+    /// How `essence` is built; `None` for a type that nobody named. MI: `BuilderUtil#getBuilderFromSelector`.
+    pub fn known_builder(&self, essence: &str) -> Option<Kind> {
+        Self::find(&self.builders, essence)
     }
 
     /// How `essence` is written; `None` for a type that nobody named.

@@ -1,0 +1,278 @@
+//! Everything that takes messages in, while it runs: started with the server, kept up with each deployment, ended in
+//! order.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::control::{Control, Phase, Switch};
+use super::gauge::Gauge;
+use super::injector::Injector;
+use super::{Intake, OpenCx, Source, Task, poller};
+use crate::scheduler::{self, JobCx};
+use crate::serve::Engine;
+use crate::snapshot::Snapshot;
+
+/// First and longest pause before something that could not be opened, or that ended by itself, is opened again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// How long a changed intake waits for its predecessor to let go of ports and files.
+const HAND_OVER: Duration = Duration::from_secs(10);
+
+/// The intakes and tasks of a server.
+#[derive(Debug)]
+pub struct RunningInbounds {
+    engine: Arc<Engine>,
+    handles: Vec<Handle>,
+    next_handle: AtomicUsize,
+    /// Locked for moments only, never across a wait.
+    active: Mutex<Vec<Active>>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Active {
+    kind: &'static str,
+    name: Arc<str>,
+    fingerprint: String,
+    switch: Switch,
+    gauge: Arc<Gauge>,
+    task: JoinHandle<()>,
+}
+
+/// What the management API and metrics show of one of them.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// `inboundendpoint`, `proxy` or `task`.
+    pub kind: &'static str,
+    /// Name of the artifact.
+    pub name: Arc<str>,
+    /// What it was told to do.
+    pub phase: Phase,
+    /// Counts and the last error.
+    pub gauge: Arc<Gauge>,
+}
+
+impl RunningInbounds {
+    /// Starts what `engine` has deployed, spread over `handles` (at least one). To be called when the main listeners
+    /// are up, because what comes in may call them.
+    pub fn start_all(engine: &Arc<Engine>, handles: Vec<Handle>) -> Self {
+        let running =
+            Self { engine: engine.clone(), handles, next_handle: AtomicUsize::new(0), active: Mutex::default() };
+        running.apply();
+        running
+    }
+
+    /// Follows a new deployment ([`Engine::swap`]): what is gone ends, what is new starts, what changed ends and starts,
+    /// and what did not change goes on undisturbed (a task keeps counting its runs).
+    pub fn apply(&self) {
+        let snapshot = self.engine.snapshot();
+        let mut active = self.lock();
+        let mut former: Vec<Active> = std::mem::take(&mut *active);
+        let mut take = |kind: &str, name: &str, fingerprint: &str| {
+            let at =
+                former.iter().position(|it| it.kind == kind && *it.name == *name && it.fingerprint == fingerprint)?;
+            Some(former.swap_remove(at))
+        };
+        let mut wanted: Vec<Active> = Vec::new();
+        let mut fresh = Vec::new();
+        for intake in snapshot.inbounds.iter().filter(|it| is_for_this_server(&snapshot, &it.pinned_servers, &it.name))
+        {
+            match take(intake.kind, &intake.name, &intake.fingerprint) {
+                Some(same) => wanted.push(same),
+                None => fresh.push(Fresh::Intake(intake.clone())),
+            }
+        }
+        for task in
+            snapshot.tasks.iter().filter(|it| is_for_this_server(&snapshot, &it.config.pinned_servers, &it.name))
+        {
+            match take("task", &task.name, &task.fingerprint) {
+                Some(same) => wanted.push(same),
+                None => fresh.push(Fresh::Task(task.clone())),
+            }
+        }
+        for ended in &former {
+            ended.switch.set(Phase::Stopped);
+        }
+        for fresh in fresh {
+            let (kind, name) = fresh.key();
+            let at = former.iter().position(|it| it.kind == kind && it.name == *name);
+            let predecessor = at.map(|at| former.swap_remove(at).task);
+            wanted.push(self.start(fresh, predecessor));
+        }
+        *active = wanted;
+    }
+
+    fn start(&self, fresh: Fresh, predecessor: Option<JoinHandle<()>>) -> Active {
+        let (kind, name) = fresh.key();
+        let gauge = Arc::new(Gauge::new(format!("{kind} {name}")));
+        let name = name.clone();
+        let phase = if fresh.starts() { Phase::Running } else { Phase::Paused };
+        let (switch, control) = Switch::new(phase);
+        let fingerprint = fresh.fingerprint().to_owned();
+        let engine = self.engine.clone();
+        let counts = gauge.clone();
+        let work = async move {
+            if let Some(predecessor) = predecessor {
+                // It was told to end; when it takes too long, opening fails and is tried again.
+                drop(tokio::time::timeout(HAND_OVER, predecessor).await);
+            }
+            match fresh {
+                Fresh::Intake(intake) => supervise(&intake, engine, control, counts).await,
+                Fresh::Task(task) => {
+                    let cx = JobCx { name: task.name.clone(), engine };
+                    scheduler::run(&*task.job, &task.schedule, &cx, &control, &counts).await;
+                }
+            }
+        };
+        let at = self.next_handle.fetch_add(1, Ordering::Relaxed);
+        let task = match self.handles.get(at % self.handles.len().max(1)) {
+            Some(handle) => handle.spawn(work),
+            None => tokio::spawn(work),
+        };
+        Active { kind, name, fingerprint, switch, gauge, task }
+    }
+
+    /// Pauses or resumes one by name; false when there is none. `kind` is `inboundendpoint` or `task`.
+    pub fn set_running(&self, kind: &str, name: &str, phase: Phase) -> bool {
+        let active = self.lock();
+        let found = active.iter().find(|it| it.kind == kind && *it.name == *name);
+        if let Some(found) = found {
+            found.switch.set(phase);
+        }
+        found.is_some()
+    }
+
+    /// Everything that is deployed and meant for this server.
+    pub fn list(&self) -> Vec<Status> {
+        let status = |it: &Active| Status {
+            kind: it.kind,
+            name: it.name.clone(),
+            phase: it.switch.phase(),
+            gauge: it.gauge.clone(),
+        };
+        self.lock().iter().map(status).collect()
+    }
+
+    /// Takes nothing in any more; what was begun goes on. The first step of a shutdown.
+    pub fn halt(&self) {
+        for active in self.lock().iter() {
+            active.switch.set(Phase::Stopped);
+        }
+    }
+
+    /// Ends everything: what was begun gets `grace` to finish and is then given up, its files released. Returns how many
+    /// intakes were given up.
+    pub async fn stop(&self, grace: Duration) -> usize {
+        self.halt();
+        let ending = std::mem::take(&mut *self.lock());
+        let deadline = Instant::now() + grace;
+        let mut left = 0;
+        for active in ending {
+            let Active { kind, name, mut task, .. } = active;
+            match tokio::time::timeout_at(deadline, &mut task).await {
+                Ok(Err(error)) if error.is_panic() => {
+                    log::error!(target: "InboundEndpoint", "{kind} {name} ended in a panic");
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    log::warn!(target: "InboundEndpoint", "{kind} {name} did not finish within the grace time");
+                    left += 1;
+                    task.abort();
+                    // Aborting drops what it holds, which gives claimed files back.
+                    drop(task.await);
+                }
+            }
+        }
+        left
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Active>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something that has to be started.
+enum Fresh {
+    Intake(Arc<Intake>),
+    Task(Arc<Task>),
+}
+
+impl Fresh {
+    fn key(&self) -> (&'static str, &Arc<str>) {
+        match self {
+            Self::Intake(intake) => (intake.kind, &intake.name),
+            Self::Task(task) => ("task", &task.name),
+        }
+    }
+
+    fn fingerprint(&self) -> &str {
+        match self {
+            Self::Intake(intake) => &intake.fingerprint,
+            Self::Task(task) => &task.fingerprint,
+        }
+    }
+
+    fn starts(&self) -> bool {
+        match self {
+            Self::Intake(intake) => intake.starts,
+            Self::Task(_) => true,
+        }
+    }
+}
+
+/// `pinnedServers`: the name of a server is that of `-DSynapseServerName`, else its host name.
+/// MI: `ServerConfigurationInformation#getServerName`.
+fn is_for_this_server(snapshot: &Snapshot, pinned: &[String], name: &str) -> bool {
+    if pinned.is_empty() {
+        return true;
+    }
+    let own = snapshot.services.environment.system_property("SynapseServerName");
+    let own = own.as_deref().unwrap_or(&snapshot.settings.hostname);
+    let here = pinned.iter().any(|server| server == own);
+    if !here {
+        log::info!(target: "InboundEndpoint", "{name} is pinned to other servers than '{own}' and does not start here");
+    }
+    here
+}
+
+/// Opens an intake and runs it; opens it again after a pause and when it ended by itself.
+async fn supervise(intake: &Intake, engine: Arc<Engine>, control: Control, gauge: Arc<Gauge>) {
+    let cx = OpenCx {
+        name: intake.name.clone(),
+        route: intake.route.clone(),
+        injector: Injector::new(engine, intake.route.clone()),
+        control: control.clone(),
+        gauge: gauge.clone(),
+    };
+    let mut pause = FIRST_PAUSE;
+    while control.resumed().await {
+        let opened = Instant::now();
+        let failure = match intake.inbound.open(&cx) {
+            Ok(Source::Poll(poll, interval)) => {
+                let injector = cx.injector.clone();
+                return poller::run(poll, interval, move || injector.is_active(), control, &gauge).await;
+            }
+            Ok(Source::Listen(listening)) => {
+                log::info!(target: "InboundEndpoint", "{} {} has started", intake.kind, intake.name);
+                listening.await.err()
+            }
+            Err(why) => Some(why),
+        };
+        match failure {
+            Some(why) => {
+                gauge.pass_failed(&why);
+                if opened.elapsed() > LONGEST_PAUSE {
+                    pause = FIRST_PAUSE;
+                }
+                control.sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            None => pause = FIRST_PAUSE,
+        }
+    }
+}
