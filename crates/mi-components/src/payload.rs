@@ -14,8 +14,13 @@ pub(crate) fn set_message_type(message: &mut Message, value: &Value) {
     message.headers.set("Content-Type", value.to_text().into_owned());
 }
 
-/// Replaces the native form, keeping how the body converts.
-pub(crate) fn set_native(message: &mut Message, native: Native) {
+/// Replaces the native form, keeping how the body converts. A message that came as SOAP stays SOAP with a new payload.
+pub(crate) fn set_native(message: &mut Message, mut native: Native) {
+    if let Native::Xml(envelope) = &mut native
+        && !message.rest
+    {
+        envelope.set_wrapped(false);
+    }
     message.body.set(native);
 }
 

@@ -24,7 +24,7 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>, response: bool) -> Box<dyn Mediator
 
 impl Mediator for Direction {
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
-        if cx.message.is_response == self.response {
+        if cx.message.is_response() == self.response {
             Ok(Flow::Enter(cx.resolve(&self.branch)?))
         } else {
             Ok(Flow::Next)

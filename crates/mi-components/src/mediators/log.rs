@@ -261,7 +261,7 @@ impl Log {
             }
         }
         self.correlation_id(cx, out);
-        self.field("Direction", if cx.message.is_response { "response" } else { "request" }, out);
+        self.field("Direction", if cx.message.is_response() { "response" } else { "request" }, out);
         self.fields(cx, out)
     }
 

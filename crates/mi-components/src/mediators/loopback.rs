@@ -24,7 +24,7 @@ fn parse(_el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diag
 
 impl Mediator for LoopBack {
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
-        if cx.message.is_response {
+        if cx.message.is_response() {
             return Ok(Flow::End);
         }
         for name in OF_SENDS {
