@@ -236,6 +236,9 @@ pub fn build(message: &mut Message) -> Result<(), Fault> {
         // A fault handler that looks at the message must not fail for the same reason; MI has an empty body then, too.
         message.body.set(mi_message::Native::Empty);
     }
+    if built.is_ok() {
+        take_addressing(message);
+    }
     if !message.rest
         && matches!(message.body.native(), Ok(mi_message::Native::Xml(envelope)) if envelope.is_wrapped())
     {
@@ -249,6 +252,29 @@ pub fn build(message: &mut Message) -> Result<(), Fault> {
             format!("org.apache.synapse.SynapseException: Error while building message. {error}"),
         )
     })
+}
+
+/// WS-Addressing headers of a request become its fields. MI: `AddressingInHandler`.
+fn take_addressing(message: &mut Message) {
+    let Ok(mi_message::Native::Xml(envelope)) = message.body.native() else { return };
+    if envelope.header().is_none() {
+        return;
+    }
+    let found = mi_message::soap::read_addressing(envelope);
+    let own = &mut message.addressing;
+    for (field, value) in [
+        (&mut own.to, found.to),
+        (&mut own.from, found.from),
+        (&mut own.reply_to, found.reply_to),
+        (&mut own.fault_to, found.fault_to),
+        (&mut own.action, found.action),
+        (&mut own.message_id, found.message_id),
+        (&mut own.relates_to, found.relates_to),
+    ] {
+        if value.is_some() {
+            *field = value;
+        }
+    }
 }
 
 /// Replaces a gzip body by what it holds, within a fixed ratio and size.

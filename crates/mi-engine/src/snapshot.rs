@@ -226,7 +226,7 @@ impl Snapshot {
         if let Some(sequence) = self.sequences.by_name(key) {
             return Some(sequence.clone());
         }
-        let content = self.services.registry.content(key)?;
+        let content = self.stored_text(key)?;
         if let Some((known, sequence)) = self.lock_dynamic().sequences.get(key)
             && **known == *content
         {
@@ -250,7 +250,7 @@ impl Snapshot {
         if let Some(endpoint) = self.endpoints.by_name(key) {
             return Some(endpoint.clone());
         }
-        let content = self.services.registry.content(key)?;
+        let content = self.stored_text(key)?;
         if let Some((known, endpoint)) = self.lock_dynamic().endpoints.get(key)
             && **known == *content
         {
@@ -259,6 +259,14 @@ impl Snapshot {
         let endpoint = crate::build::endpoint_from_registry(self, key, &content)?;
         self.lock_dynamic().endpoints.insert(key.to_owned(), (content, endpoint.clone()));
         Some(endpoint)
+    }
+
+    /// The text of a local entry or of a registry resource.
+    fn stored_text(&self, key: &str) -> Option<Arc<[u8]>> {
+        match self.local_entries.get(key) {
+            Some(entry) => Some(entry.value.to_text().as_bytes().into()),
+            None => self.services.registry.content(key),
+        }
     }
 
     /// The template that `reference` stands for.

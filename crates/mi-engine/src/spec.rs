@@ -22,8 +22,9 @@ pub struct MediatorSpec {
     pub parse: ParseMediator,
 }
 
-/// How an inbound endpoint is read from its parameters. Nothing is opened yet.
-pub type ParseInbound = fn(&Parameters, &mut BuildCx<'_>) -> Result<Box<dyn Inbound>, Diagnostic>;
+/// How an inbound endpoint, or the listener of a proxy, is read from its parameters. Nothing is opened yet. `None`, with
+/// a diagnostic, when they name nothing that can be listened to.
+pub type ParseInbound = fn(&Parameters, &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic>;
 
 /// One protocol of inbound endpoints.
 #[derive(Clone, Copy, Debug)]
@@ -34,16 +35,13 @@ pub struct InboundSpec {
     pub parse: ParseInbound,
 }
 
-/// How the listener of a proxy is read from the proxy's parameters. `None` when they do not say what to listen to.
-pub type ParseServiceTransport = fn(&Parameters, &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic>;
-
 /// One transport that proxies can be served over beside HTTP.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceTransportSpec {
     /// Its name in the attribute `transports`.
     pub transport: &'static str,
     /// Reads it.
-    pub parse: ParseServiceTransport,
+    pub parse: ParseInbound,
 }
 
 /// How a task is read from its properties.

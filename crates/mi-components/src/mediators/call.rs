@@ -127,8 +127,10 @@ struct Original {
 
 impl CallEffect {
     async fn run(&self, cx: &mut Context) -> Result<Flow, Fault> {
-        cx.exchange.note_send();
-        outflow::acknowledge(cx);
+        if !self.blocking {
+            cx.exchange.note_send();
+            outflow::acknowledge(cx);
+        }
         if cx.message.properties.is_true("OUT_ONLY") {
             return self.run_one_way(cx).await;
         }

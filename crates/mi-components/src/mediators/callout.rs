@@ -136,6 +136,9 @@ impl Effect for CalloutEffect {
                 return Err(failed(&fault));
             }
             flow::build_body(&mut call).await?;
+            if let Some(status) = call.message.axis2.get("HTTP_SC") {
+                cx.message.axis2.set("HTTP_SC", status.clone());
+            }
             put_answer(&self.target, cx, &call.message)?;
             Ok(Flow::Next)
         })
@@ -143,7 +146,7 @@ impl Effect for CalloutEffect {
 }
 
 impl CalloutEffect {
-    /// A SOAP message of its own; nothing of the flow's transport headers goes with it.
+    /// A SOAP message with the flow's transport headers. MI: `CalloutMediator#getSynapseOutMsgCtx`.
     fn message(&self, cx: &Context) -> Message {
         let mut message = cx.message.copy();
         let mut envelope = self.envelope.clone();
@@ -152,7 +155,9 @@ impl CalloutEffect {
             SoapVersion::Soap11 => "text/xml",
             SoapVersion::Soap12 => "application/soap+xml",
         };
-        message.headers.clear();
+        for name in ["Content-Type", "Content-Length", "SOAPAction"] {
+            message.headers.remove(name);
+        }
         message.rest = false;
         message.axis2 = mi_message::Properties::default();
         message.axis2.set("messageType", content_type);
@@ -171,19 +176,18 @@ fn failed(fault: &Fault) -> Fault {
 
 fn put_answer(target: &Target, cx: &mut Context, answer: &Message) -> Result<(), Fault> {
     let received = answer.body.envelope()?;
-    let payload = received.payload();
+    // An answer without a payload leaves the message as it is.
+    let Some(payload) = received.payload() else { return Ok(()) };
     match target {
         Target::Key(key) => {
-            let value = payload.map_or(Value::Null, |node| Value::Xml(XmlValue::copy_of(received.document(), node)));
-            cx.message.properties.set(key.clone(), value);
+            cx.message.properties.set(key.clone(), Value::Xml(XmlValue::copy_of(received.document(), payload)));
         }
         Target::Body => {
-            let nodes: Vec<_> = payload.into_iter().collect();
-            cx.message.body.envelope_mut()?.set_payload(received.document(), &nodes);
+            cx.message.body.envelope_mut()?.set_payload(received.document(), &[payload]);
         }
         Target::XPath(xpath) => {
             let places = xpath.eval_nodes(&cx.message, &*cx.snapshot)?;
-            let (Some(place), Some(payload)) = (places.first().copied(), payload) else {
+            let Some(place) = places.first().copied() else {
                 return Err(Fault::new(format!("Evaluation of target XPath expression : {} did not yeild an OMNode", xpath.source())));
             };
             let envelope = cx.message.body.envelope_mut()?;

@@ -29,7 +29,8 @@ pub(super) struct Leaf {
     http2: bool,
     format: Option<Format>,
     encoding: Option<String>,
-    addressing: bool,
+    /// WS-Addressing headers of this namespace are put on the message.
+    addressing: Option<&'static str>,
     /// The payload is built before sending. MI: `contentAware` in `AbstractEndpoint#init`.
     builds_body: bool,
     timeout: Option<TimeoutDuration>,
@@ -71,7 +72,7 @@ impl Leaf {
             http2: false,
             format: None,
             encoding: None,
-            addressing: false,
+            addressing: None,
             builds_body: false,
             timeout: None,
             discard_on_timeout: false,
@@ -121,9 +122,11 @@ impl Leaf {
     fn apply_qos(&mut self, qos: &Qos) {
         self.format = qos.format;
         self.encoding.clone_from(&qos.encoding);
-        self.addressing = qos.addressing.is_some();
+        self.addressing = qos.addressing.as_ref().map(|it| {
+            if it.submission { mi_message::soap::WSA_SUBMISSION_NS } else { mi_message::soap::WSA_NS }
+        });
         self.builds_body = qos.format.is_some_and(|format| format != Format::Rest)
-            || self.addressing
+            || self.addressing.is_some()
             || matches!(qos.optimize, Some(Optimize::Mtom | Optimize::Swa));
         self.timeout.clone_from(&qos.timeout.duration);
         self.discard_on_timeout = qos.timeout.action == TimeoutAction::Discard;
@@ -161,7 +164,9 @@ impl Leaf {
         if role == Role::Root && !self.state.is_ready(now) {
             return Err(self.not_ready(&endpoint.name));
         }
-        if self.builds_body && !cx.message.body.is_built() {
+        // The address of a default endpoint may stand in a SOAP header.
+        let may_hold_address = matches!(self.address, Address::Message) && !cx.message.rest;
+        if (self.builds_body || may_hold_address) && !cx.message.body.is_built() {
             flow::build_body(cx).await?;
         }
         endpoint.set_properties(cx)?;
@@ -258,7 +263,8 @@ impl Leaf {
         if let Some(answer) = other_transport(cx, &address).await? {
             return Ok(answer);
         }
-        let mut request = outgoing::request(cx, &shape, &address)?;
+        self.put_addressing(cx, &address)?;
+        let mut request = outgoing::request(cx, &shape, &address, self.addressing.is_some())?;
         let timeout = self.timeout(cx)?;
         request.timeout = Some(timeout);
         let snapshot = cx.snapshot.clone();
@@ -277,6 +283,16 @@ impl Leaf {
             }
             _ => Ok(Some(answer)),
         }
+    }
+
+    /// Puts WS-Addressing headers on a SOAP message. MI: `AddressingOutHandler`.
+    fn put_addressing(&self, cx: &mut Context, address: &str) -> Result<(), Fault> {
+        let Some(namespace) = self.addressing.filter(|_| !cx.message.rest) else { return Ok(()) };
+        let mut addressing = cx.message.addressing.clone();
+        addressing.to = Some(address.to_owned());
+        addressing.message_id.get_or_insert_with(|| cx.snapshot.services.clock.new_id());
+        mi_message::soap::write_addressing(cx.message.body.envelope_mut()?, &addressing, namespace);
+        Ok(())
     }
 
     async fn transmit(

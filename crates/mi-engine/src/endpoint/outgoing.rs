@@ -101,7 +101,12 @@ pub(super) fn full_address(message: &Message, shape: &Shape) -> String {
 }
 
 /// Makes the request. The body is taken out of the message when it was not read, and formatted otherwise.
-pub(super) fn request(cx: &mut Context, shape: &Shape, address: &str) -> Result<Outgoing, Fault> {
+pub(super) fn request(
+    cx: &mut Context,
+    shape: &Shape,
+    address: &str,
+    keep_addressing: bool,
+) -> Result<Outgoing, Fault> {
     let mut target = Target::parse(address).ok_or_else(|| unusable_address(address))?;
     let settings = cx.snapshot.clone();
     let settings = &settings.settings;
@@ -111,7 +116,9 @@ pub(super) fn request(cx: &mut Context, shape: &Shape, address: &str) -> Result<
     if shape.format == Some(Format::Get) {
         append_query(message, &mut target);
     }
-    reply::remove_addressing(message);
+    if !keep_addressing {
+        reply::remove_addressing(message);
+    }
     let mut headers = reply::header_map(&message.headers, settings);
     host_and_agent(message, settings, &target, &mut headers);
     let body = if bodiless {

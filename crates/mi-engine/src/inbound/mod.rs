@@ -127,6 +127,7 @@ pub(crate) fn build(
         return Ok(None);
     };
     let parameters = Parameters::new(&config.parameters, &config.element, resolve);
+    let Some(inbound) = parse(&parameters, cx)? else { return Ok(None) };
     let name = |key: &Option<String>| key.as_deref().map(str::trim).filter(|key| !key.is_empty()).map(Arc::from);
     let pinned = parameters.text("pinnedServers").unwrap_or_default();
     Ok(Some(Intake {
@@ -137,7 +138,7 @@ pub(crate) fn build(
             sequence: name(&config.sequence),
             on_error: name(&config.on_error),
         }),
-        inbound: parse(&parameters, cx)?,
+        inbound,
         starts: !config.suspend,
         pinned_servers: pinned.split([' ', ',']).filter(|it| !it.is_empty()).map(str::to_owned).collect(),
         fingerprint: format!("{}\n{}", config.element.to_xml(), parameters.fingerprint()),

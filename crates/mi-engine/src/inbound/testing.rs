@@ -204,7 +204,7 @@ impl Inbound for Probe {
     }
 }
 
-fn probe(parameters: &Parameters, cx: &mut BuildCx<'_>) -> Result<Box<dyn Inbound>, Diagnostic> {
+fn probe(parameters: &Parameters, cx: &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic> {
     let mut seconds = |name: &str| match parameters.number(name) {
         Ok(number) => Duration::from_secs(number.unwrap_or(0)),
         Err(warning) => {
@@ -213,7 +213,7 @@ fn probe(parameters: &Parameters, cx: &mut BuildCx<'_>) -> Result<Box<dyn Inboun
         }
     };
     let (interval, takes) = (seconds("interval"), seconds("takes"));
-    Ok(Box::new(Probe { interval, takes, broken: parameters.is_true("broken") }))
+    Ok(Some(Box::new(Probe { interval, takes, broken: parameters.is_true("broken") })))
 }
 
 #[derive(Debug)]
