@@ -103,14 +103,7 @@ pub fn request(request: HttpRequest, settings: &Settings) -> (Message, RequestIn
             axis2.set(names::CONTENT_TYPE.clone(), received.clone());
             axis2.set(names::MESSAGE_TYPE.clone(), media_type(received));
         }
-        None if matches!(method, Method::GET | Method::DELETE) => {
-            axis2.set(names::CONTENT_TYPE.clone(), "application/x-www-form-urlencoded");
-            axis2.set(names::MESSAGE_TYPE.clone(), "application/xml");
-        }
-        None => {
-            axis2.set(names::CONTENT_TYPE.clone(), "application/octet-stream");
-            axis2.set(names::MESSAGE_TYPE.clone(), "application/xml");
-        }
+        None => axis2.set(names::MESSAGE_TYPE.clone(), "application/xml"),
     }
     if !has_entity {
         axis2.set(names::NO_ENTITY_BODY.clone(), true);

@@ -64,7 +64,8 @@ pub(crate) fn get_property<'m>(
     }
     Ok(match scope {
         Scope::Default => return default_scope(key, message, lookup),
-        Scope::Axis2 => message.axis2.get(key).map(Cow::Borrowed),
+        // Options of the next call are found behind the message's own. MI: axis2 `MessageContext#getProperty`.
+        Scope::Axis2 => message.axis2.get(key).or_else(|| message.axis2_client.get(key)).map(Cow::Borrowed),
         Scope::Axis2Client => message.axis2_client.get(key).map(Cow::Borrowed),
         Scope::Transport => header(key, message),
         Scope::Operation => message.operation.get(key).map(Cow::Borrowed),

@@ -49,7 +49,7 @@ pub(crate) fn variable<'m>(prefix: Prefix, local: &str, message: &'m Message, lo
     match prefix {
         Prefix::Context => message.properties.get(local).map(Cow::Borrowed),
         Prefix::Variable => message.variables.get(local).map(Cow::Borrowed),
-        Prefix::Axis2 => message.axis2.get(local).map(Cow::Borrowed),
+        Prefix::Axis2 => message.axis2.get(local).or_else(|| message.axis2_client.get(local)).map(Cow::Borrowed),
         Prefix::Axis2Client => message.axis2_client.get(local).map(Cow::Borrowed),
         Prefix::Function => message.function_parameter(local).map(Cow::Borrowed),
         Prefix::Transport => property::header(local, message),

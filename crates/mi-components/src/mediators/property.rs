@@ -231,6 +231,11 @@ impl Property {
         let message = &mut cx.message;
         let properties = match self.scope {
             Scope::Default => &mut message.properties,
+            // The property that holds all headers in MI.
+            Scope::Axis2 if name == "TRANSPORT_HEADERS" => {
+                message.headers.clear();
+                return;
+            }
             Scope::Axis2 => &mut message.axis2,
             Scope::Axis2Client => &mut message.axis2_client,
             Scope::Operation => &mut message.operation,

@@ -194,6 +194,11 @@ fn set_xml(message: &mut Message, text: &str) -> Result<(), Fault> {
         return Err(Fault::new("Generated content is not a valid XML payload"));
     };
     collapse_empty(&mut document, first);
+    // The format's own `xmlns=""` says what holds anyway where nothing stands around the payload.
+    let unset = document.namespace_decls(first).find(|it| document.local_name(*it).is_empty() && document.value(*it).is_empty());
+    if let Some(unset) = unset {
+        document.detach(unset);
+    }
     let is_envelope =
         document.local_name(first) == "Envelope" && matches!(document.namespace(first), SOAP11_NS | SOAP12_NS);
     let has_header = matches!(message.body.native(), Ok(Native::Xml(envelope)) if envelope.header().is_some());
