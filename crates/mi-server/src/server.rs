@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use mi_config::{Artifact, Deployment, Diagnostic, Severity, SourceFile};
 use mi_deployer::{Application, Home, LoadedDeployment, Origin, Watcher};
+use mi_engine::inbound::RunningInbounds;
+use mi_engine::services::Sender;
 use mi_engine::transport::{HttpClient, HttpService};
 use mi_engine::{Built, Engine, Services, Snapshot, Specs};
 use mi_telemetry::log::{LogConfig, LogHandle};
+use mi_transports::file::FileSender;
 use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, Server as HttpServer};
 
 use crate::cli::{HomeArgs, RunArgs};
@@ -59,7 +62,9 @@ impl Prepared {
             let shown = || format!("cannot read the application {}", application.display());
             home.named.push(application.canonicalize().with_context(shown)?);
         }
-        let environment = mi_deployer::Environment::new(&home, std::env::vars().collect(), system_properties(&args.home));
+        let mut system = system_properties(&args.home);
+        system.entry("carbon.home".to_owned()).or_insert_with(|| root.display().to_string());
+        let environment = mi_deployer::Environment::new(&home, std::env::vars().collect(), system);
         let (mut deployment, diagnostics) = mi_deployer::read_deployment(&home, &environment)
             .with_context(|| format!("cannot read {}", home.deployment_toml.display()))?;
         apply_properties(&mut deployment, &args.home)?;
@@ -201,14 +206,29 @@ pub fn services(prepared: &Prepared, http: Arc<dyn HttpClient>) -> Arc<Services>
         clock: Arc::new(SystemClock),
         registry: Arc::new(EngineRegistry(prepared.loaded.registry.clone())),
         environment: Arc::new(ProcessEnvironment(prepared.loaded.environment.clone())),
-        specs: Arc::new(Specs::new(&[mi_components::TABLE])),
+        specs: Arc::new(Specs::new(&[mi_components::mediators::UNSUPPORTED, mi_components::TABLE])),
         senders: Vec::new(),
         in_flight: std::sync::atomic::AtomicU64::new(0),
     })
 }
 
+/// Every component that this program has.
+fn specs() -> Specs {
+    Specs::new(&[mi_components::TABLE])
+        .with_inbounds(mi_transports::INBOUNDS)
+        .with_service_transports(mi_transports::SERVICE_TRANSPORTS)
+        .with_tasks(mi_components::tasks::TABLE)
+}
+
+/// Senders by the schemes of their addresses.
+fn senders() -> Vec<(&'static str, Arc<dyn Sender>)> {
+    let files: Arc<dyn Sender> = Arc::new(FileSender::new(Arc::new(SystemClock)));
+    vec![("vfs", files.clone()), ("file", files)]
+}
+
 /// A server that takes requests.
 pub struct Running {
+    inbounds: Arc<RunningInbounds>,
     deployer: Redeployer,
     internal: HttpServer,
     main: HttpServer,
@@ -247,6 +267,8 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let engine = Arc::new(Engine::new(snapshot));
     let service = Arc::new(MainService { engine: engine.clone(), probes: probes.clone() });
     let main = HttpServer::start(listeners(&deployment, &keys, service)?, threads(args))?;
+    // What comes in from elsewhere may call the listeners, which are up now.
+    let inbounds = Arc::new(RunningInbounds::start_all(&engine, main.handles().to_vec()));
     probes.serving(faulty, degraded);
     for line in summary {
         log::info!(target: "StartupFinalizer", "{line}");
@@ -259,8 +281,17 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         .and_then(|millis| millis.parse().ok())
         .unwrap_or(deployment.server.graceful_shutdown_timeout_ms);
     let graceful = property("gracefulShutdown").map_or(deployment.server.graceful_shutdown, |value| value != "false");
-    let deployer = Redeployer { args: args.clone(), http, engine, probes: probes.clone(), watcher, enabled: deployment.server.hot_deployment };
+    let deployer = Redeployer {
+        args: args.clone(),
+        http,
+        engine,
+        inbounds: inbounds.clone(),
+        probes: probes.clone(),
+        watcher,
+        enabled: deployment.server.hot_deployment,
+    };
     Ok(Running {
+        inbounds,
         deployer,
         internal,
         main,
@@ -306,6 +337,7 @@ struct Redeployer {
     args: RunArgs,
     http: Arc<dyn HttpClient>,
     engine: Arc<Engine>,
+    inbounds: Arc<RunningInbounds>,
     probes: Arc<Probes>,
     watcher: Watcher,
     enabled: bool,
@@ -334,6 +366,7 @@ impl Redeployer {
         let deployed = prepared.deploy(services);
         report(&deployed);
         self.engine.swap(deployed.snapshot);
+        self.inbounds.apply();
         self.probes.serving(deployed.faulty, deployed.degraded);
         let (written, removed) = (changes.written.len(), changes.removed.len());
         log::info!(
@@ -407,15 +440,18 @@ impl Running {
         };
         self.probes.stopping();
         log::info!(target: "CarbonServerManager", "Shutdown hook triggered; the server is stopping");
+        self.inbounds.halt();
         self.main.drain();
         if self.grace.is_zero() {
+            self.inbounds.stop(Duration::ZERO).await;
             return Ok(self.main.in_flight());
         }
         // Without traffic there is nobody whom a closed port could surprise.
         let delay = if quick || self.main.connections() == 0 { Duration::ZERO } else { self.drain_delay };
         let ended = async {
             tokio::time::sleep(delay).await;
-            self.main.wait_idle(self.grace).await
+            let (given_up, left) = tokio::join!(self.inbounds.stop(self.grace), self.main.wait_idle(self.grace));
+            left + given_up
         };
         tokio::select! {
             left = ended => Ok(left),
