@@ -55,7 +55,9 @@ fn execute(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     let list = workspace.root.join(LIST);
     let listed = read_list(&std::fs::read_to_string(&list).with_context(|| format!("cannot read {LIST}"))?);
-    let results = run_suites(workspace, &runner, &options.suites)?;
+    // Cases that never passed cost their time-outs and can tell the ratchet nothing: only `--update` runs them.
+    let only = if options.update { None } else { Some(list_cases(workspace, &folder, &list)?) };
+    let results = run_suites(workspace, &runner, &options.suites, only.as_deref())?;
     let in_scope =
         |case: &Case| options.suites.is_empty() || options.suites.iter().any(|it| case.starts_with(&format!("{it}/")));
     let verdict = Verdict::new(&listed.iter().filter(|it| in_scope(it)).cloned().collect(), &results);
@@ -75,7 +77,12 @@ fn execute(workspace: &Workspace, options: &Options) -> Result<()> {
 }
 
 /// Runs the suites once and reads their results; a failing case is a result, not an error.
-fn run_suites(workspace: &Workspace, runner: &Path, suites: &[String]) -> Result<BTreeMap<Case, Option<String>>> {
+fn run_suites(
+    workspace: &Workspace,
+    runner: &Path,
+    suites: &[String],
+    cases: Option<&Path>,
+) -> Result<BTreeMap<Case, Option<String>>> {
     let python = python(workspace)?;
     let report = workspace.target.join("conformance.json");
     if report.exists() {
@@ -88,6 +95,9 @@ fn run_suites(workspace: &Workspace, runner: &Path, suites: &[String]) -> Result
     for suite in suites {
         command.args(["--suite", suite]);
     }
+    if let Some(cases) = cases {
+        command.arg("--cases-dir").arg(cases);
+    }
     process::run_within(&mut command, LIMIT)?;
     let report = std::fs::read_to_string(&report).context("the suites left no report")?;
     let cases: Value = serde_json::from_str(&report).context("the report is not JSON")?;
@@ -96,6 +106,29 @@ fn run_suites(workspace: &Workspace, runner: &Path, suites: &[String]) -> Result
         bail!("the suites have no case");
     }
     Ok(results)
+}
+
+/// Copies the listed cases of all suites into a folder that the runner takes its cases from.
+fn list_cases(workspace: &Workspace, folder: &Path, list: &Path) -> Result<PathBuf> {
+    const FILTER: &str = "
+import pathlib, sys, yaml
+suites, listed, out = pathlib.Path(sys.argv[1]), set(pathlib.Path(sys.argv[2]).read_text().split()), pathlib.Path(sys.argv[3])
+for suite in sorted(suites.iterdir()):
+    for file in sorted((suite / 'cases').glob('*.yaml')):
+        cases = [case for case in yaml.safe_load(file.read_text(encoding='utf-8')) or [] if suite.name + '/' + case['id'] in listed]
+        if cases:
+            target = out / suite.name / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(yaml.safe_dump(cases, allow_unicode=True, sort_keys=False), encoding='utf-8')
+";
+    let out = workspace.target.join("conformance-cases");
+    if out.exists() {
+        std::fs::remove_dir_all(&out).context("cannot remove the last selection of cases")?;
+    }
+    std::fs::create_dir_all(&out).context("cannot make a folder for the selected cases")?;
+    let python = python(workspace)?;
+    process::run(Command::new(python).args(["-c", FILTER]).arg(folder.join("suites")).arg(list).arg(&out))?;
+    Ok(out)
 }
 
 fn result(value: &Value) -> (Case, Option<String>) {

@@ -239,7 +239,7 @@ enum Part {
     Endpoint(Arc<Endpoint>),
     Template(SequenceTemplate),
     LocalEntry(LocalEntry),
-    Api(crate::api::Api),
+    Api(Box<crate::api::Api>),
     /// A proxy, with its listeners for other transports than HTTP.
     Proxy(Box<crate::proxy::Proxy>, Vec<Intake>),
     Inbound(Box<Intake>),
@@ -262,7 +262,7 @@ fn compile(
         Artifact::EndpointTemplate(config) => Part::EndpointTemplate(Box::new(config.clone())),
         Artifact::SequenceTemplate(config) => Part::Template(compile_template(config, cx)),
         Artifact::LocalEntry(config) => Part::LocalEntry(compile_local_entry(config, services, cx)),
-        Artifact::Api(config) => Part::Api(crate::api::build(config, cx)),
+        Artifact::Api(config) => Part::Api(Box::new(crate::api::build(config, cx))),
         Artifact::Proxy(config) => {
             let proxy = crate::proxy::build(config, cx)?;
             let intakes = inbound::build_transports(&proxy, resolve, cx)?;
@@ -371,7 +371,7 @@ impl Parts {
                     let text = format!("API '{}' has the same context '{}' already", known.name, known.context);
                     return Err(artifact.element().error(text));
                 }
-                self.apis.push(Arc::new(api));
+                self.apis.push(Arc::from(api));
             }
             Part::Proxy(proxy, intakes) => {
                 if self.proxies.contains_key(name) {

@@ -116,7 +116,7 @@ struct SendBack;
 struct Sleeping(Duration);
 
 impl Effect for SendBack {
-    fn perform<'a>(self: Box<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
+    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
             reply::send_back(cx).await?;
             Ok(Flow::End)
@@ -125,7 +125,7 @@ impl Effect for SendBack {
 }
 
 impl Effect for Sleeping {
-    fn perform<'a>(self: Box<Self>, _: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
+    fn perform(self: Box<Self>, _: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
             tokio::time::sleep(self.0).await;
             Ok(Flow::Next)

@@ -176,6 +176,7 @@ async fn a_drip_of_header_bytes_does_not_prolong_the_time() {
             if writer.write_all(&[byte]).await.is_err() {
                 break;
             }
+            // Real time: a client that drips.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
