@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mi_config::{SourceFile, parse_artifact};
@@ -122,9 +123,15 @@ impl Flowing {
 
     /// Runs it.
     #[track_caller]
-    pub(crate) fn run(mut self) -> Outcome {
+    pub(crate) fn run(self) -> Outcome {
+        self.run_for(Duration::from_millis(1))
+    }
+
+    /// Runs it, and what it leaves behind for `patience` more on a clock that does not wait.
+    #[track_caller]
+    pub(crate) fn run_for(mut self, patience: Duration) -> Outcome {
         let message = std::mem::take(&mut self.message);
-        self.deploy().send(message)
+        self.deploy().send_and_wait(message, patience)
     }
 
     /// Deploys it, for several messages.
@@ -148,12 +155,26 @@ pub(crate) struct Deployed {
 impl Deployed {
     /// Runs it on a message.
     pub(crate) fn send(&self, message: Message) -> Outcome {
+        self.send_and_wait(message, Duration::from_millis(1))
+    }
+
+    fn send_and_wait(&self, message: Message, patience: Duration) -> Outcome {
         let (sender, mut receiver) = tokio::sync::oneshot::channel();
         let exchange = Arc::new(Exchange::new(RequestInfo::default(), sender));
         let subject = self.snapshot.sequences.by_name(SUBJECT).cloned().expect("built with it");
         let mut cx = Context::new(message, self.snapshot.clone(), exchange, self.artifact.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let ended = runtime.block_on(flow::run(&mut cx, subject));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        let runtime = runtime.expect("a runtime");
+        let services = cx.snapshot.services.clone();
+        let ended = runtime.block_on(async {
+            let ended = flow::run(&mut cx, subject).await;
+            // Parts of a split message run beside it; the clock only moves when all of them wait.
+            tokio::time::sleep(patience).await;
+            while services.in_flight.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            ended
+        });
         Outcome { cx, ended, reply: receiver.try_recv().ok() }
     }
 }

@@ -2,17 +2,23 @@
 
 use mi_engine::spec::MediatorSpec;
 
+mod aggregate;
 mod branch;
 mod builder;
 mod cache;
+mod call;
 mod call_template;
+mod callout;
+mod clone;
 mod conditional_router;
 mod drop;
 mod enrich;
 mod filter;
 mod foreach;
+mod gather;
 mod header;
 mod in_out;
+mod iterate;
 mod jsontransform;
 mod log;
 mod loopback;
@@ -23,14 +29,14 @@ mod property_group;
 mod respond;
 mod rewrite;
 mod rules;
+mod scatter_gather;
+mod send;
 mod sequence;
+mod split;
 mod switch;
 mod target;
 mod throttle;
 mod throw_error;
-mod call;
-mod callout;
-mod send;
 mod transaction;
 mod unsupported;
 mod validate;
@@ -38,9 +44,13 @@ mod variable;
 
 /// Every mediator with a file of its own.
 pub const TABLE: &[MediatorSpec] = &[
+    aggregate::SPEC,
     builder::SPEC,
     cache::SPEC,
+    call::SPEC,
     call_template::SPEC,
+    callout::SPEC,
+    clone::SPEC,
     conditional_router::SPEC,
     drop::SPEC,
     enrich::SPEC,
@@ -49,6 +59,7 @@ pub const TABLE: &[MediatorSpec] = &[
     header::SPEC,
     in_out::IN,
     in_out::OUT,
+    iterate::SPEC,
     jsontransform::SPEC,
     log::SPEC,
     loopback::SPEC,
@@ -59,15 +70,14 @@ pub const TABLE: &[MediatorSpec] = &[
     respond::SPEC,
     rewrite::SPEC,
     rules::SPEC,
+    scatter_gather::SPEC,
+    send::SPEC,
     sequence::SPEC,
     switch::SPEC,
     throttle::SPEC,
     throw_error::SPEC,
     transaction::SPEC,
     validate::SPEC,
-    call::SPEC,
-    callout::SPEC,
-    send::SPEC,
     variable::SPEC,
 ];
 

@@ -1,7 +1,9 @@
 //! `<foreach>` runs a sequence for each element of an array or each node of a set, in place.
 //!
-//! With the attribute `expression` it is the loop of old (this file); with `collection` it is another mediator.
+//! With the attribute `expression` it is the loop of old (this file and `xml_loop`); with `collection` it is another
+//! mediator (`collection`).
 
+mod collection;
 #[cfg(test)]
 mod tests;
 mod xml_loop;
@@ -39,6 +41,9 @@ struct Settings {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+    if el.filled_attr("collection").is_some() {
+        return collection::parse(el, cx);
+    }
     cx.report_all(el.unknown_attrs(&[
         "id",
         "expression",

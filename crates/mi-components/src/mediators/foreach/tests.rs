@@ -90,3 +90,73 @@ fn wrong_configurations_are_refused() {
             .contains("cannot contain Call")
     );
 }
+
+const AGE: &str = "<payloadFactory media-type='json'><format>{\"v\":${payload.n}}</format></payloadFactory>";
+
+#[test]
+fn collections_of_json() {
+    let body = r#"{"l":[{"n":1},{"n":2},{"n":3}],"k":0}"#;
+    let replaced = r#"{"l":[{"v":1},{"v":2},{"v":3}],"k":0}"#;
+    json("collection='${payload.l}'", AGE, body, replaced);
+    json("collection='${payload.l}' parallel-execution='false'", AGE, body, replaced);
+    json("collection='${payload}'", AGE, r#"[{"n":1}]"#, r#"[{"v":1}]"#);
+    json("collection='${payload.l}' continue-without-aggregation='true'", AGE, body, body);
+    json("collection='${payload.none}'", AGE, r#"{"none":[]}"#, r#"{"none":[]}"#);
+    let to_variable =
+        "collection='${payload.l}' update-original='false' target-variable='r' result-content-type='JSON'";
+    let outcome = Flowing::of(&foreach(to_variable, AGE)).json(body).run();
+    assert_eq!(outcome.variable("r").as_deref(), Some(r#"[{"v":1},{"v":2},{"v":3}]"#));
+    assert_eq!(outcome.payload_text(), body);
+}
+
+#[test]
+fn collections_of_nodes() {
+    let step = "<payloadFactory><format><b>$1</b></format><args><arg expression='//a'/></args></payloadFactory>";
+    let body = "<o><a>1</a><a>2</a></o>";
+    xml("collection=\"${xpath('//o/a')}\"", step, body, "<o><b>1</b><b>2</b></o>");
+    let to_variable = "collection=\"${xpath('//o/a')}\" update-original='false' target-variable='r' \
+        result-content-type='XML' result-enclosing-element='all'";
+    let outcome = Flowing::of(&foreach(to_variable, step)).xml(body).run();
+    assert_eq!(outcome.variable("r").as_deref(), Some("<all><b>1</b><b>2</b></all>"));
+    assert_eq!(outcome.payload_xml(), body);
+}
+
+#[test]
+fn collections_in_variables() {
+    let xml = format!(
+        "<rules><variable name='c' type='JSON' value='{{\"l\":[{{\"n\":1}}]}}'/>{}</rules>",
+        foreach("collection='${vars.c.l}'", AGE)
+    );
+    assert_eq!(Flowing::of(&xml).json("{}").run().variable("c").as_deref(), Some(r#"{"l":[{"v":1}]}"#));
+}
+
+#[test]
+fn a_part_that_fails_or_ends_takes_the_message_with_it() {
+    let body = r#"{"l":[{"n":1},{"n":2}]}"#;
+    let after = "<property name='after' value='1'/>";
+    let with = |step: &str| format!("<rules>{}{after}</rules>", foreach("collection='${payload.l}'", step));
+    assert_eq!(Flowing::of(&with(AGE)).json(body).run().property("after").as_deref(), Some("1"));
+    assert_eq!(Flowing::of(&with("<drop/>")).json(body).run().property("after"), None);
+    assert_eq!(Flowing::of(&with("<throwError/>")).json(body).run().property("after"), None);
+}
+
+#[test]
+fn counters_need_an_order() {
+    let attrs = "collection='${payload.l}' parallel-execution='false' counter-variable='i'";
+    let step = "<payloadFactory media-type='json'><format>{\"i\":${vars.i}}</format></payloadFactory>";
+    json(attrs, step, r#"{"l":[5,6]}"#, r#"{"l":[{"i":0},{"i":1}]}"#);
+    for (attrs, part) in [
+        ("collection='${payload.l}' counter-variable='i'", "counter-variable"),
+        ("collection='${payload.l}' update-original='false'", "target-variable"),
+        ("collection='${payload.l}' update-original='false' target-variable='r'", "result-content-type"),
+        (
+            "collection='${payload.l}' update-original='false' target-variable='r' result-content-type='XML'",
+            "result-enclosing-element",
+        ),
+    ] {
+        let error = Flowing::error_of(&foreach(attrs, ""));
+        assert!(error.contains(part), "{error}");
+    }
+    let outcome = Flowing::of(&foreach("collection='${payload.l}'", "")).json(r#"{"l":1}"#).run();
+    assert!(outcome.fault().is_some_and(|it| it.contains("did not resolve to a valid array")));
+}
