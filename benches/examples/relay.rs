@@ -26,11 +26,8 @@ impl HttpService for Relay {
         let client = self.client.clone();
         let mut headers = request.headers;
         headers.remove(http::header::HOST);
-        let body = if http_body::Body::is_end_stream(&request.body) {
-            Payload::Empty
-        } else {
-            Payload::Stream(request.body)
-        };
+        let body =
+            if http_body::Body::is_end_stream(&request.body) { Payload::Empty } else { Payload::Stream(request.body) };
         let outgoing = Outgoing {
             method: request.method,
             secure: false,

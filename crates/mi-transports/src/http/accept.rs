@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::{self, Protocol};
-use super::io::{Activity, Io};
+use super::io::{Activity, Io, Stream};
 use super::service::{Adapter, Listening};
 use crate::tls::ServerTls;
 
@@ -142,7 +142,7 @@ impl Connection {
         };
         let Some(tls) = self.tls else {
             let protocol = if self.http2 { Protocol::Sniff } else { Protocol::Http1 };
-            return connection::serve(Io::plain(stream, activity, true), adapter, protocol).await;
+            return connection::serve(Io::new(Stream::Plain(stream), activity, true), adapter, protocol).await;
         };
         let handshake = TlsAcceptor::from(tls.current(self.http2)).accept(stream);
         let stream = match tokio::time::timeout(self.listening.limits.header_timeout, handshake).await {
@@ -154,6 +154,6 @@ impl Connection {
         adapter.client_certificate =
             session.peer_certificates().and_then(|chain| Some(Arc::from(chain.first()?.as_ref())));
         let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
-        connection::serve(Io::tls(stream.into(), activity, true), adapter, protocol).await;
+        connection::serve(Io::new(Stream::Tls(Box::new(stream.into())), activity, true), adapter, protocol).await;
     }
 }

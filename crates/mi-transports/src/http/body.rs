@@ -42,15 +42,6 @@ impl<W> OutBody<W> {
         };
         Self { kind, chunked, witness }
     }
-
-    /// The payload, to be sent another time. Correct only while nothing was read from this body.
-    pub(crate) fn into_payload(self) -> Payload {
-        match self.kind {
-            Kind::Bytes(bytes) if bytes.is_empty() => Payload::Empty,
-            Kind::Bytes(bytes) => Payload::Bytes(bytes),
-            Kind::Stream(stream) => Payload::Stream(stream),
-        }
-    }
 }
 
 impl<W: Unpin> Body for OutBody<W> {

@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http::header::{EXPECT, HOST, HeaderValue};
+use http::{Method, Request, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming as HyperBody;
-use hyper::ext::ReasonPhrase;
 use mi_engine::transport::{HttpClient, Incoming, Outgoing, Payload, SendError};
 use mi_message::{BodyStream, BoxError};
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
@@ -22,8 +21,9 @@ use tokio::time::{Instant, Sleep};
 use super::body::{self, OutBody};
 use super::connect::{self, Connected};
 use super::failure;
+use super::h1::{AnswerBody, Connection, Failure, Head, HeadLimits, Outbound, RequestHead};
 use super::headers::{strip_hop_by_hop, strip_nominated};
-use super::pool::{self, Ages, Connection, Doing, Host, Hosts, Key, Lease, RequestBody, Shared};
+use super::pool::{self, Ages, Host, Hosts, Key, RequestBody, Shared};
 use super::target;
 use crate::tls::ClientTls;
 
@@ -103,19 +103,8 @@ impl Client {
 
 impl HttpClient for Client {
     fn send(&self, request: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
-        let inner = self.inner.clone();
-        Box::pin(async move { inner.send(request).await })
+        Box::pin(self.inner.clone().send(request))
     }
-}
-
-/// A request in the form that can be put on any connection.
-struct Message {
-    method: Method,
-    uri: Uri,
-    version: Version,
-    headers: HeaderMap,
-    payload: Payload,
-    chunked: bool,
 }
 
 /// Until when, and whose idea that was.
@@ -125,16 +114,24 @@ struct Deadline {
     by_caller: bool,
 }
 
-/// What came of one attempt.
+/// Where a request goes and what it holds while it is under way.
+struct Route {
+    key: Key,
+    host: Arc<Host>,
+    slot: Option<OwnedSemaphorePermit>,
+    deadline: Deadline,
+}
+
+/// What came of one attempt over HTTP/2.
 enum Attempt {
     Answered(Incoming),
-    /// Nothing of the request left this machine, or repeating it does no harm.
-    Again(Message),
+    /// The request never left this machine.
+    Again(Request<RequestBody>),
     Failed(SendError),
 }
 
 impl Inner {
-    async fn send(&self, request: Outgoing) -> Result<Incoming, SendError> {
+    async fn send(self: Arc<Self>, request: Outgoing) -> Result<Incoming, SendError> {
         let deadline = Deadline {
             at: Instant::now() + request.timeout.unwrap_or(self.config.response_timeout),
             by_caller: request.timeout.is_some(),
@@ -147,143 +144,154 @@ impl Inner {
             host: request.host.clone(),
         };
         let (host, mut pooled) = pool::take(&key, &self.hosts, self.config.max_per_host, &self.ages);
-        let mut slot = match host.slots.clone().try_acquire_owned() {
-            Ok(slot) => Some(slot),
+        let slot = match host.slots.clone().try_acquire_owned() {
+            Ok(slot) => slot,
             Err(TryAcquireError::Closed | TryAcquireError::NoPermits) => {
                 if let Some(connection) = pooled.take() {
-                    // Somebody else may have a slot and no connection.
-                    pool::give_back(&key, connection, &self.ages);
+                    // For whoever has a slot and looks for a connection.
+                    pool::give_back(&key, connection);
                 }
-                Some(wait_for_slot(&key, &host, deadline).await?)
+                wait_for_slot(&key, &host, deadline).await?
             }
         };
-        let mut message = self.message(request, &host).await?;
-        for _ in 0..STALE_ATTEMPTS {
-            if let Some(shared) = key.http2.then(|| pool::shared(&key, &self.ages)).flatten() {
-                match self.exchange_h2(&key, shared, message, deadline, &mut slot).await {
-                    Attempt::Answered(answer) => return Ok(answer),
-                    Attempt::Failed(error) => return Err(error),
-                    Attempt::Again(again) => message = again,
-                }
-                continue;
-            }
-            let connection = match pooled.take() {
-                Some(connection) => Some(connection),
-                None => pool::take(&key, &self.hosts, self.config.max_per_host, &self.ages).1,
+        let route = Route { key, host, slot: Some(slot), deadline };
+        // What is rare lives in boxes, so that the common way has little to carry.
+        if route.key.http2 && pooled.is_none() {
+            return Box::pin(self.send_h2(route, request)).await;
+        }
+        self.send_h1(route, request, pooled).await
+    }
+
+    async fn send_h1(
+        &self,
+        mut route: Route,
+        mut request: Outgoing,
+        mut pooled: Option<Connection>,
+    ) -> Result<Incoming, SendError> {
+        let chunked = request.chunked && request.version != Version::HTTP_10;
+        let mut payload = std::mem::take(&mut request.body);
+        if !chunked && length_unknown(&payload) {
+            payload = Box::pin(self.with_length(payload)).await?;
+        }
+        let target = target::clean(&request.target);
+        let head = RequestHead {
+            method: &request.method,
+            target: &target,
+            version: request.version,
+            headers: &request.headers,
+            authority: &route.host.authority,
+            close: request.close,
+        };
+        let mut outbound = Outbound::new(&head, payload, chunked);
+        let limits = HeadLimits { bytes: self.config.max_header_bytes, fields: self.config.max_headers };
+        let mut stale = 0;
+        loop {
+            let (mut connection, reused) = match pooled.take() {
+                Some(connection) => (connection, true),
+                None => (Box::pin(self.connect_h1(&route)).await?, false),
             };
-            let Some(connection) = connection else { break };
-            match self.exchange_h1(&key, connection, message, true, deadline, &mut slot).await {
+            let at = route.deadline.at;
+            match connection.exchange(&mut outbound, &request.method, limits, at).await {
+                Ok(head) => {
+                    let reusable = head.keep_alive && outbound.is_done() && !request.close;
+                    return Ok(self.receive(&mut route, connection, head, reusable));
+                }
+                Err(failure) if reused && may_repeat(&failure, &mut outbound, &request.method) => {
+                    stale += 1;
+                    if stale < STALE_ATTEMPTS {
+                        pooled = pool::take(&route.key, &self.hosts, self.config.max_per_host, &self.ages).1;
+                    }
+                }
+                Err(failure) => {
+                    let by_caller = route.deadline.by_caller;
+                    return Err(failure::from_exchange(failure, by_caller, &route.key.host, route.key.port));
+                }
+            }
+        }
+    }
+
+    async fn connect_h1(&self, route: &Route) -> Result<Connection, SendError> {
+        match connect::connect(&route.key, &self.config, route.deadline.at).await? {
+            Connected::Http1(connection) => Ok(connection),
+            // Nobody else offers it, so this is a back end that changed its mind about the protocol.
+            Connected::Http2(_) => Err(failure::protocol_violation("the back end insists on HTTP/2")),
+        }
+    }
+
+    fn receive(&self, route: &mut Route, connection: Connection, head: Head, reusable: bool) -> Incoming {
+        let Head { status, reason, version, mut headers, framing, .. } = head;
+        strip_nominated(&mut headers);
+        let (key, slot) = (route.key.clone(), route.slot.take());
+        let give_back = move |connection| {
+            pool::give_back(&key, connection);
+            drop(slot);
+        };
+        let mut body = AnswerBody::new(connection, framing, reusable, self.config.socket_timeout, give_back);
+        let body = match body.take_whole() {
+            Some(bytes) if bytes.is_empty() => body::empty_stream(),
+            Some(bytes) => BodyStream::new(Full::new(bytes).map_err(|never| match never {})),
+            None => BodyStream::new(body),
+        };
+        Incoming { status, reason, version, headers, body }
+    }
+
+    async fn send_h2(self: Arc<Self>, route: Route, request: Outgoing) -> Result<Incoming, SendError> {
+        let mut route = route;
+        let mut prepared = None;
+        let mut request = Some(request);
+        for _ in 0..STALE_ATTEMPTS {
+            let shared = match self.shared(&route).await? {
+                Ok(shared) => shared,
+                Err(connection) => {
+                    // The back end does not speak it.
+                    let Some(request) = request.take() else { break };
+                    let request = Outgoing { version: Version::HTTP_11, ..request };
+                    return self.send_h1(route, request, Some(connection)).await;
+                }
+            };
+            let message = match prepared.take() {
+                Some(message) => message,
+                None => {
+                    let Some(request) = request.take() else { break };
+                    h2_request(request, &route.host.authority)?
+                }
+            };
+            match self.exchange_h2(&mut route, shared, message).await {
                 Attempt::Answered(answer) => return Ok(answer),
                 Attempt::Failed(error) => return Err(error),
-                Attempt::Again(again) => message = again,
+                Attempt::Again(message) => prepared = Some(message),
             }
         }
-        match self.send_on_new(&key, &host, message, deadline, &mut slot).await {
-            Attempt::Answered(answer) => Ok(answer),
-            Attempt::Failed(error) => Err(error),
-            Attempt::Again(_) => {
-                Err(failure::connection_closed(format_args!("{}:{} closed a new connection", key.host, key.port)))
-            }
-        }
+        Err(failure::connection_closed(format_args!("{}:{} takes no requests", route.key.host, route.key.port)))
     }
 
-    async fn send_on_new(
-        &self,
-        key: &Key,
-        host: &Host,
-        message: Message,
-        deadline: Deadline,
-        slot: &mut Option<OwnedSemaphorePermit>,
-    ) -> Attempt {
-        let mut one_at_a_time = None;
-        if key.http2 {
-            match tokio::time::timeout_at(deadline.at, host.connecting.lock()).await {
-                Ok(guard) => one_at_a_time = Some(guard),
-                Err(_) => return Attempt::Failed(no_answer(key, deadline)),
-            }
-            if let Some(shared) = pool::shared(key, &self.ages) {
-                drop(one_at_a_time);
-                return self.exchange_h2(key, shared, message, deadline, slot).await;
-            }
+    /// The thread's HTTP/2 connection, or a new one; `Err` with an HTTP/1 connection where the back end wants that.
+    async fn shared(&self, route: &Route) -> Result<Result<Shared, Connection>, SendError> {
+        let Route { key, host, deadline, .. } = route;
+        if let Some(shared) = pool::shared(key, &self.ages) {
+            return Ok(Ok(shared));
         }
-        match connect::connect(key, &self.config, deadline.at).await {
-            Err(error) => Attempt::Failed(error),
-            Ok(Connected::Http1(connection)) => {
-                drop(one_at_a_time);
-                self.exchange_h1(key, connection, message, false, deadline, slot).await
-            }
-            Ok(Connected::Http2(shared)) => {
+        let Ok(one_at_a_time) = tokio::time::timeout_at(deadline.at, host.connecting.lock()).await else {
+            return Err(no_answer(key, *deadline));
+        };
+        if let Some(shared) = pool::shared(key, &self.ages) {
+            return Ok(Ok(shared));
+        }
+        let connected = connect::connect(key, &self.config, deadline.at).await?;
+        drop(one_at_a_time);
+        Ok(match connected {
+            Connected::Http1(connection) => Err(connection),
+            Connected::Http2(shared) => {
                 pool::share(key, &shared);
-                drop(one_at_a_time);
-                self.exchange_h2(key, shared, message, deadline, slot).await
+                Ok(shared)
             }
-        }
+        })
     }
 
-    async fn exchange_h1(
-        &self,
-        key: &Key,
-        mut connection: Connection,
-        mut message: Message,
-        reused: bool,
-        deadline: Deadline,
-        slot: &mut Option<OwnedSemaphorePermit>,
-    ) -> Attempt {
-        if message.version == Version::HTTP_2 {
-            // The back end does not speak it.
-            message.version = Version::HTTP_11;
-        }
-        let spare = if reused { message.repeatable() } else { None };
-        let version = message.version;
-        let link = connection.link.clone();
-        link.activity.begin_exchange();
-        link.set(Doing::Asking);
-        let guard = (!matches!(message.payload, Payload::Empty)).then(|| link.sending());
-        let request = message.into_request(guard);
-        let head = request.method() == Method::HEAD;
-        let reusable = !request.headers().contains_key(CONNECTION);
-        let sent = connection.sender.try_send_request(request);
-        // Dropped before the end of the answer, the lease closes the connection.
-        let mut lease = Lease { key: key.clone(), ages: self.ages, connection: Some(connection), slot: None, reusable };
-        let failed = match tokio::time::timeout_at(deadline.at, sent).await {
-            Err(_) => return Attempt::Failed(no_answer(key, deadline)),
-            Ok(Ok(response)) => {
-                link.set(Doing::Answering);
-                lease.slot = slot.take();
-                return match receive(response, lease, head) {
-                    Ok(answer) => Attempt::Answered(answer),
-                    Err(error) => Attempt::Failed(error),
-                };
-            }
-            Ok(Err(failed)) => failed,
-        };
-        drop(lease);
-        let mut failed = failed;
-        if let Some(request) = failed.take_message() {
-            return Attempt::Again(Message::from_request(request, version));
-        }
-        match spare {
-            Some(spare) if !link.activity.has_received() => Attempt::Again(spare),
-            _ => Attempt::Failed(failure::from_hyper(failed.error())),
-        }
-    }
-
-    async fn exchange_h2(
-        &self,
-        key: &Key,
-        mut shared: Shared,
-        message: Message,
-        deadline: Deadline,
-        slot: &mut Option<OwnedSemaphorePermit>,
-    ) -> Attempt {
-        let version = message.version;
-        let request = match message.into_h2_request(key.secure) {
-            Ok(request) => request,
-            Err(error) => return Attempt::Failed(error),
-        };
-        let sent = shared.sender.try_send_request(request);
-        match tokio::time::timeout_at(deadline.at, sent).await {
-            Err(_) => Attempt::Failed(no_answer(key, deadline)),
+    async fn exchange_h2(&self, route: &mut Route, mut shared: Shared, message: Request<RequestBody>) -> Attempt {
+        let sent = shared.sender.try_send_request(message);
+        match tokio::time::timeout_at(route.deadline.at, sent).await {
+            Err(_) => Attempt::Failed(no_answer(&route.key, route.deadline)),
             Ok(Ok(response)) => {
                 let (parts, body) = response.into_parts();
                 let body = if body.is_end_stream() {
@@ -291,56 +299,21 @@ impl Inner {
                 } else {
                     let timer = Box::pin(tokio::time::sleep(self.config.socket_timeout));
                     let stall = self.config.socket_timeout;
-                    BodyStream::new(StreamBody { body, timer, stall, _slot: slot.take() })
+                    BodyStream::new(StreamBody { body, timer, stall, _slot: route.slot.take() })
                 };
-                Attempt::Answered(incoming(parts, body))
+                let (status, version, headers) = (parts.status, parts.version, parts.headers);
+                Attempt::Answered(Incoming { status, reason: None, version, headers, body })
             }
             Ok(Err(mut failed)) => match failed.take_message() {
-                Some(request) => Attempt::Again(Message::from_request(request, version)),
+                Some(message) => Attempt::Again(message),
                 None => Attempt::Failed(failure::from_hyper(failed.error())),
             },
         }
     }
 
-    /// Brings a request into the form that goes on the wire.
-    async fn message(&self, request: Outgoing, host: &Host) -> Result<Message, SendError> {
-        let Outgoing { method, target, version, mut headers, mut body, chunked, close, .. } = request;
-        strip_hop_by_hop(&mut headers);
-        // The body is sent without waiting for leave.
-        headers.remove(EXPECT);
-        if !headers.contains_key(HOST) {
-            headers.insert(HOST, host.authority.clone());
-        }
-        if close {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        let chunked = chunked && version == Version::HTTP_11;
-        let mut length_needed = false;
-        match &body {
-            Payload::Empty if matches!(method, Method::POST | Method::PUT | Method::PATCH) => {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-            }
-            Payload::Empty => {}
-            _ if version == Version::HTTP_2 => {}
-            _ if chunked => {
-                headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            }
-            _ => length_needed = true,
-        }
-        if length_needed {
-            body = self.with_length(body).await?;
-        }
-        let uri = target::parse(&target)
-            .map_err(|error| failure::not_sent(format_args!("{target} is no request target: {error}")))?;
-        Ok(Message { method, uri, version, headers, payload: body, chunked })
-    }
-
     /// Reads a body whose length must be known before it is sent.
     async fn with_length(&self, payload: Payload) -> Result<Payload, SendError> {
-        let mut stream = match payload {
-            Payload::Stream(stream) if stream.size_hint().exact().is_none() => stream,
-            known => return Ok(known),
-        };
+        let Payload::Stream(mut stream) = payload else { return Ok(payload) };
         let mut held = BytesMut::new();
         while let Some(frame) = stream.frame().await {
             let frame = frame
@@ -356,6 +329,21 @@ impl Inner {
     }
 }
 
+fn length_unknown(payload: &Payload) -> bool {
+    matches!(payload, Payload::Stream(stream) if stream.size_hint().exact().is_none())
+}
+
+/// A request on a pooled connection that turned out dead is sent again where that can do no harm: nothing of it left
+/// this machine, or the method says that twice is the same as once and the body is at hand.
+fn may_repeat(failure: &Failure, outbound: &mut Outbound, method: &Method) -> bool {
+    if !matches!(failure, Failure::Closed { answered: false } | Failure::Io { answered: false, .. }) {
+        return false;
+    }
+    let idempotent =
+        matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE);
+    (outbound.is_unsent() || idempotent) && outbound.rewind()
+}
+
 async fn wait_for_slot(key: &Key, host: &Host, deadline: Deadline) -> Result<OwnedSemaphorePermit, SendError> {
     match tokio::time::timeout_at(deadline.at, host.slots.clone().acquire_owned()).await {
         Ok(Ok(slot)) => Ok(slot),
@@ -367,152 +355,24 @@ fn no_answer(key: &Key, deadline: Deadline) -> SendError {
     failure::no_answer(deadline.by_caller, format_args!("{}:{} did not answer in time", key.host, key.port))
 }
 
-impl Message {
-    /// A copy to send again if the pooled connection turns out dead, where that can do no harm: the method says that
-    /// twice is the same as once, and the body is at hand.
-    fn repeatable(&self) -> Option<Self> {
-        let idempotent = matches!(
-            self.method,
-            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
-        );
-        let payload = match &self.payload {
-            Payload::Empty => Payload::Empty,
-            Payload::Bytes(bytes) => Payload::Bytes(bytes.clone()),
-            Payload::Stream(_) => return None,
-        };
-        idempotent.then(|| Self {
-            method: self.method.clone(),
-            uri: self.uri.clone(),
-            version: self.version,
-            headers: self.headers.clone(),
-            payload,
-            chunked: self.chunked,
-        })
+/// A request as HTTP/2 has it: the host is a part of the target.
+fn h2_request(request: Outgoing, authority: &HeaderValue) -> Result<Request<RequestBody>, SendError> {
+    let Outgoing { method, secure, target, mut headers, body, .. } = request;
+    strip_hop_by_hop(&mut headers);
+    headers.remove(EXPECT);
+    let host = headers.remove(HOST);
+    let host = host.as_ref().unwrap_or(authority).as_bytes();
+    let mut parts = target::clean(&target).parse::<Uri>().map_err(failure::not_sent)?.into_parts();
+    if parts.authority.is_none() {
+        parts.authority = Some(host.try_into().map_err(failure::not_sent)?);
+        parts.scheme = Some(if secure { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP });
     }
-
-    fn into_request(self, guard: Option<pool::SendingGuard>) -> Request<RequestBody> {
-        let mut request = Request::new(OutBody::new(self.payload, self.chunked, guard));
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.version_mut() = self.version;
-        *request.headers_mut() = self.headers;
-        request
-    }
-
-    fn into_h2_request(mut self, secure: bool) -> Result<Request<RequestBody>, SendError> {
-        let mut parts = self.uri.into_parts();
-        let host = self.headers.remove(HOST);
-        if parts.authority.is_none() {
-            let host = host.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
-            let authority = host.try_into().map_err(failure::not_sent)?;
-            parts.authority = Some(authority);
-            parts.scheme = Some(if secure { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP });
-        }
-        self.uri = Uri::from_parts(parts).map_err(failure::not_sent)?;
-        self.headers.remove(CONNECTION);
-        self.headers.remove(TRANSFER_ENCODING);
-        self.chunked = false;
-        Ok(self.into_request(None))
-    }
-
-    fn from_request(request: Request<RequestBody>, version: Version) -> Self {
-        let (mut parts, body) = request.into_parts();
-        if version == Version::HTTP_2 {
-            // Back to the form in which every protocol starts.
-            let mut uri = parts.uri.into_parts();
-            if let Some(authority) = uri.authority.take()
-                && let Ok(host) = HeaderValue::from_str(authority.as_str())
-            {
-                parts.headers.insert(HOST, host);
-            }
-            uri.scheme = None;
-            parts.uri = Uri::from_parts(uri).unwrap_or_default();
-        }
-        let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
-        Self {
-            method: parts.method,
-            uri: parts.uri,
-            version,
-            headers: parts.headers,
-            payload: body.into_payload(),
-            chunked,
-        }
-    }
-}
-
-/// Takes an HTTP/1 answer. An answer whose framing another server could read differently is refused.
-fn receive(response: Response<HyperBody>, mut lease: Lease, head: bool) -> Result<Incoming, SendError> {
-    let (mut parts, body) = response.into_parts();
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(failure::protocol_violation("the back end switched protocols without being asked"));
-    }
-    if let Some(coding) = parts.headers.get(TRANSFER_ENCODING) {
-        let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-        if !chunked || parts.headers.get_all(TRANSFER_ENCODING).iter().nth(1).is_some() {
-            return Err(failure::protocol_violation("the answer has a Transfer-Encoding that is not understood"));
-        }
-        if parts.headers.contains_key(CONTENT_LENGTH) && !head {
-            return Err(failure::protocol_violation("the answer has both Content-Length and Transfer-Encoding"));
-        }
-    }
-    strip_nominated(&mut parts.headers);
-    let body = if body.is_end_stream() {
-        lease.finish();
-        body::empty_stream()
-    } else {
-        BodyStream::new(LeasedBody { body, lease })
-    };
-    Ok(incoming(parts, body))
-}
-
-fn incoming(parts: http::response::Parts, body: BodyStream) -> Incoming {
-    let reason =
-        parts.extensions.get::<ReasonPhrase>().map(|phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned());
-    Incoming { status: parts.status, reason, version: parts.version, headers: parts.headers, body }
-}
-
-/// The body of an HTTP/1 answer; gives its connection back at the end.
-struct LeasedBody {
-    body: HyperBody,
-    lease: Lease,
-}
-
-impl Body for LeasedBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        match frame {
-            Some(Ok(frame)) => {
-                if this.body.is_end_stream() {
-                    this.lease.finish();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            None => {
-                this.lease.finish();
-                Poll::Ready(None)
-            }
-            Some(Err(error)) => {
-                let stalled =
-                    this.lease.connection.as_ref().is_some_and(|connection| connection.link.stalled.load(Relaxed));
-                if stalled {
-                    return Poll::Ready(Some(Err("the back end stopped sending its answer".into())));
-                }
-                Poll::Ready(Some(Err(failure::with_causes(&error).into())))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    let mut message = Request::new(OutBody::new(body, false, None));
+    *message.method_mut() = method;
+    *message.uri_mut() = Uri::from_parts(parts).map_err(failure::not_sent)?;
+    *message.version_mut() = Version::HTTP_2;
+    *message.headers_mut() = headers;
+    Ok(message)
 }
 
 /// The body of an HTTP/2 answer.

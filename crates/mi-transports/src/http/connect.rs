@@ -1,28 +1,27 @@
-//! Making connections to back ends: names, addresses, TLS, protocol. The connection's task is started here as well.
+//! Making connections to back ends: names, addresses, TLS, protocol. An HTTP/2 connection gets its task here.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mi_engine::transport::SendError;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::client::ClientConfig;
-use super::connection::PARSER_HEADERS;
 use super::failure;
-use super::io::{Activity, Io, left_of, now_ms};
-use super::pool::{Connection, Doing, Key, Link, RequestBody, Shared};
+use super::h1::Connection;
+use super::io::{Activity, Io, Stream, left_of, now_ms};
+use super::pool::{Key, RequestBody, Shared};
 
 /// How long an address may take before the next one is tried beside it (RFC 8305).
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
@@ -49,10 +48,8 @@ async fn attempt(key: &Key, config: &ClientConfig) -> Result<Connected, SendErro
     if let Err(error) = tune(&stream) {
         log::debug!("{}:{}: {error}", key.host, key.port);
     }
-    let activity = Activity::new();
     if !key.secure {
-        let io = Io::plain(stream, activity.clone(), false);
-        return handshake(io, activity, key.http2, config).await;
+        return handshake(Stream::Plain(stream), key.http2, config).await;
     }
     let name = ServerName::try_from(key.host.to_string())
         .map_err(|error| failure::not_connected(format_args!("{}: {error}", key.host)))?;
@@ -61,7 +58,7 @@ async fn attempt(key: &Key, config: &ClientConfig) -> Result<Connected, SendErro
         .await
         .map_err(|error| failure::not_sent(format_args!("TLS with {}:{}: {error}", key.host, key.port)))?;
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    handshake(Io::tls(stream.into(), activity.clone(), false), activity, http2, config).await
+    handshake(Stream::Tls(Box::new(stream.into())), http2, config).await
 }
 
 /// Asks the system's resolver each time: a name whose addresses change is followed as soon as a new connection is made.
@@ -110,88 +107,21 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-async fn handshake(
-    io: Io,
-    activity: Arc<Activity>,
-    http2: bool,
-    config: &ClientConfig,
-) -> Result<Connected, SendError> {
-    let since = now_ms();
-    if http2 {
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .keep_alive_interval(Some(config.idle_timeout / 3))
-            .keep_alive_timeout(config.idle_timeout / 3)
-            .max_header_list_size(config.max_header_bytes as u32)
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(|error| failure::from_hyper(&error))?;
-        tokio::spawn(drive_h2(connection, activity, config.idle_timeout));
-        return Ok(Connected::Http2(Shared { sender, since }));
+async fn handshake(stream: Stream, http2: bool, config: &ClientConfig) -> Result<Connected, SendError> {
+    if !http2 {
+        return Ok(Connected::Http1(Connection::new(stream)));
     }
-    let mut builder = http1::Builder::new();
-    builder
-        .title_case_headers(true)
-        .max_header_size(config.max_header_bytes)
-        .max_buf_size(config.max_header_bytes + 16 * 1024);
-    if config.max_headers != PARSER_HEADERS {
-        builder.max_headers(config.max_headers);
-    }
-    let (sender, connection) =
-        builder.handshake(TokioIo::new(io)).await.map_err(|error| failure::from_hyper(&error))?;
-    let link = Link::new(activity);
-    tokio::spawn(drive_h1(connection, link.clone(), config.idle_timeout, config.socket_timeout));
-    Ok(Connected::Http1(Connection { sender, link, since }))
-}
-
-/// Runs an HTTP/1 connection until it closes, is abandoned, has been idle for too long or its answer stalls.
-async fn drive_h1(
-    mut connection: http1::Connection<TokioIo<Io>, RequestBody>,
-    link: Arc<Link>,
-    idle: Duration,
-    stall: Duration,
-) {
-    let mut timer = pin!(tokio::time::sleep(idle.min(stall)));
-    std::future::poll_fn(|cx| {
-        link.activity.remember_task(cx);
-        if link.doing() == Doing::Abandoned {
-            return Poll::Ready(());
-        }
-        if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
-            if let Err(error) = ended {
-                log::debug!("connection to a back end ended: {error}");
-            }
-            return Poll::Ready(());
-        }
-        poll_deadline(&link, timer.as_mut(), idle, stall, cx)
-    })
-    .await;
-}
-
-fn poll_deadline(
-    link: &Link,
-    mut timer: Pin<&mut Sleep>,
-    idle: Duration,
-    stall: Duration,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    while timer.as_mut().poll(cx).is_ready() {
-        let last = link.activity.last();
-        let left = match link.doing() {
-            Doing::Idle => left_of(idle, last),
-            // The caller watches the time until the answer begins.
-            Doing::Asking => idle.min(stall),
-            Doing::Answering => left_of(stall, last),
-            Doing::Abandoned => Duration::ZERO,
-        };
-        if left.is_zero() {
-            link.stalled.store(link.doing() == Doing::Answering, Relaxed);
-            return Poll::Ready(());
-        }
-        // Both time-outs begin with the last byte, so looking at the shorter one is soon enough.
-        timer.as_mut().reset(Instant::now() + left.min(idle.min(stall)));
-    }
-    Poll::Pending
+    let activity = Activity::new();
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(config.idle_timeout / 3))
+        .keep_alive_timeout(config.idle_timeout / 3)
+        .max_header_list_size(config.max_header_bytes as u32)
+        .handshake(TokioIo::new(Io::new(stream, activity.clone(), false)))
+        .await
+        .map_err(|error| failure::from_hyper(&error))?;
+    tokio::spawn(drive_h2(connection, activity, config.idle_timeout));
+    Ok(Connected::Http2(Shared { sender, since: now_ms() }))
 }
 
 /// Runs an HTTP/2 connection until it closes or has been idle for too long. While it has streams it is kept busy by

@@ -18,7 +18,7 @@ use super::service::{Adapter, Listening};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The number of fields for which hyper's parser has room without allocating it for each message.
-pub(crate) const PARSER_HEADERS: usize = 100;
+const PARSER_HEADERS: usize = 100;
 
 /// What a client that does not finish its request head is told.
 const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";

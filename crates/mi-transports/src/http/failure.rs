@@ -7,6 +7,8 @@ use std::io;
 use mi_engine::fault::codes;
 use mi_engine::transport::SendError;
 
+use super::h1::Failure;
+
 /// MI's text for every failure after the connection was made.
 const IN_SENDER: &str = "Error in Sender";
 /// MI's text for every failure to make a connection.
@@ -52,7 +54,23 @@ pub(crate) fn connection_closed(detail: impl Display) -> SendError {
     error(codes::CONNECTION_CLOSED, IN_SENDER, detail)
 }
 
-/// What hyper reports for a request that got no answer.
+/// What a connection reports for a request that got no answer; `by_caller` as in [`no_answer`].
+pub(crate) fn from_exchange(failure: Failure, by_caller: bool, host: &str, port: u16) -> SendError {
+    match failure {
+        Failure::Timeout => no_answer(by_caller, format_args!("{host}:{port} did not answer in time")),
+        Failure::Closed { .. } => {
+            connection_closed(format_args!("{host}:{port} closed the connection before it answered"))
+        }
+        Failure::Io { error, .. } if error.kind() == io::ErrorKind::UnexpectedEof => {
+            connection_closed(format_args!("{host}:{port}: {error}"))
+        }
+        Failure::Io { error, .. } => not_sent(format_args!("{host}:{port}: {error}")),
+        Failure::Protocol(what) => protocol_violation(format_args!("{host}:{port}: {what}")),
+        Failure::Body(error) => not_sent(format_args!("the request body could not be read: {error}")),
+    }
+}
+
+/// What hyper reports for a request over HTTP/2 that got no answer.
 pub(crate) fn from_hyper(failure: &hyper::Error) -> SendError {
     let detail = with_causes(failure);
     if failure.is_parse() || failure.is_parse_too_large() || failure.is_parse_status() {

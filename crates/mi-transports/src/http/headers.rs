@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::{self, HeaderName};
 
 /// Fields that only have a meaning between two neighbours, and the framing, which each side makes anew.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     // Comparing with the standard names costs nothing; the others are told apart by their length first.
     *name == header::CONNECTION
         || *name == header::TRANSFER_ENCODING

@@ -1,4 +1,4 @@
-//! The byte stream below a connection, plain or TLS, with the book-keeping that time-outs and retries need.
+//! The byte stream below a connection, plain or TLS, with the book-keeping that time-outs need.
 
 use std::io;
 use std::pin::Pin;
@@ -42,7 +42,7 @@ pub(crate) struct Activity {
     head_since: AtomicU64,
     /// Requests being answered.
     running: AtomicU32,
-    /// Bytes received since [`Activity::begin_exchange`].
+    /// Any byte came.
     received: AtomicBool,
     /// The peer has finished sending.
     eof: AtomicBool,
@@ -102,12 +102,7 @@ impl Activity {
         self.touch();
     }
 
-    /// A request is about to be written to a back end.
-    pub(crate) fn begin_exchange(&self) {
-        self.received.store(false, Relaxed);
-    }
-
-    /// True when bytes came since [`Activity::begin_exchange`].
+    /// True when any byte came.
     pub(crate) fn has_received(&self) -> bool {
         self.received.load(Relaxed)
     }
@@ -138,7 +133,63 @@ enum Closing {
     Done,
 }
 
-/// A connection's stream.
+/// The bytes of a connection, plain or in TLS.
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+macro_rules! on_stream {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream {
+            Stream::Plain(plain) => {
+                let $inner = Pin::new(plain);
+                $call
+            }
+            Stream::Tls(tls) => {
+                let $inner = Pin::new(tls.as_mut());
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        on_stream!(&mut *self, inner => inner.poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        on_stream!(&mut *self, inner => inner.poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_stream!(&mut *self, inner => inner.poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(plain) => plain.is_write_vectored(),
+            Self::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(&mut *self, inner => inner.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(&mut *self, inner => inner.poll_shutdown(cx))
+    }
+}
+
+/// A connection's stream with its book-keeping, for hyper.
 pub(crate) struct Io {
     stream: Stream,
     activity: Arc<Activity>,
@@ -148,35 +199,10 @@ pub(crate) struct Io {
     closing: Closing,
 }
 
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-macro_rules! on_stream {
-    ($io:expr, $stream:ident => $call:expr) => {
-        match &mut $io.stream {
-            Stream::Plain(plain) => {
-                let $stream = Pin::new(plain);
-                $call
-            }
-            Stream::Tls(tls) => {
-                let $stream = Pin::new(tls.as_mut());
-                $call
-            }
-        }
-    };
-}
-
 impl Io {
-    /// A plain connection. `linger` is for servers: see [`LINGER_BYTES`].
-    pub(crate) fn plain(stream: TcpStream, activity: Arc<Activity>, linger: bool) -> Self {
-        Self { stream: Stream::Plain(stream), activity, ahead: Bytes::new(), linger, closing: Closing::No }
-    }
-
-    /// A TLS connection after its handshake.
-    pub(crate) fn tls(stream: TlsStream<TcpStream>, activity: Arc<Activity>, linger: bool) -> Self {
-        Self { stream: Stream::Tls(Box::new(stream)), activity, ahead: Bytes::new(), linger, closing: Closing::No }
+    /// `linger` is for servers: see [`LINGER_BYTES`].
+    pub(crate) fn new(stream: Stream, activity: Arc<Activity>, linger: bool) -> Self {
+        Self { stream, activity, ahead: Bytes::new(), linger, closing: Closing::No }
     }
 
     /// Puts bytes back that were read ahead.
@@ -190,7 +216,7 @@ impl Io {
             let expired = until.as_mut().poll(cx).is_ready();
             let mut scratch = [0u8; 4096];
             let mut buffer = ReadBuf::new(&mut scratch);
-            let read = on_stream!(self, stream => stream.poll_read(cx, &mut buffer));
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
             let over = match read {
                 Poll::Pending if expired => true,
                 Poll::Pending => return Poll::Pending,
@@ -219,7 +245,7 @@ impl AsyncRead for Io {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(on_stream!(this, stream => stream.poll_read(cx, buffer)))?;
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
         this.activity.note_read(buffer.filled().len() - before);
         Poll::Ready(Ok(()))
     }
@@ -227,7 +253,7 @@ impl AsyncRead for Io {
 
 impl AsyncWrite for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(on_stream!(self, stream => stream.poll_write(cx, bytes)))?;
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
         self.activity.note_written(written);
         Poll::Ready(Ok(written))
     }
@@ -237,27 +263,24 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(on_stream!(self, stream => stream.poll_write_vectored(cx, slices)))?;
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
         self.activity.note_written(written);
         Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(plain) => plain.is_write_vectored(),
-            Stream::Tls(tls) => tls.is_write_vectored(),
-        }
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_stream!(self, stream => stream.poll_flush(cx))
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Closes the sending side; a server then reads the rest of what the client still sends, within limits.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if matches!(this.closing, Closing::No) {
-            ready!(on_stream!(this, stream => stream.poll_shutdown(cx)))?;
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
             this.closing = if this.linger && !this.activity.eof.load(Relaxed) {
                 Closing::Lingering { left: LINGER_BYTES, until: Box::pin(tokio::time::sleep(LINGER_TIME)) }
             } else {

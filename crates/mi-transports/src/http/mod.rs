@@ -11,6 +11,7 @@ mod client;
 mod connect;
 mod connection;
 mod failure;
+mod h1;
 mod headers;
 mod io;
 mod pool;

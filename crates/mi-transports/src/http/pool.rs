@@ -6,22 +6,25 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::HeaderValue;
-use hyper::client::conn::{http1, http2};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use hyper::client::conn::http2;
+use tokio::sync::Semaphore;
 
 use super::body::OutBody;
-use super::io::{Activity, now_ms};
+use super::h1::Connection;
+use super::io::now_ms;
 
-/// The body of a request to a back end; tells its connection when it was written.
-pub(crate) type RequestBody = OutBody<SendingGuard>;
+/// The body of a request over HTTP/2.
+pub(crate) type RequestBody = OutBody<()>;
 
 /// Hosts that a thread remembers before it forgets those without connections.
 const HOSTS_BEFORE_PRUNING: usize = 256;
+
+/// How often idle connections are looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Where a connection leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,83 +97,6 @@ fn authority(key: &Key) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// What a connection to a back end is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Doing {
-    /// Waits in the pool.
-    Idle = 0,
-    /// A request was given to it and the caller watches the time.
-    Asking = 1,
-    /// The answer's body is being read.
-    Answering = 2,
-    /// To be closed now.
-    Abandoned = 3,
-}
-
-/// Shared by a connection's task and its user.
-#[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) activity: Arc<Activity>,
-    doing: AtomicU8,
-    /// A request body is still being written.
-    sending: AtomicBool,
-    /// The time-out between two bytes of an answer ran out.
-    pub(crate) stalled: AtomicBool,
-}
-
-impl Link {
-    pub(crate) fn new(activity: Arc<Activity>) -> Arc<Self> {
-        Arc::new(Self {
-            activity,
-            doing: AtomicU8::new(0),
-            sending: AtomicBool::new(false),
-            stalled: AtomicBool::new(false),
-        })
-    }
-
-    pub(crate) fn doing(&self) -> Doing {
-        match self.doing.load(Relaxed) {
-            0 => Doing::Idle,
-            1 => Doing::Asking,
-            2 => Doing::Answering,
-            _ => Doing::Abandoned,
-        }
-    }
-
-    pub(crate) fn set(&self, doing: Doing) {
-        self.doing.store(doing as u8, Relaxed);
-    }
-
-    /// Closes the connection, whatever it does.
-    pub(crate) fn abandon(&self) {
-        self.set(Doing::Abandoned);
-        self.activity.wake();
-    }
-
-    /// To travel with a request body.
-    pub(crate) fn sending(self: &Arc<Self>) -> SendingGuard {
-        self.sending.store(true, Relaxed);
-        SendingGuard(self.clone())
-    }
-}
-
-/// A request body is being written while this lives.
-pub(crate) struct SendingGuard(Arc<Link>);
-
-impl Drop for SendingGuard {
-    fn drop(&mut self) {
-        self.0.sending.store(false, Relaxed);
-    }
-}
-
-/// An HTTP/1 connection.
-pub(crate) struct Connection {
-    pub(crate) sender: http1::SendRequest<RequestBody>,
-    pub(crate) link: Arc<Link>,
-    /// When it was made, on the clock of `io::now_ms`.
-    pub(crate) since: u64,
-}
-
 /// An HTTP/2 connection; everyone has a copy.
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -187,16 +113,9 @@ pub(crate) struct Ages {
     pub(crate) max_idle: usize,
 }
 
-impl Ages {
-    fn fresh(&self, connection: &Connection, now: u64) -> bool {
-        !connection.sender.is_closed()
-            && now.saturating_sub(connection.since) < self.lifetime.as_millis() as u64
-            && now.saturating_sub(connection.link.activity.last()) < self.idle.as_millis() as u64
-    }
-}
-
 struct Local {
     host: Arc<Host>,
+    ages: Ages,
     /// Most recently used last.
     idle: VecDeque<Connection>,
     shared: Option<Shared>,
@@ -228,75 +147,106 @@ impl Hasher for Fnv {
     }
 }
 
+#[derive(Default)]
+struct Pool {
+    hosts: HashMap<Key, Local, BuildHasherDefault<Fnv>>,
+    /// A task looks after the idle connections.
+    swept: bool,
+}
+
 thread_local! {
-    static POOL: RefCell<HashMap<Key, Local, BuildHasherDefault<Fnv>>> = RefCell::default();
+    static POOL: RefCell<Pool> = RefCell::default();
 }
 
 /// The host of `key` with an idle connection to it, if this thread has one.
 pub(crate) fn take(key: &Key, hosts: &Hosts, max_per_host: usize, ages: &Ages) -> (Arc<Host>, Option<Connection>) {
     POOL.with_borrow_mut(|pool| {
-        if let Some(local) = pool.get_mut(key) {
-            let connection = local.take(ages);
+        if let Some(local) = pool.hosts.get_mut(key) {
+            let connection = local.take();
             return (local.host.clone(), connection);
         }
-        if pool.len() >= HOSTS_BEFORE_PRUNING {
-            let now = now_ms();
-            pool.retain(|_, local| {
-                local.idle.retain(|connection| ages.fresh(connection, now));
-                !local.idle.is_empty() || local.shared.as_ref().is_some_and(|shared| !shared.sender.is_closed())
-            });
+        if pool.hosts.len() >= HOSTS_BEFORE_PRUNING {
+            pool.hosts.retain(|_, local| local.sweep());
         }
         let host = hosts.get(key, max_per_host);
-        pool.insert(key.clone(), Local { host: host.clone(), idle: VecDeque::new(), shared: None });
+        let local = Local { host: host.clone(), ages: *ages, idle: VecDeque::new(), shared: None };
+        pool.hosts.insert(key.clone(), local);
         (host, None)
     })
 }
 
 impl Local {
-    fn take(&mut self, ages: &Ages) -> Option<Connection> {
-        if self.idle.is_empty() {
-            return None;
-        }
+    /// The connection that was used last, if it is still good; those that are not are dropped on the way.
+    fn take(&mut self) -> Option<Connection> {
         let now = now_ms();
-        // The oldest go first when they have aged, so a quiet host does not keep connections for ever.
-        while self.idle.front().is_some_and(|oldest| !ages.fresh(oldest, now)) {
-            self.idle.pop_front();
-        }
-        let mut at = self.idle.len();
-        while at > 0 {
-            at -= 1;
-            let connection = &self.idle[at];
-            if !ages.fresh(connection, now) {
-                self.idle.remove(at);
-            } else if connection.sender.is_ready() {
-                return self.idle.remove(at);
+        while let Some(mut connection) = self.idle.pop_back() {
+            if connection.is_fresh(&self.ages, now) && connection.is_quiet() {
+                return Some(connection);
             }
         }
         None
     }
+
+    /// Drops what is too old or was closed by the other side. False when nothing is left.
+    fn sweep(&mut self) -> bool {
+        let now = now_ms();
+        let ages = self.ages;
+        self.idle.retain_mut(|connection| connection.is_fresh(&ages, now) && connection.is_quiet());
+        !self.idle.is_empty() || self.shared.as_ref().is_some_and(|shared| !shared.sender.is_closed())
+    }
 }
 
-/// Gives a connection back. It is dropped, and closes, when it is too old or there are enough.
-pub(crate) fn give_back(key: &Key, connection: Connection, ages: &Ages) {
-    // Fails only while the thread ends and its pool is gone.
-    let kept = POOL.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        let Some(local) = pool.get_mut(key) else { return Some(connection) };
-        if local.idle.len() >= ages.max_idle || !ages.fresh(&connection, now_ms()) {
-            return Some(connection);
+/// Gives a connection back. It is dropped, and closes, when there are enough.
+pub(crate) fn give_back(key: &Key, connection: Connection) {
+    // Fails only while the thread ends and its pool is gone; the connection is dropped outside the borrow.
+    let (refused, sweep) = POOL
+        .try_with(|pool| {
+            let mut pool = pool.borrow_mut();
+            let Some(local) = pool.hosts.get_mut(key) else { return (Some(connection), false) };
+            if local.idle.len() >= local.ages.max_idle {
+                return (Some(connection), false);
+            }
+            local.idle.push_back(connection);
+            (None, !std::mem::replace(&mut pool.swept, true))
+        })
+        .unwrap_or((None, false));
+    drop(refused);
+    if sweep {
+        tokio::spawn(sweep_idle(Sweeping));
+    }
+}
+
+/// Says that the thread's pool is looked after, until it is dropped.
+struct Sweeping;
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        // Fails only while the thread ends.
+        POOL.try_with(|pool| pool.borrow_mut().swept = false).unwrap_or_default();
+    }
+}
+
+/// Closes idle connections in time; ends when there are none.
+async fn sweep_idle(sweeping: Sweeping) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let idle = POOL.with_borrow_mut(|pool| {
+            pool.hosts.values_mut().for_each(|local| {
+                local.sweep();
+            });
+            pool.hosts.values().any(|local| !local.idle.is_empty())
+        });
+        if !idle {
+            break;
         }
-        connection.link.set(Doing::Idle);
-        connection.link.activity.touch();
-        local.idle.push_back(connection);
-        None
-    });
-    drop(kept);
+    }
+    drop(sweeping);
 }
 
 /// The thread's HTTP/2 connection to a host.
 pub(crate) fn shared(key: &Key, ages: &Ages) -> Option<Shared> {
     POOL.with_borrow_mut(|pool| {
-        let local = pool.get_mut(key)?;
+        let local = pool.hosts.get_mut(key)?;
         let shared = local.shared.as_ref()?;
         let old = now_ms().saturating_sub(shared.since) >= ages.lifetime.as_millis() as u64;
         if shared.sender.is_closed() || old {
@@ -310,41 +260,8 @@ pub(crate) fn shared(key: &Key, ages: &Ages) -> Option<Shared> {
 /// Offers an HTTP/2 connection to the requests that follow.
 pub(crate) fn share(key: &Key, connection: &Shared) {
     POOL.with_borrow_mut(|pool| {
-        if let Some(local) = pool.get_mut(key) {
+        if let Some(local) = pool.hosts.get_mut(key) {
             local.shared = Some(connection.clone());
         }
     });
-}
-
-/// A connection in use for one request; goes back to the pool when the answer was read to its end.
-pub(crate) struct Lease {
-    pub(crate) key: Key,
-    pub(crate) ages: Ages,
-    pub(crate) connection: Option<Connection>,
-    pub(crate) slot: Option<OwnedSemaphorePermit>,
-    /// The connection may be used again.
-    pub(crate) reusable: bool,
-}
-
-impl Lease {
-    /// The answer was read to its end.
-    pub(crate) fn finish(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // An answer that came before the request was written leaves the rest of the request unwanted.
-            if connection.link.sending.load(Relaxed) {
-                connection.link.abandon();
-            } else if self.reusable {
-                give_back(&self.key, connection, &self.ages);
-            }
-        }
-        self.slot = None;
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.link.abandon();
-        }
-    }
 }

@@ -1,0 +1,283 @@
+//! A request on its way to a back end.
+
+use std::io::{self, IoSlice, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::header::{EXPECT, HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Version};
+use http_body::Body;
+use mi_engine::transport::Payload;
+use mi_message::{BodyStream, BoxError};
+use tokio::io::AsyncWrite;
+
+use crate::http::headers::is_hop_by_hop;
+
+/// Body pieces up to this size are copied behind the head, which is cheaper than handing the system two pieces.
+const COPIED: usize = 4 * 1024;
+/// As much is collected before it is written, while more is at hand.
+const COLLECTED: usize = 16 * 1024;
+
+/// What cannot be written.
+#[derive(Debug)]
+pub(crate) enum WriteFailure {
+    /// The connection.
+    Io(io::Error),
+    /// The body that was to be sent.
+    Body(BoxError),
+}
+
+/// What a request consists of besides its body.
+pub(crate) struct RequestHead<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) target: &'a str,
+    pub(crate) version: Version,
+    pub(crate) headers: &'a HeaderMap,
+    /// `Host`, when the fields have none.
+    pub(crate) authority: &'a HeaderValue,
+    /// Say that the connection will be closed.
+    pub(crate) close: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Chunked,
+    /// Bytes that must still come from the stream.
+    Length(u64),
+}
+
+/// The end of a chunk, and of a body whose last chunk it is.
+const CHUNK_END: &[u8] = b"\r\n";
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+const CHUNK_END_AND_LAST: &[u8] = b"\r\n0\r\n\r\n";
+
+/// A request being written: `text`, then `piece`, then `tail`; the stream gives more when all three are written.
+pub(crate) struct Outbound {
+    text: Vec<u8>,
+    /// Bytes of `text` that are written.
+    at: usize,
+    /// A part of the body that is too large to be copied into `text`.
+    piece: Bytes,
+    tail: &'static [u8],
+    stream: Option<BodyStream>,
+    coding: Coding,
+    /// The body came from a stream and cannot be had again.
+    streamed: bool,
+    /// `piece` and `tail` as they were at first.
+    first: (Bytes, &'static [u8]),
+    /// Bytes that the system has taken.
+    written: u64,
+}
+
+impl Outbound {
+    /// Writes the head and as much of the body as is at hand. `chunked` decides between the two framings; a stream that
+    /// is not chunked must know its length.
+    pub(crate) fn new(head: &RequestHead<'_>, payload: Payload, chunked: bool) -> Self {
+        let mut outbound = Self {
+            text: Vec::with_capacity(2048),
+            at: 0,
+            piece: Bytes::new(),
+            tail: b"",
+            stream: None,
+            coding: if chunked { Coding::Chunked } else { Coding::Length(0) },
+            streamed: false,
+            first: (Bytes::new(), b""),
+            written: 0,
+        };
+        outbound.write_head(head);
+        match payload {
+            Payload::Empty => {
+                let expects_body = matches!(*head.method, Method::POST | Method::PUT | Method::PATCH);
+                outbound.text.extend_from_slice(if expects_body { b"Content-Length: 0\r\n\r\n" } else { b"\r\n" });
+            }
+            Payload::Bytes(bytes) => {
+                outbound.write_framing(bytes.len() as u64);
+                outbound.push(bytes);
+                outbound.end();
+                outbound.first = (outbound.piece.clone(), outbound.tail);
+            }
+            Payload::Stream(stream) => {
+                outbound.write_framing(stream.size_hint().exact().unwrap_or_default());
+                outbound.stream = Some(stream);
+                outbound.streamed = true;
+            }
+        }
+        outbound
+    }
+
+    fn write_framing(&mut self, length: u64) {
+        if self.coding == Coding::Chunked {
+            self.text.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+        } else {
+            self.coding = Coding::Length(length);
+            // Writing to memory does not fail.
+            write!(self.text, "Content-Length: {length}\r\n\r\n").unwrap_or_default();
+        }
+    }
+
+    fn write_head(&mut self, head: &RequestHead<'_>) {
+        let text = &mut self.text;
+        text.extend_from_slice(head.method.as_str().as_bytes());
+        text.push(b' ');
+        text.extend_from_slice(head.target.as_bytes());
+        let version: &[u8] = if head.version == Version::HTTP_10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" };
+        text.extend_from_slice(version);
+        let mut has_host = false;
+        for (name, value) in head.headers {
+            if *name == HOST {
+                has_host = true;
+            } else if is_hop_by_hop(name) || *name == EXPECT {
+                // The body is sent without waiting for leave.
+                continue;
+            }
+            write_field(text, name, value);
+        }
+        if !has_host {
+            write_field(text, &HOST, head.authority);
+        }
+        if head.close {
+            text.extend_from_slice(b"Connection: close\r\n");
+        }
+    }
+
+    /// Everything was written.
+    pub(crate) fn is_done(&self) -> bool {
+        self.stream.is_none() && !self.has_bytes()
+    }
+
+    fn has_bytes(&self) -> bool {
+        self.at < self.text.len() || !self.piece.is_empty() || !self.tail.is_empty()
+    }
+
+    /// Begins anew, for another connection. False when a part of the body is gone.
+    pub(crate) fn rewind(&mut self) -> bool {
+        if self.written > 0 {
+            if self.streamed {
+                return false;
+            }
+            self.at = 0;
+            (self.piece, self.tail) = self.first.clone();
+            self.written = 0;
+        }
+        true
+    }
+
+    /// Nothing has left this machine.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.written == 0
+    }
+
+    /// Writes as much as the connection takes. Ready when the request is written.
+    pub(crate) fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut W,
+    ) -> Poll<Result<(), WriteFailure>> {
+        loop {
+            while self.stream.is_some() && self.piece.is_empty() && self.text.len() - self.at < COLLECTED {
+                match self.poll_collect(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(WriteFailure::Body(error))),
+                    Poll::Pending => break,
+                }
+            }
+            if !self.has_bytes() {
+                ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(WriteFailure::Io)?;
+                return if self.stream.is_none() { Poll::Ready(Ok(())) } else { Poll::Pending };
+            }
+            let text = &self.text[self.at..];
+            let wrote = if self.piece.is_empty() && self.tail.is_empty() {
+                Pin::new(&mut *io).poll_write(cx, text)
+            } else {
+                let parts = [IoSlice::new(text), IoSlice::new(&self.piece), IoSlice::new(self.tail)];
+                Pin::new(&mut *io).poll_write_vectored(cx, &parts)
+            };
+            match ready!(wrote) {
+                Ok(0) => return Poll::Ready(Err(WriteFailure::Io(io::ErrorKind::WriteZero.into()))),
+                Ok(count) => self.advance(count),
+                Err(error) => return Poll::Ready(Err(WriteFailure::Io(error))),
+            }
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.written += count as u64;
+        let of_text = count.min(self.text.len() - self.at);
+        self.at += of_text;
+        let of_piece = (count - of_text).min(self.piece.len());
+        self.piece.advance(of_piece);
+        self.tail = &self.tail[count - of_text - of_piece..];
+        if self.streamed && self.at == self.text.len() && self.piece.is_empty() {
+            self.text.clear();
+            self.at = 0;
+            self.text.extend_from_slice(std::mem::take(&mut self.tail));
+        }
+    }
+
+    /// Takes the next part of the body from the stream.
+    fn poll_collect(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(())) };
+        let frame = ready!(Pin::new(&mut *stream).poll_frame(cx)).transpose()?;
+        let ended = frame.is_none() || stream.is_end_stream();
+        if let Some(data) = frame.and_then(|frame| frame.into_data().ok()) {
+            if let Coding::Length(left) = &mut self.coding {
+                *left = left.checked_sub(data.len() as u64).ok_or("the body is longer than it said")?;
+            }
+            self.push(data);
+        }
+        if ended {
+            if matches!(self.coding, Coding::Length(left) if left > 0) {
+                return Poll::Ready(Err("the body is shorter than it said".into()));
+            }
+            self.stream = None;
+            self.end();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts a part of the body behind what waits; there is no piece then.
+    fn push(&mut self, data: Bytes) {
+        if data.is_empty() {
+            // In the chunked coding an empty chunk would be the end.
+            return;
+        }
+        let chunked = self.coding == Coding::Chunked;
+        if chunked {
+            write!(self.text, "{:x}\r\n", data.len()).unwrap_or_default();
+        }
+        if data.len() > COPIED {
+            self.piece = data;
+            self.tail = if chunked { CHUNK_END } else { b"" };
+            return;
+        }
+        self.text.extend_from_slice(&data);
+        if chunked {
+            self.text.extend_from_slice(CHUNK_END);
+        }
+    }
+
+    /// Ends the body.
+    fn end(&mut self) {
+        if self.coding != Coding::Chunked {
+            return;
+        }
+        if self.piece.is_empty() {
+            self.text.extend_from_slice(LAST_CHUNK);
+        } else {
+            self.tail = CHUNK_END_AND_LAST;
+        }
+    }
+}
+
+/// A field with the name in the form in which MI and most others write it.
+fn write_field(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    let mut start = true;
+    for byte in name.as_str().bytes() {
+        text.push(if start { byte.to_ascii_uppercase() } else { byte });
+        start = byte == b'-';
+    }
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value.as_bytes());
+    text.extend_from_slice(b"\r\n");
+}
