@@ -10,6 +10,7 @@ mod json;
 pub mod mediators;
 mod payload;
 mod resource;
+pub mod tasks;
 mod typed;
 mod xml;
 mod xsd;

@@ -40,6 +40,11 @@ pub trait RegistryView: Send + Sync {
 pub trait Sender: Send + Sync {
     /// Sends; resolves with the answer when the transport has one.
     fn send(&self, request: OutMessage) -> BoxFuture<'static, Result<Option<HttpReply>, Fault>>;
+
+    /// True when a body may be handed over that nobody has read. Others get bytes.
+    fn takes_streams(&self) -> bool {
+        false
+    }
 }
 
 /// A formatted message for a [`Sender`].

@@ -9,6 +9,7 @@ mod charset;
 mod dynamic;
 mod error;
 mod expr;
+pub mod java;
 mod java_date;
 mod java_regex;
 mod java_text;

@@ -1,9 +1,17 @@
-//! Transports: how messages come in and go out. Today HTTP and what it needs (TLS, key stores).
+//! Transports: how messages come in and go out. HTTP and what it needs (TLS, key stores), and files.
 //!
 //! The types that the engine and a transport exchange are declared in `mi_engine::transport`; nothing here looks into
 //! a message.
 
 mod der;
+pub mod file;
 pub mod http;
 pub mod keystore;
 pub mod tls;
+
+use mi_engine::spec::{InboundSpec, ServiceTransportSpec};
+
+/// Inbound endpoints by protocol.
+pub const INBOUNDS: &[InboundSpec] = &[file::INBOUND, http::INBOUND, http::INBOUND_SECURE];
+/// Transports of proxies beside HTTP.
+pub const SERVICE_TRANSPORTS: &[ServiceTransportSpec] = &[file::SERVICE_TRANSPORT];

@@ -400,15 +400,22 @@ fn claim_body(cx: &mut Context) -> Option<Claim> {
 async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Option<Incoming>>, Fault> {
     let scheme = address.split(':').next().unwrap_or_default();
     let Some(sender) = cx.snapshot.services.sender(scheme).cloned() else { return Ok(None) };
-    if !cx.message.body.is_built() {
-        flow::build_body(cx).await?;
-    }
-    let formatted = mi_message::media::format(&cx.message)?;
+    let stream = if sender.takes_streams() { streamed(&mut cx.message) } else { None };
+    let (content_type, body) = match stream {
+        Some((content_type, stream)) => (content_type, Payload::Stream(stream)),
+        None => {
+            if !cx.message.body.is_built() {
+                flow::build_body(cx).await?;
+            }
+            let formatted = mi_message::media::format(&cx.message)?;
+            (formatted.content_type, Payload::Bytes(formatted.bytes))
+        }
+    };
     let message = OutMessage {
         address: address.to_owned(),
-        content_type: formatted.content_type,
+        content_type,
         headers: cx.message.headers.clone(),
-        body: Payload::Bytes(formatted.bytes),
+        body,
         origin: cx.exchange.request.clone(),
     };
     let reply = sender.send(message).await?;
@@ -421,16 +428,36 @@ async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Optio
     })))
 }
 
+/// An unread body that goes out as it came in: text or bytes of the type that is asked for. Other types may need another
+/// form than the one received.
+fn streamed(message: &mut mi_message::Message) -> Option<(Option<String>, mi_message::BodyStream)> {
+    use mi_message::media::{ContentType, Kind, MediaTypes};
+    let received = message.body.received_content_type()?.to_owned();
+    let essence = ContentType::parse(&received).essence();
+    let wanted = message.axis2.get_str("messageType").map(|wanted| ContentType::parse(wanted).essence());
+    let default = MediaTypes::default();
+    let kind = message.body.options().media_types.as_deref().unwrap_or(&default).builder(essence);
+    let as_it_came = wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(essence));
+    if !as_it_came || !matches!(kind, Kind::Text | Kind::Binary) {
+        return None;
+    }
+    let stream = message.body.take_stream()?;
+    Some((Some(received), stream))
+}
+
 /// Reads a streamed body when its length has to be known, within the limit for bodies held in memory.
 async fn with_length(mut request: Outgoing, limit: usize) -> Result<Outgoing, Fault> {
     if request.chunked {
         return Ok(request);
     }
-    if let Payload::Stream(stream) = std::mem::take(&mut request.body) {
-        let mut body = mi_message::Body::from_stream(stream, None);
-        body.read(limit).await?;
-        request.body = Payload::Bytes(body.raw().cloned().unwrap_or_default());
-    }
+    request.body = match request.body {
+        Payload::Stream(stream) => {
+            let mut body = Body::from_stream(stream, None);
+            body.read(limit).await?;
+            Payload::Bytes(body.raw().cloned().unwrap_or_default())
+        }
+        known => known,
+    };
     Ok(request)
 }
 

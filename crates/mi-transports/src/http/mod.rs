@@ -13,6 +13,7 @@ mod connection;
 mod failure;
 mod h1;
 mod headers;
+mod inbound;
 mod io;
 mod pool;
 mod screen;
@@ -23,4 +24,5 @@ mod target;
 mod tests;
 
 pub use client::{Client, ClientConfig};
+pub(crate) use inbound::{INBOUND, INBOUND_SECURE};
 pub use server::{Limits, ListenerConfig, Server};

@@ -1,0 +1,495 @@
+//! Polls a folder or a file: which files are ready, one message for each, and what happens to them afterwards.
+//! MI: `FilePollingConsumer#poll`, `VFSTransportListener#scanFileOrDirectory`.
+//!
+//! A file is claimed by its lock, mediated, and only then deleted or moved. Whatever ends the process in between leaves
+//! the file where it was, with a lock whose lease runs out; it is then taken again.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use mi_engine::flow::Ended;
+use mi_engine::inbound::{Control, OpenCx, Poll, PollError};
+use mi_engine::services::Clock;
+use mi_message::Message;
+use tokio::time::Instant;
+
+use super::after::{self, Outcome};
+use super::disk::{self, Disk};
+use super::listing::{self, Found, Given, Listing, Notice, Portion};
+use super::lock::{Held, Locks};
+use super::message::{self, Refused};
+use super::sender::Writer;
+use super::settings::{Flavour, Settings};
+use super::watch::{Readiness, Watched};
+
+/// Files whose end failed that are remembered; the marks on disk know all of them.
+const MAX_MARKED: usize = 10_000;
+/// Files that are looked at a second time in a pass (`CheckSizeInterval`).
+const MAX_SECOND_LOOKS: usize = 4096;
+
+/// A poller of files.
+pub(super) struct FilePoll {
+    worker: Worker,
+}
+
+/// What all files of a poller share.
+struct Worker {
+    settings: Arc<Settings>,
+    cx: OpenCx,
+    disk: Disk,
+    clock: Arc<dyn Clock>,
+    locks: Option<Locks>,
+    /// Writes answers.
+    writer: Writer,
+    /// Locked for moments only, never across a wait.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    given: Given,
+    watched: Watched,
+    marked: HashMap<PathBuf, Marked>,
+    /// True once it was said that the source is not there.
+    missing: bool,
+}
+
+/// A file that is worked off and could not be deleted or moved.
+#[derive(Clone)]
+struct Marked {
+    found: Found,
+    outcome: Outcome,
+    due: Instant,
+}
+
+/// What there is to poll.
+enum Source {
+    Missing,
+    File(Result<Found, Option<Notice>>),
+    Folder(Listing),
+}
+
+impl FilePoll {
+    pub(super) fn new(settings: Arc<Settings>, cx: OpenCx) -> Self {
+        let disk = Disk::new();
+        let clock = cx.injector.snapshot().services.clock.clone();
+        let locks = settings.locking.map(|rules| Locks::new(disk.clone(), rules));
+        let mut cx = cx;
+        if settings.reply.is_some() {
+            cx.injector = cx.injector.with_replies();
+        }
+        let writer = Writer::new(clock.clone());
+        Self { worker: Worker { settings, cx, disk, clock, locks, writer, state: Mutex::default() } }
+    }
+}
+
+impl Poll for FilePoll {
+    fn poll<'a>(&'a mut self, control: &'a Control) -> BoxFuture<'a, Result<(), PollError>> {
+        Box::pin(self.worker.pass(control))
+    }
+}
+
+impl Worker {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the source once.
+    async fn pass(&self, control: &Control) -> Result<(), PollError> {
+        self.end_marked(control).await?;
+        match self.source(control).await? {
+            Source::Missing => self.say_missing(),
+            Source::File(found) => {
+                self.state().missing = false;
+                match found {
+                    Ok(found) => drop(self.one(found, control).await?),
+                    Err(notice) => self.notice(notice),
+                }
+            }
+            Source::Folder(listing) => {
+                self.state().missing = false;
+                self.folder(listing, control).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out what the address leads to; an error is tried again as often as the configuration says.
+    async fn source(&self, control: &Control) -> Result<Source, PollError> {
+        let mut attempt = 1;
+        loop {
+            let settings = self.settings.clone();
+            let looked = self.disk.run(move || {
+                let root = &settings.source.path;
+                match fs::metadata(root) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Source::Missing),
+                    Err(error) => Err(error),
+                    Ok(metadata) if metadata.is_dir() => Ok(Source::Folder(Listing::open(settings.clone())?)),
+                    Ok(_) => {
+                        let folder = super::relocate::folder_of(root);
+                        Ok(Source::File(listing::examine(&settings, folder, root.clone(), PathBuf::new())))
+                    }
+                }
+            });
+            let error = match looked.await {
+                Ok(source) => return Ok(source),
+                Err(error) => error,
+            };
+            let shown = &self.settings.source.shown;
+            if attempt >= self.settings.attempts || !control.is_running() {
+                return Err(PollError(format!("Repeatedly failed to resolve the file URI: {shown}: {error}")));
+            }
+            log::warn!(
+                target: "VFSTransportListener",
+                "Failed to resolve the file URI: {shown}, in attempt {attempt}, {error} Retrying in {} milliseconds.",
+                self.settings.between_attempts.as_millis()
+            );
+            attempt += 1;
+            control.sleep(self.settings.between_attempts).await;
+        }
+    }
+
+    fn say_missing(&self) {
+        let said = std::mem::replace(&mut self.state().missing, true);
+        let shown = &self.settings.source.shown;
+        match self.settings.flavour {
+            _ if said => {}
+            Flavour::Proxy => log::warn!(
+                target: "VFSTransportListener",
+                "Provided file uri: {shown} is invalid. File does not exists"
+            ),
+            Flavour::Inbound => log::warn!(
+                target: "FilePollingConsumer",
+                "Unable to access or read file or directory : {shown}. Reason: The file does not exists!"
+            ),
+        }
+    }
+
+    fn notice(&self, notice: Option<Notice>) {
+        if let Some(notice) = notice
+            && self.state().given.is_new(&notice)
+        {
+            log::warn!(
+                target: "VFSTransportListener",
+                "{}: {} is skipped: {}", self.cx.name, notice.path.display(), notice.why
+            );
+        }
+    }
+
+    /// The source is a single file.
+    async fn one(&self, found: Found, control: &Control) -> Result<bool, PollError> {
+        match self.readiness(&found) {
+            Readiness::Ready => self.work(found).await,
+            Readiness::Later => Ok(false),
+            Readiness::After(wait) => self.second_looks(vec![found], wait, control).await.map(|taken| taken > 0),
+        }
+    }
+
+    async fn folder(&self, listing: Listing, control: &Control) -> Result<(), PollError> {
+        let mut listing = listing;
+        let mut taken = 0;
+        let mut again = Vec::new();
+        let mut longest = Duration::ZERO;
+        loop {
+            let (read, portion) = self
+                .disk
+                .run(move || {
+                    let portion = listing.next()?;
+                    Ok((listing, portion))
+                })
+                .await?;
+            listing = read;
+            let Portion { files, notices, more } = portion;
+            for notice in notices {
+                self.notice(Some(notice));
+            }
+            let mut ready = Vec::new();
+            for found in files {
+                match self.readiness(&found) {
+                    Readiness::Ready => ready.push(found),
+                    Readiness::After(wait) if again.len() < MAX_SECOND_LOOKS => {
+                        longest = longest.max(wait);
+                        again.push(found);
+                    }
+                    Readiness::After(_) | Readiness::Later => {}
+                }
+            }
+            taken += self.several(ready, taken, control).await?;
+            if !more || !control.is_running() || self.is_enough(taken) {
+                break;
+            }
+        }
+        if !again.is_empty() && !self.is_enough(taken) {
+            self.second_looks(again, longest, control).await?;
+        }
+        Ok(())
+    }
+
+    /// True when a pass has taken as many files as it may.
+    fn is_enough(&self, taken: usize) -> bool {
+        self.settings.between_files.is_none() && self.settings.files_in_a_pass.is_some_and(|most| taken >= most)
+    }
+
+    /// Works on files, one after the other or some at a time. Gives how many were taken.
+    async fn several(&self, files: Vec<Found>, before: usize, control: &Control) -> Result<usize, PollError> {
+        let mut running = FuturesUnordered::new();
+        let mut taken = 0;
+        let mut failure = None;
+        for found in files {
+            if !control.is_running() || failure.is_some() || self.is_enough(before + taken + running.len()) {
+                // Those that run may turn out to be somebody else's; then there is room for this one.
+                while let Some(outcome) = running.next().await {
+                    count(outcome, &mut taken, &mut failure);
+                }
+                if !control.is_running() || failure.is_some() || self.is_enough(before + taken) {
+                    break;
+                }
+            }
+            running.push(self.work(found));
+            while running.len() >= self.settings.at_a_time {
+                let Some(outcome) = running.next().await else { break };
+                let took = count(outcome, &mut taken, &mut failure);
+                if let Some(pause) = self.settings.between_files.filter(|_| took) {
+                    control.sleep(pause).await;
+                }
+            }
+        }
+        while let Some(outcome) = running.next().await {
+            count(outcome, &mut taken, &mut failure);
+        }
+        failure.map_or(Ok(taken), Err)
+    }
+
+    /// Waits, and takes those files that did not change in the meantime. MI does it one file at a time.
+    async fn second_looks(&self, files: Vec<Found>, wait: Duration, control: &Control) -> Result<usize, PollError> {
+        control.sleep(wait).await;
+        let settings = self.settings.clone();
+        let unchanged = self
+            .disk
+            .run(move || {
+                let root = &settings.source.path;
+                let same = |found: &Found| {
+                    let again = listing::examine(&settings, root, found.path.clone(), found.subfolder.clone());
+                    again.is_ok_and(|again| again == *found)
+                };
+                Ok(files.into_iter().filter(same).collect::<Vec<_>>())
+            })
+            .await?;
+        let ready = unchanged.into_iter().filter(|found| self.readiness(found) == Readiness::Ready).collect();
+        self.several(ready, 0, control).await
+    }
+
+    fn readiness(&self, found: &Found) -> Readiness {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(self.clock.now_millis()).unwrap_or(0));
+        self.state().watched.readiness(found, &self.settings, now)
+    }
+
+    /// Claims a file and works it off. True when it was taken, false when it is not ours to take.
+    async fn work(&self, found: Found) -> Result<bool, PollError> {
+        let held = match &self.locks {
+            None => None,
+            Some(locks) => match locks.acquire(&found.path, self.clock.now_millis()).await {
+                Ok(Some(held)) => Some(held),
+                Ok(None) => return Ok(false),
+                Err(error) => {
+                    let path = found.path.display();
+                    return Err(PollError(format!(
+                        "Cannot get the lock for the file : {path} before processing: {error}"
+                    )));
+                }
+            },
+        };
+        let worked = self.work_claimed(&found, held.as_ref()).await;
+        if let Some(held) = held
+            && let Err(error) = held.release(&self.disk).await
+        {
+            log::error!(target: "VFSUtils", "Couldn't release the lock for the file : {}: {error}", found.path.display());
+        }
+        worked
+    }
+
+    async fn work_claimed(&self, found: &Found, held: Option<&Held>) -> Result<bool, PollError> {
+        // Between the listing and the lock somebody may have finished the file, or gone on writing it.
+        let looked = found.clone();
+        let (marked, unchanged) = self
+            .disk
+            .run(move || {
+                let unchanged = fs::metadata(&looked.path).is_ok_and(|metadata| looked.is_unchanged(&metadata));
+                Ok((after::marked(&looked.path)?, unchanged))
+            })
+            .await?;
+        if let Some(outcome) = marked {
+            self.remember(found, outcome, Instant::now());
+            return Ok(false);
+        }
+        if !unchanged {
+            return Ok(false);
+        }
+        let snapshot = self.cx.injector.snapshot();
+        let outcome = match message::of_file(found, &self.settings, &snapshot.settings).await {
+            Ok(message) => self.mediate(found, message).await?,
+            Err(Refused::Malformed(why)) => {
+                self.cx.gauge.message_failed();
+                log::error!(target: "VFSTransportListener", "Error processing File URI : {}: {why}", found.path.display());
+                Outcome::Failed
+            }
+            Err(Refused::Unreadable(why)) => {
+                self.notice(Some(Notice { path: found.path.clone(), why }));
+                return Ok(false);
+            }
+            Err(Refused::Gone) => return Ok(false),
+        };
+        if let Some(held) = held
+            && !held.is_valid(&self.disk).await
+        {
+            log::warn!(
+                target: "VFSTransportListener",
+                "{} was taken over by somebody else while it was processed; it may be processed twice", found.path.display()
+            );
+            return Ok(true);
+        }
+        self.end(found, outcome).await?;
+        Ok(true)
+    }
+
+    /// Runs the flow of a file.
+    async fn mediate(&self, found: &Found, message: Message) -> Result<Outcome, PollError> {
+        let injected = match self.cx.injector.inject(message).await {
+            Ok(injected) => injected,
+            Err(error) => return Err(PollError(format!("{error}; files stay where they are"))),
+        };
+        let path = found.path.display();
+        let mut failed = match self.settings.flavour {
+            Flavour::Inbound => injected.unhandled,
+            Flavour::Proxy => injected.error_code.is_some(),
+        };
+        if failed {
+            log::error!(target: "VFSTransportListener", "Error processing File URI : {path}");
+        } else if injected.ended == Ended::Faulted && self.cx.gauge.fault_ignored() {
+            // MI: only a transport property ERROR_CODE makes a file of a proxy fail, only a fault without a handler one
+            // of an inbound endpoint.
+            log::warn!(
+                target: "VFSTransportListener",
+                "{}: the mediation of {path} ended in a fault and counts as a success all the same; set the property \
+                 ERROR_CODE with scope transport in the fault sequence of a proxy to make such files fail. This is said once",
+                self.cx.name
+            );
+        }
+        if let (Some(target), Some(reply)) = (&self.settings.reply, injected.reply) {
+            let header =
+                |name: &str| reply.headers.get(name).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+            if let Err(why) = self.writer.write(&target.address, header, target.name.as_deref(), reply.body).await {
+                log::error!(target: "VFSTransportSender", "The answer to {path} is not written: {why}");
+                failed = true;
+            }
+        }
+        if failed {
+            self.cx.gauge.message_failed();
+            Ok(Outcome::Failed)
+        } else {
+            self.cx.gauge.message();
+            Ok(Outcome::Processed)
+        }
+    }
+
+    /// Deletes or moves a file that is worked off; marks it when that fails.
+    async fn end(&self, found: &Found, outcome: Outcome) -> Result<(), PollError> {
+        self.state().watched.forget(&found.path);
+        let (file, settings, clock) = (found.clone(), self.settings.clone(), self.clock.clone());
+        let ended = self.disk.run_for_long(move || after::finish(&file, outcome, &settings, &*clock)).await;
+        let Err(error) = ended else { return Ok(()) };
+        let path = found.path.display();
+        log::error!(
+            target: "VFSTransportListener",
+            "File object '{path}' could not be moved or deleted; it is marked and not processed again: {error}"
+        );
+        self.remember(found, outcome, Instant::now() + self.settings.retry_moves_after);
+        let (file, settings, clock) = (found.clone(), self.settings.clone(), self.clock.clone());
+        if let Err(error) = self.disk.run(move || after::mark(&file, outcome, &settings, &*clock)).await {
+            log::error!(target: "VFSUtils", "Could not create the failure record for file: {path}: {error}");
+        }
+        if disk::is_full(&error) {
+            return Err(PollError(format!(
+                "no more files are taken before this one can be moved or deleted: {path}: {error}"
+            )));
+        }
+        Ok(())
+    }
+
+    fn remember(&self, found: &Found, outcome: Outcome, due: Instant) {
+        let mut state = self.state();
+        if state.marked.len() < MAX_MARKED {
+            state.marked.entry(found.path.clone()).or_insert(Marked { found: found.clone(), outcome, due });
+        }
+    }
+
+    /// Deletes or moves files for which that failed before.
+    async fn end_marked(&self, control: &Control) -> Result<(), PollError> {
+        let now = Instant::now();
+        let due: Vec<Marked> = self.state().marked.values().filter(|marked| marked.due <= now).cloned().collect();
+        for marked in due {
+            if !control.is_running() {
+                break;
+            }
+            let path = marked.found.path.clone();
+            let held = match &self.locks {
+                None => None,
+                Some(locks) => match locks.acquire(&path, self.clock.now_millis()).await? {
+                    Some(held) => Some(held),
+                    None => continue,
+                },
+            };
+            let (settings, clock) = (self.settings.clone(), self.clock.clone());
+            let Marked { found, outcome, .. } = marked;
+            let ended = self.disk.run_for_long(move || {
+                if !found.path.exists() {
+                    return super::relocate::remove(&after::mark_of(&found.path));
+                }
+                after::finish_again(&found, outcome, &settings, &*clock)
+            });
+            let ended = ended.await;
+            if let Some(held) = held {
+                held.release(&self.disk).await?;
+            }
+            let mut state = self.state();
+            match ended {
+                Ok(()) => {
+                    state.marked.remove(&path);
+                    log::info!(target: "VFSTransportListener", "{} could be moved or deleted now", path.display());
+                }
+                Err(error) => {
+                    if let Some(marked) = state.marked.get_mut(&path) {
+                        marked.due = now + self.settings.retry_moves_after;
+                    }
+                    drop(state);
+                    if disk::is_full(&error) {
+                        let path = path.display();
+                        return Err(PollError(format!("{path} cannot be moved or deleted: {error}")));
+                    }
+                    log::debug!(target: "VFSTransportListener", "{} cannot be moved yet: {error}", path.display());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts a file that was taken; keeps the first error. True when it was taken.
+fn count(outcome: Result<bool, PollError>, taken: &mut usize, failure: &mut Option<PollError>) -> bool {
+    match outcome {
+        Ok(took) => {
+            *taken += usize::from(took);
+            took
+        }
+        Err(error) => {
+            failure.get_or_insert(error);
+            false
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! Locks on files: `NAME.lock` beside the file, as MI makes and honours them, with a lease.
+//!
+//! A lock of MI is a text of four parts, `random:host:address:millis`; any other `NAME.lock`, such as that of a program
+//! which is still writing the file, keeps the file from being read, too. Locks made here have the same four parts, and
+//! the first one says for how long the lock holds without a sign of life. Its holder touches it a few times in that
+//! time. Somebody who sees it unchanged for all of it, by a clock of his own, knows that the holder is gone, removes it
+//! and takes the file over. Nobody's clock is compared with anybody else's.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::disk::Disk;
+use super::relocate;
+use super::settings::{AutoRelease, Locking};
+
+/// How long a lock holds without a sign of life.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+/// Time between two signs of life.
+const BEAT: Duration = Duration::from_secs(10);
+/// Bytes of a lock that are looked at.
+const MAX_CONTENT: u64 = 512;
+/// Locks of others that are remembered at a time; with more, the waiting for some begins again.
+const MAX_SEEN: usize = 10_000;
+
+/// Name and address of this machine, as they stand in locks. MI: `InetAddress#getLocalHost`.
+static NODE: LazyLock<(String, String)> = LazyLock::new(|| {
+    let name = rustix::system::uname().nodename().to_string_lossy().replace(':', "-");
+    let address = (name.as_str(), 0).to_socket_addrs().ok().and_then(|mut found| {
+        found.find_map(|address| match address.ip() {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        })
+    });
+    (name, address.unwrap_or(Ipv4Addr::LOCALHOST).to_string())
+});
+
+/// The lock file of a file.
+pub(super) fn lock_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+/// What stands in a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LockText {
+    /// How long it holds without a sign of life; `None` for MI's own.
+    lease: Option<Duration>,
+    host: String,
+    address: String,
+    created_millis: i64,
+}
+
+impl LockText {
+    /// `None` for what is no lock of this server or of MI.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.trim_end().split(':');
+        let (random, host, address, created) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let lease = random.strip_prefix('L').and_then(|rest| rest.split_once('-')?.0.parse().ok());
+        Some(Self {
+            lease: lease.map(Duration::from_secs),
+            host: host.to_owned(),
+            address: address.to_owned(),
+            created_millis: created.parse().ok()?,
+        })
+    }
+}
+
+/// A new text, unlike any other.
+fn new_text(now_millis: i64) -> String {
+    let (host, address) = &*NODE;
+    format!("L{}-{}:{host}:{address}:{now_millis}", LEASE.as_secs(), uuid::Uuid::new_v4().simple())
+}
+
+/// May a lock that did not change for some time be removed?
+fn is_abandoned(text: &str, unchanged: Duration, now_millis: i64, rules: Option<AutoRelease>) -> bool {
+    let Some(lock) = LockText::parse(text) else { return false };
+    if let Some(lease) = lock.lease {
+        return unchanged >= lease;
+    }
+    let Some(rules) = rules else { return false };
+    let here = (&lock.host, &lock.address) == (&NODE.0, &NODE.1);
+    let age = Duration::from_millis(u64::try_from(now_millis - lock.created_millis).unwrap_or(0));
+    (!rules.same_node || here) && rules.older_than.is_none_or(|limit| age >= limit)
+}
+
+/// Makes locks and knows how long those of others have stood unchanged.
+#[derive(Debug)]
+pub(super) struct Locks {
+    disk: Disk,
+    rules: Locking,
+    seen: Mutex<HashMap<PathBuf, Seen>>,
+}
+
+/// A lock of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    text: String,
+    touched: Option<SystemTime>,
+    since: Instant,
+}
+
+/// What trying to make a lock found.
+enum Attempt {
+    Made(String),
+    Taken { text: String, touched: Option<SystemTime> },
+}
+
+impl Locks {
+    pub(super) fn new(disk: Disk, rules: Locking) -> Self {
+        Self { disk, rules, seen: Mutex::default() }
+    }
+
+    /// Locks `path`. `None` while somebody else has it.
+    pub(super) async fn acquire(&self, path: &Path, now_millis: i64) -> io::Result<Option<Held>> {
+        let lock = lock_of(path);
+        let (text, touched) = match self.attempt(&lock, now_millis).await? {
+            Attempt::Made(text) => return Ok(Some(self.hold(lock, text))),
+            Attempt::Taken { text, touched } => (text, touched),
+        };
+        let unchanged = self.unchanged(&lock, &text, touched);
+        if !is_abandoned(&text, unchanged, now_millis, self.rules.auto_release) {
+            return Ok(None);
+        }
+        log::warn!(target: "VFSUtils", "The lock {} was left behind and is removed: {text}", lock.display());
+        let removing = lock.clone();
+        if !self.disk.run(move || remove_exactly(&removing, &text)).await? {
+            return Ok(None);
+        }
+        match self.attempt(&lock, now_millis).await? {
+            Attempt::Made(text) => Ok(Some(self.hold(lock, text))),
+            Attempt::Taken { .. } => Ok(None),
+        }
+    }
+
+    async fn attempt(&self, lock: &Path, now_millis: i64) -> io::Result<Attempt> {
+        let lock = lock.to_owned();
+        self.disk
+            .run(move || {
+                let text = new_text(now_millis);
+                // Most locks of others are seen here, without writing anything.
+                if let Some((text, touched)) = read(&lock)? {
+                    return Ok(Attempt::Taken { text, touched });
+                }
+                if relocate::create_whole(&lock, text.as_bytes())? {
+                    return Ok(Attempt::Made(text));
+                }
+                let (text, touched) = read(&lock)?.unwrap_or_default();
+                Ok(Attempt::Taken { text, touched })
+            })
+            .await
+    }
+
+    fn hold(&self, lock: PathBuf, text: String) -> Held {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&lock);
+        let lost = Arc::new(AtomicBool::new(false));
+        let beating = tokio::spawn(beat(self.disk.clone(), lock.clone(), text.clone(), lost.clone()));
+        Held { lock, text, lost, beating, released: false }
+    }
+
+    /// For how long a lock has been seen with this text and time.
+    fn unchanged(&self, lock: &Path, text: &str, touched: Option<SystemTime>) -> Duration {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen.get(lock) {
+            Some(known) if known.text == text && known.touched == touched => known.since.elapsed(),
+            _ => {
+                if seen.len() >= MAX_SEEN {
+                    seen.clear();
+                }
+                seen.insert(lock.to_owned(), Seen { text: text.to_owned(), touched, since: Instant::now() });
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+/// Text and time of a lock; `None` when there is none.
+fn read(lock: &Path) -> io::Result<Option<(String, Option<SystemTime>)>> {
+    let metadata = match fs::symlink_metadata(lock) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    // What cannot be read, or is no file, is somebody's lock all the same.
+    if metadata.is_file()
+        && let Ok(file) = File::open(lock)
+    {
+        file.take(MAX_CONTENT).read_to_end(&mut bytes)?;
+    }
+    Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), metadata.modified().ok())))
+}
+
+/// Removes a lock, but only that with this text: another one may have been made since it was read. False when it was
+/// not there any more.
+fn remove_exactly(lock: &Path, text: &str) -> io::Result<bool> {
+    let aside = relocate::part_in(relocate::folder_of(lock));
+    match fs::rename(lock, &aside) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    let taken = read(&aside)?.map(|(taken, _)| taken);
+    if taken.as_deref() == Some(text) {
+        relocate::remove(&aside)?;
+        return Ok(true);
+    }
+    // Somebody was faster and this is his lock; he gets it back. When yet another one has come in between, he finds
+    // out by his next sign of life that he has lost it.
+    drop(fs::hard_link(&aside, lock));
+    relocate::remove(&aside)?;
+    Ok(false)
+}
+
+/// Shows that the holder lives, until the lock is gone.
+async fn beat(disk: Disk, lock: PathBuf, text: String, lost: Arc<AtomicBool>) {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        let (path, text) = (lock.clone(), text.clone());
+        let touched = disk.run(move || {
+            if read(&path)?.is_none_or(|(found, _)| found != text) {
+                return Ok(false);
+            }
+            OpenOptions::new().append(true).open(&path)?.set_modified(SystemTime::now())?;
+            Ok(true)
+        });
+        match touched.await {
+            Ok(true) => {}
+            Ok(false) => {
+                lost.store(true, Ordering::Release);
+                log::error!(target: "VFSUtils", "The lock {} was taken by somebody else", lock.display());
+                return;
+            }
+            Err(error) => log::warn!(target: "VFSUtils", "The lock {} cannot be renewed: {error}", lock.display()),
+        }
+    }
+}
+
+/// A lock that is held. Dropping it gives the file back.
+#[derive(Debug)]
+pub(super) struct Held {
+    lock: PathBuf,
+    text: String,
+    lost: Arc<AtomicBool>,
+    beating: JoinHandle<()>,
+    released: bool,
+}
+
+impl Held {
+    /// True while nobody else can have taken the file over.
+    pub(super) async fn is_valid(&self, disk: &Disk) -> bool {
+        if self.lost.load(Ordering::Acquire) {
+            return false;
+        }
+        let (lock, text) = (self.lock.clone(), self.text.clone());
+        // A holder that was stopped for longer than the lease learns it here, before it touches the file again.
+        disk.run(move || Ok(read(&lock)?.is_some_and(|(found, _)| found == text))).await.unwrap_or(false)
+    }
+
+    /// Gives the file back.
+    pub(super) async fn release(mut self, disk: &Disk) -> io::Result<()> {
+        self.beating.abort();
+        self.released = true;
+        let (lock, text) = (self.lock.clone(), self.text.clone());
+        disk.run(move || unlock(&lock, &text)).await
+    }
+}
+
+fn unlock(lock: &Path, text: &str) -> io::Result<()> {
+    if read(lock)?.is_some_and(|(found, _)| found == text) { relocate::remove(lock) } else { Ok(()) }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.beating.abort();
+        // Only a flow that was given up comes here: the process is about to end, or the poller is.
+        if !self.released
+            && let Err(error) = unlock(&self.lock, &self.text)
+        {
+            log::warn!(target: "VFSUtils", "The lock {} cannot be removed: {error}", self.lock.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Folder;
+    use super::*;
+
+    fn mi_lock(host: &str, address: &str, created: i64) -> String {
+        format!("-123456789:{host}:{address}:{created}")
+    }
+
+    /// A lock of MI at 1000 s after the epoch, seen at 1100 s.
+    #[track_caller]
+    fn check(text: &str, unchanged: u64, rules: Option<AutoRelease>, expected: bool) {
+        assert_eq!(is_abandoned(text, Duration::from_secs(unchanged), 1_100_000, rules), expected, "{text} {rules:?}");
+    }
+
+    #[test]
+    fn locks_of_others_are_honoured() {
+        let here = mi_lock(&NODE.0, &NODE.1, 1_000_000);
+        let there = mi_lock("elsewhere", "10.0.0.1", 1_000_000);
+        let rules = |same_node, seconds: Option<u64>| {
+            Some(AutoRelease { same_node, older_than: seconds.map(Duration::from_secs) })
+        };
+        for text in [here.as_str(), &there, "held", "", "a:b:c", "a:b:c:d", "1:2:3:4:5"] {
+            check(text, 1_000_000, None, false);
+        }
+        check(&here, 0, rules(true, None), true);
+        check(&there, 0, rules(true, None), false);
+        check(&there, 0, rules(false, None), true);
+        check(&here, 0, rules(true, Some(100)), true);
+        check(&here, 0, rules(true, Some(101)), false);
+        check("held", 1_000_000, rules(false, None), false);
+        check("", 1_000_000, rules(false, None), false);
+        let ours = new_text(0);
+        check(&ours, 29, rules(false, None), false);
+        check(&ours, 30, None, true);
+        assert_eq!(ours.split(':').count(), 4, "MI reads four parts");
+    }
+
+    fn locks() -> Locks {
+        Locks::new(Disk::new(), Locking { auto_release: None })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_at_a_time() {
+        let folder = Folder::new();
+        let file = folder.path().join("a.txt");
+        let (one, other) = (locks(), locks());
+        let held = one.acquire(&file, 0).await.unwrap().unwrap();
+        assert!(lock_of(&file).exists());
+        assert!(other.acquire(&file, 0).await.unwrap().is_none() && one.acquire(&file, 0).await.unwrap().is_none());
+        assert!(held.is_valid(&one.disk).await);
+        held.release(&one.disk).await.unwrap();
+        assert!(!lock_of(&file).exists());
+        drop(other.acquire(&file, 0).await.unwrap().unwrap());
+        assert!(!lock_of(&file).exists(), "dropping gives it back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_dead_process_left_is_taken_over() {
+        let folder = Folder::new();
+        let file = folder.path().join("a.txt");
+        fs::write(lock_of(&file), new_text(0)).unwrap();
+        let locks = locks();
+        assert!(locks.acquire(&file, 0).await.unwrap().is_none());
+        tokio::time::sleep(Duration::from_secs(29)).await;
+        assert!(locks.acquire(&file, 0).await.unwrap().is_none());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let held = locks.acquire(&file, 0).await.unwrap().unwrap();
+        assert!(held.is_valid(&locks.disk).await);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left aside");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_living_holder_keeps_its_lock() {
+        let folder = Folder::new();
+        let file = folder.path().join("a.txt");
+        let (one, other) = (locks(), locks());
+        let held = one.acquire(&file, 0).await.unwrap().unwrap();
+        let before = SystemTime::UNIX_EPOCH;
+        for _ in 0..10 {
+            // So that a sign of life shows whatever the resolution of the file system's clock is.
+            File::options().append(true).open(lock_of(&file)).unwrap().set_modified(before).unwrap();
+            assert!(other.acquire(&file, 0).await.unwrap().is_none());
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            assert_ne!(fs::metadata(lock_of(&file)).unwrap().modified().unwrap(), before);
+            assert!(other.acquire(&file, 0).await.unwrap().is_none());
+        }
+        drop(held);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_that_changed_hands_is_noticed() {
+        let folder = Folder::new();
+        let file = folder.path().join("a.txt");
+        let one = locks();
+        let held = one.acquire(&file, 0).await.unwrap().unwrap();
+        let theirs = new_text(1);
+        fs::write(lock_of(&file), &theirs).unwrap();
+        assert!(!held.is_valid(&one.disk).await);
+        held.release(&one.disk).await.unwrap();
+        assert_eq!(fs::read_to_string(lock_of(&file)).unwrap(), theirs, "it is not ours to remove");
+        assert!(!remove_exactly(&lock_of(&file), "another text").unwrap());
+        assert_eq!(fs::read_to_string(lock_of(&file)).unwrap(), theirs);
+    }
+
+    #[tokio::test]
+    async fn of_many_exactly_one_gets_it() {
+        let folder = Folder::new();
+        for round in 0..50 {
+            let file = folder.path().join(format!("{round}.txt"));
+            let everybody: Vec<Locks> = (0..8).map(|_| locks()).collect();
+            let tried = futures_util::future::join_all(everybody.iter().map(|locks| locks.acquire(&file, 0))).await;
+            assert_eq!(tried.iter().filter(|held| held.as_ref().unwrap().is_some()).count(), 1);
+        }
+    }
+}

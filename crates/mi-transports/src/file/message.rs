@@ -1,0 +1,131 @@
+//! From a file to a message: content type, builder, transport headers. MI: `VFSTransportListener#processFile`,
+//! `FileInjectHandler#invoke`.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use mi_engine::incoming;
+use mi_engine::snapshot::Settings as EngineSettings;
+use mi_message::media::{ContentType, Kind, MediaTypes};
+use mi_message::{Body, BodyError, BodyStream, Message, Native};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use tokio::io::AsyncReadExt;
+
+use super::listing::Found;
+use super::settings::{Flavour, Settings};
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 128 * 1024;
+/// What a `file:` URI does not hold as it is. MI: `LocalFileName`.
+const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?');
+
+/// Why a file gives no message.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It is not what its content type says: a failure of the file.
+    Malformed(String),
+    /// It cannot be read, or not into memory. It stays as it is.
+    Unreadable(String),
+    /// It is gone.
+    Gone,
+}
+
+/// The message of a file.
+pub(super) async fn of_file(found: &Found, settings: &Settings, engine: &EngineSettings) -> Result<Message, Refused> {
+    let file = match tokio::fs::File::open(&found.path).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Refused::Gone),
+        Err(error) => return Err(Refused::Unreadable(error.to_string())),
+    };
+    let named = settings.content_type.clone().or_else(|| by_name(settings.flavour, &found.path));
+    let types = engine.convert.media_types.clone();
+    let default = MediaTypes::default();
+    let types = types.as_deref().unwrap_or(&default);
+    let essence = named.as_deref().map(|it| ContentType::parse(it).essence().to_owned());
+    let kind = essence.as_deref().and_then(|essence| types.known_builder(essence));
+    // MI reads what no builder is known for as SOAP.
+    let content_type = if kind.is_some() { named.clone().unwrap_or_default() } else { "text/xml".to_owned() };
+    let mut message = Message::new();
+    describe(&mut message, found, settings);
+    if let (Some(essence), Some(_)) = (essence, kind) {
+        message.axis2.set("messageType", essence);
+    }
+    if let Some(charset) = named.as_deref().and_then(|it| ContentType::parse(it).charset().map(|it| it.into_owned())) {
+        message.axis2.set("CHARACTER_SET_ENCODING", charset);
+    }
+    message.rest = incoming::is_rest(Some(&content_type));
+    message.body = Body::from_stream(stream(file), Some(content_type.as_str().into()));
+    message.body.set_options(engine.convert.clone());
+    // MI streams what its builders can leave unread, and reads everything else at once.
+    if settings.streaming && matches!(kind, Some(Kind::Text | Kind::Binary)) {
+        return Ok(message);
+    }
+    match message.body.read(engine.max_built_body).await {
+        Ok(()) => {}
+        Err(error @ BodyError::TooLarge { .. }) => return Err(Refused::Unreadable(error.to_string())),
+        Err(error) => return Err(Refused::Unreadable(error.to_string())),
+    }
+    incoming::build(&mut message).map_err(|fault| Refused::Malformed(fault.message))?;
+    if matches!(kind, None | Some(Kind::Soap)) {
+        require_envelope(&message)?;
+    }
+    Ok(message)
+}
+
+/// Without a content type the name decides. MI: the same, though its proxies look for a dot that is never there.
+fn by_name(flavour: Flavour, path: &Path) -> Option<String> {
+    let name = path.extension()?.to_string_lossy().to_ascii_lowercase();
+    match name.as_str() {
+        _ if flavour == Flavour::Proxy => None,
+        name if name.ends_with("xml") => Some("text/xml".to_owned()),
+        name if name.ends_with("txt") => Some("text/plain".to_owned()),
+        _ => None,
+    }
+}
+
+/// SOAP is an envelope; HTTP is more forgiving.
+fn require_envelope(message: &Message) -> Result<(), Refused> {
+    match message.body.native() {
+        Ok(Native::Xml(envelope)) if envelope.is_wrapped() => {
+            let root = envelope.payload().map_or("", |payload| envelope.document().local_name(payload));
+            Err(Refused::Malformed(format!("First Element must contain the local name, Envelope , but found {root}")))
+        }
+        Ok(Native::Empty) => Err(Refused::Malformed("the file is empty, which is no SOAP envelope".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// The transport headers of a file.
+fn describe(message: &mut Message, found: &Found, settings: &Settings) {
+    let headers = &mut message.headers;
+    let uri = percent_encode(found.path.as_os_str().as_bytes(), RESERVED).to_string();
+    headers.set("FILE_PATH", found.path.to_string_lossy());
+    headers.set("FILE_NAME", found.name().to_string_lossy());
+    headers.set("FILE_URI", format!("file://{uri}"));
+    headers.set("FILE_LENGTH", found.size.to_string());
+    let modified = found.modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    headers.set("LAST_MODIFIED", modified.to_string());
+    if settings.source.recursive {
+        let below = found.subfolder.to_string_lossy();
+        headers.set("RELATIVE_PATH", if below.is_empty() { String::new() } else { format!("/{below}") });
+    }
+    message.properties.set("ClientApiNonBlocking", true);
+}
+
+/// The content of a file, read as it is asked for.
+fn stream(file: tokio::fs::File) -> BodyStream {
+    let chunks = futures_util::stream::unfold(Some(file), |file| async {
+        let mut file = file?;
+        let mut chunk = BytesMut::with_capacity(CHUNK);
+        match file.read_buf(&mut chunk).await {
+            Ok(0) => None,
+            Ok(_) => Some((Ok(Frame::data(Bytes::from(chunk))), Some(file))),
+            Err(error) => Some((Err(mi_message::body::BoxError::from(error)), None)),
+        }
+    });
+    BodyStream::new(StreamBody::new(chunks))
+}

@@ -1,0 +1,74 @@
+//! Files: the inbound endpoint `file`, proxies on the transport `vfs`, and endpoints with `vfs:` or `file:` addresses, on
+//! local file systems (mounted ones, too).
+//!
+//! - `settings`, `address`: what the parameters mean.
+//! - `listener`: a pass over a folder; `listing`, `watch` and `lock` say which files it may take, `message` makes a
+//!   message of one, `after` does with it what is to be done afterwards.
+//! - `sender`: writing.
+//! - `disk`, `relocate`: what touches the file system.
+//!
+//! Absent: FTP, SFTP and SMB. Their addresses are warned about at deployment, with the scheme.
+
+mod address;
+mod after;
+mod disk;
+mod listener;
+mod listing;
+mod lock;
+mod message;
+mod relocate;
+mod sender;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::sync::Arc;
+
+use mi_config::Diagnostic;
+use mi_engine::BuildCx;
+use mi_engine::inbound::{Inbound, OpenCx, Parameters, Source};
+use mi_engine::spec::{InboundSpec, ServiceTransportSpec};
+
+use listener::FilePoll;
+use settings::{Flavour, Settings};
+
+pub use sender::FileSender;
+
+/// `<inboundEndpoint protocol="file">`
+pub(crate) const INBOUND: InboundSpec = InboundSpec { protocol: "file", parse: parse_inbound };
+/// `<proxy transports="vfs">`
+pub(crate) const SERVICE_TRANSPORT: ServiceTransportSpec =
+    ServiceTransportSpec { transport: "vfs", parse: parse_proxy };
+
+/// A folder or file that is polled.
+#[derive(Debug)]
+struct Files(Arc<Settings>);
+
+fn parse_inbound(parameters: &Parameters, cx: &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic> {
+    parse(Flavour::Inbound, parameters, cx)
+}
+
+fn parse_proxy(parameters: &Parameters, cx: &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic> {
+    parse(Flavour::Proxy, parameters, cx)
+}
+
+fn parse(
+    flavour: Flavour,
+    parameters: &Parameters,
+    cx: &mut BuildCx<'_>,
+) -> Result<Option<Box<dyn Inbound>>, Diagnostic> {
+    let settings = Settings::read(flavour, parameters, cx)?;
+    Ok(settings.map(|settings| Box::new(Files(Arc::new(settings))) as Box<dyn Inbound>))
+}
+
+impl Inbound for Files {
+    fn open(&self, cx: &OpenCx) -> Result<Source, String> {
+        let interval = self.0.interval;
+        log::info!(
+            target: "VFSTransportListener",
+            "{} polls {} every {} ms", cx.name, self.0.source.shown, interval.as_millis()
+        );
+        Ok(Source::Poll(Box::new(FilePoll::new(self.0.clone(), cx.clone())), interval))
+    }
+}

@@ -1,0 +1,3 @@
+mod support;
+
+pub(super) use support::Folder;

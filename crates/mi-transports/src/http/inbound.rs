@@ -1,0 +1,174 @@
+//! Inbound endpoints `http` and `https`: ports of their own, whose requests go to a sequence or, by
+//! `dispatch.filter.pattern`, where those of the main listeners go. MI: `InboundHttpListener`, `InboundHttpsListener`.
+//!
+//! Sizes of worker pools and names of threads have no meaning here and are accepted without a word.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use mi_config::{Diagnostic, Element, SourceFile};
+use mi_engine::inbound::{HttpRoute, Inbound, OpenCx, Parameters, Route, Source};
+use mi_engine::spec::InboundSpec;
+use mi_engine::transport::{HttpReply, HttpRequest, HttpService};
+use mi_engine::{BuildCx, Engine};
+use regex::Regex;
+
+use super::{Limits, ListenerConfig, Server};
+use crate::keystore::KeyStore;
+use crate::tls::{ClientAuth, Identity, ServerTls, ServerTlsConfig};
+
+/// `<inboundEndpoint protocol="http">`
+pub(crate) const INBOUND: InboundSpec = InboundSpec { protocol: "http", parse: parse_plain };
+/// `<inboundEndpoint protocol="https">`
+pub(crate) const INBOUND_SECURE: InboundSpec = InboundSpec { protocol: "https", parse: parse_secure };
+
+/// A port.
+#[derive(Debug)]
+struct HttpInbound {
+    port: u16,
+    pattern: Option<Regex>,
+    secure: Option<Secure>,
+}
+
+/// What an https port needs.
+#[derive(Clone, Debug)]
+struct Secure {
+    keys: Store,
+    trust: Option<Store>,
+    client_auth: ClientAuth,
+    protocols: String,
+}
+
+/// A key store or trust store.
+#[derive(Clone, Debug)]
+struct Store {
+    location: String,
+    password: String,
+    key_password: Option<String>,
+}
+
+fn parse_plain(parameters: &Parameters, _: &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic> {
+    Ok(Some(Box::new(HttpInbound { port: port(parameters)?, pattern: pattern(parameters)?, secure: None })))
+}
+
+fn parse_secure(parameters: &Parameters, cx: &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic> {
+    for name in ["CertificateRevocationVerifier", "PreferredCiphers"] {
+        if parameters.names().any(|known| known == name) {
+            cx.report(parameters.place(name).warning(format!("'{name}' is not supported by this version")));
+        }
+    }
+    let Some(keys) = store(parameters, "keystore")? else {
+        return Err(parameters.place("keystore").error("an https inbound endpoint needs the parameter 'keystore'"));
+    };
+    let client_auth = match parameters.text("SSLVerifyClient") {
+        Some("require") => ClientAuth::Require,
+        Some("optional") => ClientAuth::Optional,
+        _ => ClientAuth::None,
+    };
+    let protocols = match parameters.xml("HttpsProtocols") {
+        Some(element) => element.text().trim().to_owned(),
+        None => parameters.text("HttpsProtocols").unwrap_or_default().to_owned(),
+    };
+    let secure = Secure { keys, trust: store(parameters, "truststore")?, client_auth, protocols };
+    Ok(Some(Box::new(HttpInbound { port: port(parameters)?, pattern: pattern(parameters)?, secure: Some(secure) })))
+}
+
+fn port(parameters: &Parameters) -> Result<u16, Diagnostic> {
+    const NAME: &str = "inbound.http.port";
+    let text = parameters.text(NAME).unwrap_or_default();
+    text.parse().map_err(|_| parameters.place(NAME).error(format!("'{NAME}' must be a port, not '{text}'")))
+}
+
+/// The pattern fits whole targets. MI: `Matcher#matches`.
+fn pattern(parameters: &Parameters) -> Result<Option<Regex>, Diagnostic> {
+    const NAME: &str = "dispatch.filter.pattern";
+    let Some(pattern) = parameters.filled(NAME) else { return Ok(None) };
+    Regex::new(&format!(r"\A(?:{pattern})\z"))
+        .map(Some)
+        .map_err(|error| parameters.place(NAME).error(format!("'{NAME}' is no regular expression: {error}")))
+}
+
+/// `<KeyStore><Location/><Password/><KeyPassword/></KeyStore>` inside of a parameter.
+fn store(parameters: &Parameters, name: &str) -> Result<Option<Store>, Diagnostic> {
+    let element = match (parameters.xml(name), parameters.filled(name)) {
+        (Some(element), _) => element.clone(),
+        (None, Some(text)) => Element::parse(SourceFile::new(name, text.as_bytes().to_vec()))?.0,
+        (None, None) => return Ok(None),
+    };
+    let text = |name: &str| element.child(name).map(|it| it.text().trim().to_owned()).filter(|text| !text.is_empty());
+    let Some(location) = text("Location") else {
+        return Err(parameters.place(name).error(format!("'{name}' needs a <Location>")));
+    };
+    Ok(Some(Store { location, password: text("Password").unwrap_or_default(), key_password: text("KeyPassword") }))
+}
+
+impl Store {
+    fn load(&self, home: &Path) -> Result<KeyStore, String> {
+        let path = home.join(&self.location);
+        KeyStore::load(&path, &self.password, self.key_password.as_deref())
+            .map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+impl Secure {
+    fn load(&self, home: &Path) -> Result<ServerTls, String> {
+        let keys = self.keys.load(home)?;
+        let identity = Identity::from(keys.key(None).map_err(|error| error.to_string())?);
+        let mut config = ServerTlsConfig::new(identity);
+        config.client_auth = self.client_auth;
+        config.protocols.clone_from(&self.protocols);
+        if let Some(trust) = &self.trust {
+            config.trusted = trust.load(home)?.anchors().cloned().collect();
+        }
+        ServerTls::new(&config).map_err(|error| error.to_string())
+    }
+}
+
+impl Inbound for HttpInbound {
+    fn open(&self, cx: &OpenCx) -> Result<Source, String> {
+        let snapshot = cx.injector.snapshot();
+        let Route::Inbound(route) = &cx.route else { return Err("this is no inbound endpoint".to_owned()) };
+        let tls = match &self.secure {
+            None => None,
+            Some(secure) => {
+                let home = snapshot.services.environment.system_property("carbon.home").unwrap_or_default();
+                Some(Arc::new(secure.load(&PathBuf::from(home))?))
+            }
+        };
+        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.port));
+        let mut config = ListenerConfig::new(format!("Inbound endpoint {}", cx.name), address);
+        config.tls = tls;
+        config.limits = Limits { idle_timeout: snapshot.settings.socket_timeout, ..Limits::default() };
+        let route = HttpRoute { route: route.clone(), pattern: self.pattern.clone() };
+        let service = Arc::new(InboundService { engine: cx.injector.engine().clone(), route });
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let server = Server::start(vec![(config, service as Arc<dyn HttpService>)], threads)
+            .map_err(|error| error.to_string())?;
+        let control = cx.control.clone();
+        let patience = snapshot.settings.socket_timeout;
+        Ok(Source::Listen(Box::pin(async move {
+            control.halted().await;
+            let left = server.wait_idle(patience).await;
+            // Joining the threads blocks for a moment.
+            let ended = tokio::task::spawn_blocking(move || server.shutdown()).await;
+            match (left, ended) {
+                (0, Ok(())) => Ok(()),
+                (left, _) => Err(format!("{left} requests did not end in time")),
+            }
+        })))
+    }
+}
+
+/// Requests of one port.
+struct InboundService {
+    engine: Arc<Engine>,
+    route: HttpRoute,
+}
+
+impl HttpService for InboundService {
+    fn call(&self, request: HttpRequest) -> BoxFuture<'static, Option<HttpReply>> {
+        self.engine.serve_inbound(request, &self.route)
+    }
+}
