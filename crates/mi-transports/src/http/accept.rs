@@ -157,3 +157,22 @@ impl Connection {
         connection::serve(Io::new(Stream::Tls(Box::new(stream.into())), activity, true), adapter, protocol).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accepting_pauses_longer_and_longer_without_descriptors_but_not_for_a_client_that_left() {
+        let mut backoff = Backoff::default();
+        backoff.after("test", &io::ErrorKind::ConnectionAborted.into()).await;
+        assert_eq!(backoff.wait, None);
+        let no_descriptors = io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+        for expected in [20, 40, 80] {
+            let begin = std::time::Instant::now();
+            backoff.after("test", &no_descriptors).await;
+            assert_eq!(backoff.wait, Some(Duration::from_millis(expected)));
+            assert!(begin.elapsed() >= Duration::from_millis(expected));
+        }
+    }
+}

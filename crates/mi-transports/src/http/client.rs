@@ -192,9 +192,10 @@ impl Inner {
             };
             let at = route.deadline.at;
             match connection.exchange(&mut outbound, &request.method, limits, at).await {
-                Ok(head) => {
-                    let reusable = head.keep_alive && outbound.is_done() && !request.close;
-                    return Ok(self.receive(&mut route, connection, head, reusable));
+                Ok(mut head) => {
+                    head.keep_alive &= !request.close;
+                    let unsent = (!outbound.is_done()).then_some(outbound);
+                    return Ok(self.receive(&mut route, connection, head, unsent));
                 }
                 Err(failure) if reused && may_repeat(&failure, &mut outbound, &request.method) => {
                     stale += 1;
@@ -218,20 +219,26 @@ impl Inner {
         }
     }
 
-    fn receive(&self, route: &mut Route, connection: Connection, head: Head, reusable: bool) -> Incoming {
-        let Head { status, reason, version, mut headers, framing, .. } = head;
-        strip_nominated(&mut headers);
+    /// Takes an answer. `unsent` is the request where it is not written to its end: an answer that accepts it goes on
+    /// beside it, any other ends it.
+    fn receive(&self, route: &mut Route, connection: Connection, mut head: Head, unsent: Option<Outbound>) -> Incoming {
         let (key, slot) = (route.key.clone(), route.slot.take());
         let give_back = move |connection| {
             pool::give_back(&key, connection);
             drop(slot);
         };
-        let mut body = AnswerBody::new(connection, framing, reusable, self.config.socket_timeout, give_back);
+        if unsent.is_some() && !head.status.is_success() {
+            head.keep_alive = false;
+        }
+        let unsent = unsent.filter(|_| head.status.is_success());
+        let mut body = AnswerBody::new(connection, &head, unsent, self.config.socket_timeout, give_back);
         let body = match body.take_whole() {
             Some(bytes) if bytes.is_empty() => body::empty_stream(),
             Some(bytes) => BodyStream::new(Full::new(bytes).map_err(|never| match never {})),
             None => BodyStream::new(body),
         };
+        let Head { status, reason, version, mut headers, .. } = head;
+        strip_nominated(&mut headers);
         Incoming { status, reason, version, headers, body }
     }
 

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::chunks::{Chunks, Step};
 use super::exchange::Connection;
-use super::response::Framing;
+use super::request::Outbound;
+use super::response::{Framing, Head};
 
 /// Room that is made for one read of a body.
 const READ: usize = 32 * 1024;
@@ -29,6 +30,8 @@ pub(crate) struct AnswerBody<D: FnOnce(Connection)> {
     connection: Option<Connection>,
     rest: Rest,
     keep_alive: bool,
+    /// The rest of the request, where the answer began before it was sent: the two then go on side by side.
+    outbound: Option<Box<Outbound>>,
     done: Option<D>,
     /// How long nothing may come.
     stall: Duration,
@@ -37,14 +40,22 @@ pub(crate) struct AnswerBody<D: FnOnce(Connection)> {
 }
 
 impl<D: FnOnce(Connection)> AnswerBody<D> {
-    pub(crate) fn new(connection: Connection, framing: Framing, keep_alive: bool, stall: Duration, done: D) -> Self {
-        let rest = match framing {
+    /// `unsent` is the request if it is to be written on while the answer is read.
+    pub(crate) fn new(connection: Connection, head: &Head, unsent: Option<Outbound>, stall: Duration, done: D) -> Self {
+        let rest = match head.framing {
             Framing::Length(length) => Rest::Length(length),
             Framing::Chunked => Rest::Chunked(Chunks::new()),
             Framing::UntilClose => Rest::UntilClose,
         };
-        let mut body =
-            Self { connection: Some(connection), rest, keep_alive, done: Some(done), stall, waiting_until: None };
+        let mut body = Self {
+            connection: Some(connection),
+            rest,
+            keep_alive: head.keep_alive,
+            outbound: unsent.map(Box::new),
+            done: Some(done),
+            stall,
+            waiting_until: None,
+        };
         if matches!(body.rest, Rest::Length(0)) {
             body.end();
         }
@@ -66,8 +77,10 @@ impl<D: FnOnce(Connection)> AnswerBody<D> {
 
     fn end(&mut self) {
         self.rest = Rest::Over;
+        // A back end that has answered in full has no use for what it did not wait for.
+        let sent = self.outbound.take().is_none();
         let (connection, done) = (self.connection.take(), self.done.take());
-        if let (Some(mut connection), Some(done), true) = (connection, done, self.keep_alive)
+        if let (Some(mut connection), Some(done), true) = (connection, done, self.keep_alive && sent)
             && connection.buffer.is_empty()
         {
             connection.touch();
@@ -110,6 +123,12 @@ impl<D: FnOnce(Connection)> AnswerBody<D> {
                 return Poll::Ready(found.map_err(BoxError::from));
             }
             let Some(connection) = &mut self.connection else { return Poll::Ready(Ok(None)) };
+            if let Some(outbound) = &mut self.outbound
+                && let Poll::Ready(sent) = outbound.poll_write(cx, &mut connection.stream)
+            {
+                self.outbound = None;
+                self.keep_alive &= sent.is_ok();
+            }
             match connection.poll_fill(cx, READ) {
                 Poll::Ready(Ok(0)) if matches!(self.rest, Rest::UntilClose) => {
                     self.end();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::header::HeaderValue;
-use http::{Method, StatusCode, Version};
+use http::{Method, Version};
 use http_body_util::BodyExt;
 use mi_engine::fault::codes;
 use mi_engine::transport::{HttpClient, Outgoing, Payload};
@@ -406,27 +406,55 @@ async fn a_request_on_a_stale_connection_is_repeated_only_where_that_does_no_har
     }
 }
 
-#[tokio::test]
-async fn an_answer_before_the_end_of_the_request_is_handed_on_and_the_rest_not_sent() {
-    let address = backend(|_, mut stream| async move {
-        read_until(&mut stream, "\r\n\r\n").await;
-        stream.write_all(b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 3\r\n\r\nbig").await.unwrap();
-        // Reads on until the client closes.
-        while stream.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
-    })
-    .await;
+/// A request body to which pieces are given one by one.
+fn piecemeal() -> (mpsc::UnboundedSender<&'static str>, Payload) {
     let (sender, receiver) = mpsc::unbounded_channel::<&'static str>();
     let frames = futures_util::stream::unfold(receiver, |mut receiver| async move {
         let text = receiver.recv().await?;
         Some((Ok(http_body::Frame::data(bytes::Bytes::from(text))), receiver))
     });
-    let body = Payload::Stream(mi_message::BodyStream::new(http_body_util::StreamBody::new(Box::pin(frames))));
-    sender.send("first").unwrap();
-    let answer = within(client().send(request(Method::POST, address, "/", body))).await.unwrap();
-    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(text(answer).await.unwrap(), "big");
-    // The body that nobody wants is dropped.
-    within(sender.closed()).await;
+    (sender, Payload::Stream(mi_message::BodyStream::new(http_body_util::StreamBody::new(Box::pin(frames)))))
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_request_is_handed_on_and_the_rest_not_sent() {
+    for (answer, status, body) in [
+        ("HTTP/1.1 413 Payload Too Large\r\nContent-Length: 3\r\n\r\nbig", 413, "big"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine", 200, "fine"),
+        ("HTTP/1.1 204 No Content\r\n\r\n", 204, ""),
+    ] {
+        let (address, connections) = counting(answer).await;
+        let client = client();
+        for _ in 0..2 {
+            let (sender, payload) = piecemeal();
+            sender.send("first").unwrap();
+            let answer = within(client.send(request(Method::POST, address, "/", payload))).await.unwrap();
+            assert_eq!(answer.status, status);
+            assert_eq!(text(answer).await.unwrap(), body);
+            // The body that nobody wants is dropped.
+            within(sender.closed()).await;
+        }
+        assert_eq!(connections.load(Ordering::SeqCst), 2, "{status}: half a request spoils the connection");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_can_begin_while_the_request_is_still_sent() {
+    let (server, address, _) = start(limits());
+    let client = client();
+    for _ in 0..2 {
+        let (sender, body) = piecemeal();
+        sender.send("one").unwrap();
+        let mut answer = within(client.send(request(Method::POST, address, "/echo", body))).await.unwrap();
+        for next in ["two", "three"] {
+            assert!(within(answer.body.frame()).await.unwrap().unwrap().is_data());
+            sender.send(next).unwrap();
+        }
+        drop(sender);
+        assert_eq!(within(answer.body.collect()).await.unwrap().to_bytes(), "three");
+    }
+    assert_eq!(server.connections(), 1, "the connection is used again");
+    server.shutdown();
 }
 
 #[tokio::test]
