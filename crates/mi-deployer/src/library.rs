@@ -17,6 +17,8 @@ pub struct Library {
     pub name: String,
     /// Package.
     pub package: String,
+    /// What its author says about it.
+    pub description: String,
     /// Operations in the order of the archive.
     pub operations: Vec<LibraryOperation>,
     /// It holds Java code.
@@ -65,6 +67,7 @@ impl Library {
         let mut library = Self {
             name: component.require_attr("name")?.into_owned(),
             package: component.attr("package").unwrap_or_default().into_owned(),
+            description: local(&component, &["description"]).next().map(|it| it.text().trim().to_owned()).unwrap_or_default(),
             operations: Vec::new(),
             has_java: bundle.iter().any(|(path, bytes)| bytes.is_empty() && is_java(path)),
             application: scope.application().map(|it| it.identifier.clone()),

@@ -177,7 +177,8 @@ impl Registry {
             }
             None => {}
         }
-        if !resource.properties.is_empty() {
+        // An empty file takes the place of properties that are gone.
+        if !resource.properties.is_empty() || sidecar(&file).exists() {
             write(&sidecar(&file), render(&resource.properties).as_bytes())?;
         }
         if let (Some(media_type), Some(meta)) = (&resource.media_type, meta_file(&file)) {

@@ -4,6 +4,7 @@ mod banner;
 mod cli;
 mod commands;
 mod defaults;
+mod management;
 mod probes;
 mod server;
 mod tls;

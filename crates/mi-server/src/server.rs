@@ -1,6 +1,6 @@
 //! The life of the server: read the home, deploy, listen, and end without losing anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, Server a
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, defaults, tls, wire};
+use crate::{banner, defaults, management, tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
 const DRAIN_DELAY: Duration = Duration::from_secs(5);
@@ -51,6 +51,8 @@ pub struct Deployed {
     pub degraded: Vec<String>,
     /// Everything that was found wrong.
     pub diagnostics: Vec<Diagnostic>,
+    /// What the management API shows.
+    pub managed: mi_management::Deployed,
 }
 
 impl Prepared {
@@ -78,6 +80,7 @@ impl Prepared {
         let mut diagnostics = std::mem::take(&mut self.loaded.diagnostics);
         let mut faulty: Vec<FaultyApplication> = self.loaded.faulty.iter().map(described).collect();
         let settings = wire::settings(&self.deployment);
+        let mut rolled_back: Vec<Application> = Vec::new();
         let mut built = loop {
             let artifacts: Vec<Artifact> = self.artifacts();
             let built = mi_engine::build(&artifacts, services.clone(), settings.clone());
@@ -86,10 +89,13 @@ impl Prepared {
                 break built;
             }
             for (id, reason) in applications {
+                rolled_back.extend(self.loaded.applications.iter().find(|it| *it.id == *id).cloned());
                 faulty.push(FaultyApplication { name: remove_application(&mut self.loaded, &id), reason });
             }
         };
         let degraded = built.warnings.iter().filter_map(|warning| warning.artifact.clone()).collect::<Vec<_>>();
+        let failed: HashSet<usize> = built.failed.iter().map(|(index, _)| *index).collect();
+        let managed = management::deployed(&self.loaded, self.artifacts(), &failed, &rolled_back);
         // Those of applications that were rolled back are told with the application.
         diagnostics.extend(std::mem::take(&mut built.failed).into_iter().flat_map(|(_, found)| found));
         diagnostics.append(&mut built.warnings);
@@ -100,6 +106,7 @@ impl Prepared {
             faulty,
             degraded: dedup(degraded),
             diagnostics,
+            managed,
         }
     }
 
@@ -206,15 +213,15 @@ pub fn services(prepared: &Prepared, http: Arc<dyn HttpClient>) -> Arc<Services>
         clock: Arc::new(SystemClock),
         registry: Arc::new(EngineRegistry(prepared.loaded.registry.clone())),
         environment: Arc::new(ProcessEnvironment(prepared.loaded.environment.clone())),
-        specs: Arc::new(Specs::new(&[mi_components::mediators::UNSUPPORTED, mi_components::TABLE])),
-        senders: Vec::new(),
+        specs: Arc::new(specs()),
+        senders: senders(),
         in_flight: std::sync::atomic::AtomicU64::new(0),
     })
 }
 
 /// Every component that this program has.
 fn specs() -> Specs {
-    Specs::new(&[mi_components::TABLE])
+    Specs::new(&[mi_components::mediators::UNSUPPORTED, mi_components::TABLE])
         .with_inbounds(mi_transports::INBOUNDS)
         .with_service_transports(mi_transports::SERVICE_TRANSPORTS)
         .with_tasks(mi_components::tasks::TABLE)
@@ -230,6 +237,7 @@ fn senders() -> Vec<(&'static str, Arc<dyn Sender>)> {
 pub struct Running {
     inbounds: Arc<RunningInbounds>,
     deployer: Redeployer,
+    management: management::Management,
     internal: HttpServer,
     main: HttpServer,
     probes: Arc<Probes>,
@@ -258,17 +266,28 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let http: Arc<dyn HttpClient> = Arc::new(client);
     let watcher = Watcher::new(&prepared.home);
     let services = services(&prepared, http.clone());
-    let deployment = prepared.deployment.clone();
+    let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let deployed = prepared.deploy(services);
     report(&deployed);
-    let Deployed { snapshot, applications, faulty, degraded, .. } = deployed;
+    let Deployed { snapshot, applications, faulty, degraded, managed, .. } = deployed;
     let summary = banner::describe(&snapshot, &applications, &deployment);
     let engine = Arc::new(Engine::new(snapshot));
     let service = Arc::new(MainService { engine: engine.clone(), probes: probes.clone() });
     let main = HttpServer::start(listeners(&deployment, &keys, service)?, threads(args))?;
     // What comes in from elsewhere may call the listeners, which are up now.
     let inbounds = Arc::new(RunningInbounds::start_all(&engine, main.handles().to_vec()));
+    let handover = management::Handover {
+        deployment: &deployment,
+        home: &home,
+        log_folder: log_folder(&home.root),
+        logs: logs.clone(),
+        engine: engine.clone(),
+        inbounds: inbounds.clone(),
+        address,
+        tls: keys.server.clone(),
+    };
+    let management = management::start(handover, managed).context("cannot open the management API")?;
     probes.serving(faulty, degraded);
     for line in summary {
         log::info!(target: "StartupFinalizer", "{line}");
@@ -286,6 +305,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         http,
         engine,
         inbounds: inbounds.clone(),
+        management: management.context.clone(),
         probes: probes.clone(),
         watcher,
         enabled: deployment.server.hot_deployment,
@@ -293,6 +313,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     Ok(Running {
         inbounds,
         deployer,
+        management,
         internal,
         main,
         probes,
@@ -338,6 +359,7 @@ struct Redeployer {
     http: Arc<dyn HttpClient>,
     engine: Arc<Engine>,
     inbounds: Arc<RunningInbounds>,
+    management: Arc<mi_management::ManagementContext>,
     probes: Arc<Probes>,
     watcher: Watcher,
     enabled: bool,
@@ -367,6 +389,7 @@ impl Redeployer {
         report(&deployed);
         self.engine.swap(deployed.snapshot);
         self.inbounds.apply();
+        self.management.redeployed(deployed.managed);
         self.probes.serving(deployed.faulty, deployed.degraded);
         let (written, removed) = (changes.written.len(), changes.removed.len());
         log::info!(
@@ -415,24 +438,36 @@ impl Running {
     /// Serves until SIGTERM or SIGINT, then ends in order: readiness goes red, traffic drains, running flows end.
     pub fn wait(mut self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let left = runtime.block_on(self.serve_until_told())?;
-        let Self { internal, main, logs, .. } = self;
+        let (left, code) = runtime.block_on(self.serve_until_told())?;
+        let Self { internal, main, management, logs, .. } = self;
         main.shutdown();
+        management.shutdown();
         internal.shutdown();
         if left > 0 {
             log::warn!(target: "ServerManagement", "{left} requests did not end within the grace time");
         }
         log::info!(target: "CarbonServerManager", "Halted the server");
         logs.close();
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     }
 
-    async fn serve_until_told(&mut self) -> anyhow::Result<usize> {
+    /// The number of requests that did not end, and the exit code.
+    async fn serve_until_told(&mut self) -> anyhow::Result<(usize, ExitCode)> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut code = ExitCode::SUCCESS;
         let quick = loop {
             tokio::select! {
+                end = self.management.told_to_end() => {
+                    if end.restart {
+                        code = ExitCode::from(management::RESTART);
+                    }
+                    if !end.graceful {
+                        self.grace = Duration::ZERO;
+                    }
+                    break !end.graceful;
+                }
                 _ = terminate.recv() => break false,
                 _ = interrupt.recv() => break true,
                 () = tokio::time::sleep(LOOK_AT_FOLDERS) => self.deployer.look(),
@@ -444,7 +479,7 @@ impl Running {
         self.main.drain();
         if self.grace.is_zero() {
             self.inbounds.stop(Duration::ZERO).await;
-            return Ok(self.main.in_flight());
+            return Ok((self.main.in_flight(), code));
         }
         // Without traffic there is nobody whom a closed port could surprise.
         let delay = if quick || self.main.connections() == 0 { Duration::ZERO } else { self.drain_delay };
@@ -454,9 +489,9 @@ impl Running {
             left + given_up
         };
         tokio::select! {
-            left = ended => Ok(left),
-            _ = terminate.recv() => Ok(self.main.in_flight()),
-            _ = interrupt.recv() => Ok(self.main.in_flight()),
+            left = ended => Ok((left, code)),
+            _ = terminate.recv() => Ok((self.main.in_flight(), code)),
+            _ = interrupt.recv() => Ok((self.main.in_flight(), code)),
         }
     }
 }

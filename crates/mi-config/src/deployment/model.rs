@@ -337,6 +337,8 @@ pub struct ManagementApi {
     pub cors_headers: String,
     /// `[[internal_apis.users]]`; empty when the file user store is off
     pub users: Vec<User>,
+    /// Nobody has named users, so that `users` are those of MI's default configuration
+    pub default_users: bool,
     /// Users who are no administrators may read and not change.
     pub read_only_users: bool,
     /// TLS of the internal HTTPS listener

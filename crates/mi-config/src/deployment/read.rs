@@ -387,6 +387,7 @@ impl Reader<'_> {
                 .text(&["management_api.cors.allowed_headers"])
                 .unwrap_or("Authorization, Content-Type".to_owned()),
             users: self.users(),
+            default_users: self.table.tables("internal_apis.users").is_empty(),
             read_only_users: self.flag("user_access.make_non_admin_users_read_only", false),
             tls: TlsListener {
                 keystore: self.endpoint_keystore("internal_api_ssl_config.key_store", keystore),

@@ -1,0 +1,122 @@
+//! The resources of the API and the table that leads to them.
+
+mod apis;
+mod applications;
+mod connectors;
+mod data;
+mod endpoints;
+mod inbounds;
+mod local_entries;
+mod logging;
+mod logs;
+mod mediators;
+mod proxies;
+mod registry;
+mod sequences;
+mod server;
+mod stores;
+mod tasks;
+mod templates;
+
+use http::StatusCode;
+use mi_engine::transport::HttpReply;
+
+use crate::answer;
+use crate::context::ManagementContext;
+use crate::request::Request;
+
+/// Who may use a resource. Reading is for every user unless said otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rights {
+    /// Changes are for users, or for administrators if the others may only read.
+    Edit,
+    /// Everything is for administrators.
+    Administer,
+    /// Changes are for administrators, or for everybody where nobody is asked for a password.
+    Upload,
+    /// Changes are for administrators who have shown a password.
+    Write,
+}
+
+/// A resource.
+pub(crate) struct Route {
+    /// Path below the context.
+    pub(crate) path: &'static str,
+    /// Is the path followed by a name?
+    pub(crate) named: bool,
+    pub(crate) methods: &'static [&'static str],
+    pub(crate) rights: Rights,
+    /// Longest body.
+    pub(crate) body: usize,
+    pub(crate) handle: fn(&ManagementContext, &Request) -> HttpReply,
+}
+
+const JSON: usize = 1 << 20;
+const RESOURCE: usize = 64 << 20;
+const APPLICATION: usize = 512 << 20;
+
+const fn route(
+    path: &'static str,
+    methods: &'static [&'static str],
+    handle: fn(&ManagementContext, &Request) -> HttpReply,
+) -> Route {
+    Route { path, named: false, methods, rights: Rights::Edit, body: JSON, handle }
+}
+
+impl Route {
+    const fn named(self) -> Self {
+        Self { named: true, ..self }
+    }
+
+    const fn rights(self, rights: Rights) -> Self {
+        Self { rights, ..self }
+    }
+
+    const fn body(self, body: usize) -> Self {
+        Self { body, ..self }
+    }
+}
+
+/// All of them. MI: `ManagementInternalApi#getAllResources`.
+pub(crate) static ROUTES: &[Route] = &[
+    route("", &["GET"], server::root),
+    route("/apis", &["GET", "POST"], apis::handle),
+    route("/proxy-services", &["GET", "POST"], proxies::handle),
+    route("/endpoints", &["GET", "POST"], endpoints::handle),
+    route("/inbound-endpoints", &["GET", "POST"], inbounds::handle),
+    route("/sequences", &["GET", "POST"], sequences::handle),
+    route("/templates", &["GET", "POST"], templates::handle),
+    route("/tasks", &["GET", "POST"], tasks::handle),
+    route("/message-stores", &["GET"], stores::stores),
+    route("/message-processors", &["GET", "POST"], stores::processors),
+    route("/local-entries", &["GET"], local_entries::handle),
+    route("/connectors", &["GET", "POST"], connectors::handle),
+    route("/applications", &["GET", "POST"], applications::handle).rights(Rights::Upload).body(APPLICATION),
+    route("/applications", &["DELETE"], applications::delete).named().rights(Rights::Upload),
+    route("/data-services", &["GET"], data::services),
+    route("/data-sources", &["GET"], data::sources),
+    route("/registry-resources", &["GET"], registry::tree::handle),
+    route("/registry-resources/content", &["GET", "POST", "PUT", "DELETE"], registry::content::handle)
+        .rights(Rights::Write)
+        .body(RESOURCE),
+    route("/registry-resources/metadata", &["GET"], registry::content::metadata),
+    route("/registry-resources/properties", &["GET", "POST", "DELETE"], registry::properties::handle)
+        .rights(Rights::Write),
+    route("/logging", &["GET", "PATCH"], logging::handle),
+    route("/logs", &["GET"], logs::handle),
+    route("/server", &["GET", "PATCH"], server::server),
+    route("/configs", &["GET", "PUT"], server::configs).rights(Rights::Administer),
+    route("/users", &["GET", "POST"], users).rights(Rights::Administer),
+    route("/users", &["GET", "DELETE", "PATCH"], users).named().rights(Rights::Administer),
+    route("/roles", &["GET", "POST", "PUT"], users).rights(Rights::Administer),
+    route("/roles", &["GET", "DELETE"], users).named().rights(Rights::Administer),
+];
+
+/// Users come from `deployment.toml` and are not changed here. MI: `Utils#setInvalidUserStoreResponse`.
+fn users(_: &ManagementContext, _: &Request) -> HttpReply {
+    answer::error(
+        StatusCode::FORBIDDEN,
+        "User management is not supported with the file-based user store. Please plug in a user store for the correct \
+         functionality",
+    )
+}

@@ -1,0 +1,221 @@
+//! The management API in this server: its listener, and what it is given of deployer, log and inbounds.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use log::LevelFilter;
+use mi_config::{Artifact, ArtifactKind, Deployment};
+use mi_deployer::{Home, LoadedDeployment, Origin, Registry, RegistryResource};
+use mi_engine::Engine;
+use mi_engine::inbound::{Phase, RunningInbounds};
+use mi_management::{
+    Application, Connector, Deployed, DeployedArtifact, End, LogControl, ManagementContext, ManagementService, Parts,
+    Paths, RegistryAccess, Resource, RunControl, ServerControl,
+};
+use mi_telemetry::log::LogHandle;
+use mi_transports::http::{ListenerConfig, Server as HttpServer};
+use mi_transports::tls::ServerTls;
+use tokio::sync::watch;
+
+use crate::probes::MI_VERSION;
+
+/// MI's exit code for "start me again".
+pub const RESTART: u8 = 121;
+
+/// The running API.
+pub struct Management {
+    /// Follows deployments.
+    pub context: Arc<ManagementContext>,
+    server: Option<HttpServer>,
+    end: watch::Receiver<Option<End>>,
+}
+
+/// What the server hands over.
+pub struct Handover<'a> {
+    /// `deployment.toml`.
+    pub deployment: &'a Deployment,
+    /// The home.
+    pub home: &'a Home,
+    /// Folder of the log files.
+    pub log_folder: Option<PathBuf>,
+    /// The log.
+    pub logs: LogHandle,
+    /// What serves messages.
+    pub engine: Arc<Engine>,
+    /// What takes messages in beside the listeners.
+    pub inbounds: Arc<RunningInbounds>,
+    /// Address to listen on.
+    pub address: IpAddr,
+    /// Key material of the listener.
+    pub tls: Arc<ServerTls>,
+}
+
+/// Opens the listener, on a thread of its own so that no request here holds up messages. Plain HTTP is never offered.
+pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Management> {
+    let Handover { deployment, home, log_folder, logs, engine, inbounds, address, tls } = handover;
+    let (sender, end) = watch::channel(None);
+    let applications = home.applications.iter().find(|folder| folder.is_dir()).or(home.applications.first());
+    let parts = Parts {
+        engine,
+        deployment: deployment.clone(),
+        paths: Paths {
+            home: home.root.clone(),
+            logs: log_folder,
+            applications: applications.cloned().unwrap_or_else(|| home.root.join("carbonapps")),
+            loggers: home.root.join("conf/log4j2.properties"),
+        },
+        product_version: MI_VERSION.to_owned(),
+        log: Arc::new(Log(logs)),
+        run: Arc::new(Inbounds(inbounds)),
+        server: Arc::new(Ending(sender)),
+    };
+    let context = Arc::new(ManagementContext::new(parts, deployed));
+    let server = if deployment.management.https {
+        let port = deployment.internal_https_port();
+        let mut config = ListenerConfig::new("Management HTTPS", SocketAddr::new(address, port));
+        config.tls = Some(tls);
+        Some(HttpServer::start(vec![(config, Arc::new(ManagementService::new(context.clone())))], 1)?)
+    } else {
+        log::warn!(
+            target: "ManagementInternalApi",
+            "The management API is not served: it is offered over https only, which management_api.protocols leaves out"
+        );
+        None
+    };
+    Ok(Management { context, server, end })
+}
+
+impl Management {
+    /// Resolves when a user of the API ends the server.
+    pub async fn told_to_end(&mut self) -> End {
+        let told = match self.end.wait_for(Option::is_some).await {
+            Ok(end) => *end,
+            Err(_) => None,
+        };
+        match told {
+            Some(end) => end,
+            // Nobody can say so any more.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Closes the listener.
+    pub fn shutdown(self) {
+        if let Some(server) = self.server {
+            server.shutdown();
+        }
+    }
+}
+
+/// What the API shows of a deployment. `artifacts` are those that were compiled, in the order of `loaded` with the
+/// server's own at the end; `failed` are indexes of those that do not run.
+pub fn deployed(
+    loaded: &LoadedDeployment,
+    artifacts: Vec<Artifact>,
+    failed: &HashSet<usize>,
+    rolled_back: &[mi_deployer::Application],
+) -> Deployed {
+    let origin = |index: usize| match loaded.artifacts.get(index).map(|it| &it.origin) {
+        Some(Origin::Application(id)) => Some(id.clone()),
+        Some(Origin::File(_)) | None => None,
+    };
+    let running = artifacts.into_iter().enumerate().filter(|(index, _)| !failed.contains(index));
+    let application = |it: &mi_deployer::Application| Application {
+        name: it.name.clone(),
+        version: it.version.clone(),
+        artifacts: it.artifacts.clone(),
+    };
+    let unread = loaded.faulty.iter().map(|it| Application {
+        name: it.name.clone(),
+        version: it.version.clone(),
+        artifacts: Vec::new(),
+    });
+    Deployed {
+        artifacts: running.map(|(index, artifact)| DeployedArtifact { artifact, application: origin(index) }).collect(),
+        applications: loaded.applications.iter().map(application).collect(),
+        faulty: unread.chain(rolled_back.iter().map(application)).collect(),
+        connectors: loaded
+            .libraries
+            .iter()
+            .map(|library| Connector {
+                name: library.name.clone(),
+                package: library.package.clone(),
+                description: library.description.clone(),
+                file: library.file.clone(),
+                of_application: library.application.is_some() || library.file.contains("!/"),
+            })
+            .collect(),
+        registry: Arc::new(Files(loaded.registry.clone())),
+    }
+}
+
+struct Log(LogHandle);
+
+impl LogControl for Log {
+    fn set_level(&self, logger: Option<&str>, level: LevelFilter) {
+        match logger {
+            Some(logger) => self.0.set_level(logger, level),
+            None => self.0.set_root_level(level),
+        }
+    }
+}
+
+struct Ending(watch::Sender<Option<End>>);
+
+impl ServerControl for Ending {
+    fn end(&self, end: End) {
+        self.0.send_replace(Some(end));
+    }
+}
+
+struct Inbounds(Arc<RunningInbounds>);
+
+/// What [`RunningInbounds`] calls a kind; `None` for one that it does not run.
+fn kind_name(kind: ArtifactKind) -> Option<&'static str> {
+    match kind {
+        ArtifactKind::InboundEndpoint => Some("inboundendpoint"),
+        ArtifactKind::Task => Some("task"),
+        _ => None,
+    }
+}
+
+impl RunControl for Inbounds {
+    fn is_active(&self, kind: ArtifactKind, name: &str) -> Option<bool> {
+        let kind = kind_name(kind)?;
+        Some(self.0.list().iter().any(|it| it.kind == kind && *it.name == *name && it.phase == Phase::Running))
+    }
+
+    fn set_active(&self, kind: ArtifactKind, name: &str, active: bool) -> Option<Result<(), String>> {
+        let phase = if active { Phase::Running } else { Phase::Paused };
+        let found = self.0.set_running(kind_name(kind)?, name, phase);
+        Some(if found { Ok(()) } else { Err(format!("The {kind} {name} does not run on this server")) })
+    }
+}
+
+struct Files(Arc<Registry>);
+
+impl RegistryAccess for Files {
+    fn get(&self, key: &str) -> Option<Resource> {
+        let found = self.0.get(key)?;
+        Some(Resource {
+            bytes: found.bytes.clone(),
+            media_type: found.media_type.clone(),
+            properties: found.properties.clone(),
+        })
+    }
+
+    fn children(&self, key: &str) -> Option<Vec<String>> {
+        self.0.children(key)
+    }
+
+    fn put(&self, key: &str, resource: Resource) -> Result<(), String> {
+        let Resource { bytes, media_type, properties } = resource;
+        self.0.put(key, RegistryResource { bytes, media_type, properties }).map_err(|error| error.to_string())
+    }
+
+    fn delete(&self, key: &str) -> Result<bool, String> {
+        self.0.delete(key).map_err(|error| error.to_string())
+    }
+}
