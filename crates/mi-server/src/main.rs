@@ -1,5 +1,8 @@
 //! The binary `micro-integrator`: command line, wiring, signals.
 
+// Nothing outside reaches into a program; `pub` says here what other modules use.
+#![allow(unreachable_pub)]
+
 mod banner;
 mod cli;
 mod commands;
