@@ -67,7 +67,10 @@ impl Library {
         let mut library = Self {
             name: component.require_attr("name")?.into_owned(),
             package: component.attr("package").unwrap_or_default().into_owned(),
-            description: local(&component, &["description"]).next().map(|it| it.text().trim().to_owned()).unwrap_or_default(),
+            description: local(&component, &["description"])
+                .next()
+                .map(|it| it.text().trim().to_owned())
+                .unwrap_or_default(),
             operations: Vec::new(),
             has_java: bundle.iter().any(|(path, bytes)| bytes.is_empty() && is_java(path)),
             application: scope.application().map(|it| it.identifier.clone()),

@@ -88,7 +88,8 @@ impl BuildCx<'_> {
         match self.specs.mediator(element.name()) {
             Some(parse) => parse(element, self),
             None => {
-                let error = element.error(format!("Unknown mediator referenced by configuration element : {}", element.name()));
+                let error =
+                    element.error(format!("Unknown mediator referenced by configuration element : {}", element.name()));
                 let tags: Vec<&str> = self.specs.tags().collect();
                 Err(match mi_config::diagnostic::nearest(element.name(), &tags) {
                     Some(meant) => error.hint(format!("did you mean <{meant}>?")),

@@ -79,7 +79,12 @@ pub(crate) enum FaultHandler {
 
 impl Context {
     /// A flow that has not begun.
-    pub fn new(message: Message, snapshot: Arc<Snapshot>, exchange: Arc<Exchange>, artifact: Arc<ArtifactInfo>) -> Self {
+    pub fn new(
+        message: Message,
+        snapshot: Arc<Snapshot>,
+        exchange: Arc<Exchange>,
+        artifact: Arc<ArtifactInfo>,
+    ) -> Self {
         Self {
             message,
             snapshot,
@@ -240,6 +245,10 @@ impl Context {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Context").field("artifact", &self.artifact).field("frames", &self.frames.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Context")
+            .field("artifact", &self.artifact)
+            .field("frames", &self.frames.len())
+            .finish_non_exhaustive()
     }
 }

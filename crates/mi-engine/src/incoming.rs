@@ -70,8 +70,23 @@ pub fn headers(fields: &HeaderMap) -> Headers {
 /// `content-type` as `Content-Type`: the spelling that MI's users see in logs and header properties.
 fn title_case(name: &str) -> Arc<str> {
     static COMMON: LazyLock<Vec<Arc<str>>> = LazyLock::new(|| {
-        ["Content-Type", "Content-Length", "Host", "User-Agent", "Accept", "Accept-Encoding", "Connection", "Date",
-         "Server", "Transfer-Encoding", "Authorization", "Content-Encoding", "SOAPAction"].map(Arc::from).to_vec()
+        [
+            "Content-Type",
+            "Content-Length",
+            "Host",
+            "User-Agent",
+            "Accept",
+            "Accept-Encoding",
+            "Connection",
+            "Date",
+            "Server",
+            "Transfer-Encoding",
+            "Authorization",
+            "Content-Encoding",
+            "SOAPAction",
+        ]
+        .map(Arc::from)
+        .to_vec()
     });
     if let Some(known) = COMMON.iter().find(|known| known.eq_ignore_ascii_case(name)) {
         return known.clone();
@@ -232,8 +247,7 @@ pub fn build(message: &mut Message) -> Result<(), Fault> {
     if built.is_ok() {
         take_addressing(message);
     }
-    if !message.rest
-        && matches!(message.body.native(), Ok(mi_message::Native::Xml(envelope)) if envelope.is_wrapped())
+    if !message.rest && matches!(message.body.native(), Ok(mi_message::Native::Xml(envelope)) if envelope.is_wrapped())
     {
         // The type says SOAP and the root is no envelope: plain XML, and REST from here on.
         message.rest = true;

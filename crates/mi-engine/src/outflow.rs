@@ -10,7 +10,11 @@ use crate::mediator::Flow;
 use crate::reply;
 
 /// Sends to `endpoint` and lets the answer enter the out flow. The present flow ends. MI: `SendMediator`.
-pub async fn send_and_follow(cx: &mut Context, endpoint: Arc<Endpoint>, receiving: Option<Arc<str>>) -> Result<Flow, Fault> {
+pub async fn send_and_follow(
+    cx: &mut Context,
+    endpoint: Arc<Endpoint>,
+    receiving: Option<Arc<str>>,
+) -> Result<Flow, Fault> {
     cx.exchange.note_send();
     acknowledge(cx);
     match endpoint.send(cx).await? {

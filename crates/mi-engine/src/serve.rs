@@ -150,7 +150,9 @@ pub(crate) async fn run_flow(
 /// Answers 202 when the flow has ended and nobody answered or will. MI: `ServerWorker#sendAck`.
 fn finish(cx: &Context) {
     let forced = cx.message.axis2.is_true("FORCE_SC_ACCEPTED");
-    if cx.exchange.awaits_answer() && (forced || cx.one_way || !(cx.exchange.send_was_tried() || cx.message.properties.contains("RESPONSE"))) {
+    if cx.exchange.awaits_answer()
+        && (forced || cx.one_way || !(cx.exchange.send_was_tried() || cx.message.properties.contains("RESPONSE")))
+    {
         cx.exchange.answer(reply::accepted());
     } else if cx.exchange.awaits_answer() && Arc::strong_count(&cx.exchange) == 1 {
         log::warn!(
@@ -343,7 +345,14 @@ fn sub_path<'a>(api: &Api, target: &'a str) -> &'a str {
     }
 }
 
-fn set_api_properties(api: &Api, message: &mut Message, info: &RequestInfo, target: &str, sub_path: &str, secure: bool) {
+fn set_api_properties(
+    api: &Api,
+    message: &mut Message,
+    info: &RequestInfo,
+    target: &str,
+    sub_path: &str,
+    secure: bool,
+) {
     let properties = &mut message.properties;
     properties.set("REST_FULL_REQUEST_PATH", target);
     properties.set("SYNAPSE_REST_API", api.name.clone());
@@ -443,7 +452,11 @@ fn unmatched(snapshot: &Snapshot, handler: &str, status: StatusCode, api: &Api) 
 }
 
 /// Runs `sequence` for a message that no client waits for.
-pub async fn run_detached(snapshot: Arc<Snapshot>, message: Message, sequence: Arc<crate::mediator::Sequence>) -> Ended {
+pub async fn run_detached(
+    snapshot: Arc<Snapshot>,
+    message: Message,
+    sequence: Arc<crate::mediator::Sequence>,
+) -> Ended {
     let guard = snapshot.services.begin_flow();
     let artifact = Arc::new(ArtifactInfo::default());
     let mut cx = Context::new(message, snapshot, Arc::new(Exchange::detached()), artifact);

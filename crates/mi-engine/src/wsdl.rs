@@ -107,7 +107,8 @@ fn parse(bytes: Vec<u8>) -> Result<Document, String> {
 /// Every port gets the address of this server; a port of SOAP 1.1, 1.2 and HTTP has its usual name behind the
 /// service. The service is renamed as Axis2 does it.
 fn with_addresses(mut document: Document, proxy: &Proxy, base: &str) -> String {
-    let modify = proxy.config.parameter("modifyUserWSDLPortAddress").is_none_or(|value| !value.eq_ignore_ascii_case("false"));
+    let modify =
+        proxy.config.parameter("modifyUserWSDLPortAddress").is_none_or(|value| !value.eq_ignore_ascii_case("false"));
     if modify {
         let addresses: Vec<(NodeId, &'static str)> = document
             .descendants(Document::ROOT)
@@ -119,7 +120,10 @@ fn with_addresses(mut document: Document, proxy: &Proxy, base: &str) -> String {
             document.set_attribute(node, "", "location", "", &location);
         }
     }
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", document.root_element().map(|root| document.to_xml(root)).unwrap_or_default())
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}",
+        document.root_element().map(|root| document.to_xml(root)).unwrap_or_default()
+    )
 }
 
 fn port_suffix(namespace: &str) -> Option<&'static str> {

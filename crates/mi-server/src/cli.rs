@@ -109,6 +109,8 @@ mod tests {
         assert!(cli.command.is_none());
         assert_eq!(cli.run.home.property("portOffset"), Some("300"));
         let cli = Cli::try_parse_from(["mi", "run", "./project", "--threads", "2"]).expect("valid");
-        assert!(matches!(cli.command, Some(Command::Run(run)) if run.threads == Some(2) && run.applications.len() == 1));
+        assert!(
+            matches!(cli.command, Some(Command::Run(run)) if run.threads == Some(2) && run.applications.len() == 1)
+        );
     }
 }

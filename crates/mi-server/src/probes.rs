@@ -6,11 +6,11 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 use mi_engine::reply;
 use mi_engine::transport::{HttpReply, HttpRequest, HttpService};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 /// The MI release whose behaviour is reproduced; tools compare it.
@@ -62,9 +62,7 @@ impl Probes {
     pub fn answer(&self, path: &str) -> Option<HttpReply> {
         match path.split('?').next().unwrap_or_default().trim_end_matches('/') {
             "/healthz" => Some(self.healthz()),
-            "/liveness" => {
-                Some(reply::plain(StatusCode::OK, "application/json", r#"{"server" : "started"}"#))
-            }
+            "/liveness" => Some(reply::plain(StatusCode::OK, "application/json", r#"{"server" : "started"}"#)),
             "/server-info" => Some(json_reply(StatusCode::OK, &server_info())),
             _ => None,
         }
@@ -168,7 +166,10 @@ mod tests {
         let probes = Probes::starting();
         assert_eq!(text(&probes.healthz()).0, 503);
         probes.serving(Vec::new(), Vec::new());
-        assert_eq!(text(&probes.healthz()), (200, r#"{"version":"4.4.0","update_level":"","status":"ready"}"#.to_owned()));
+        assert_eq!(
+            text(&probes.healthz()),
+            (200, r#"{"version":"4.4.0","update_level":"","status":"ready"}"#.to_owned())
+        );
         probes.serving(vec![FaultyApplication { name: "a_1.0.0".to_owned(), reason: "broken".to_owned() }], Vec::new());
         let (status, body) = text(&probes.healthz());
         assert_eq!(status, 500);

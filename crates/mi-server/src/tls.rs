@@ -56,7 +56,10 @@ pub fn load(home: &Path, deployment: &Deployment) -> anyhow::Result<Tls> {
         trusted,
         public_roots: true,
         accept_any: false,
-        hostname_verifier: sender.hostname_verifier.as_deref().map_or_else(HostnameVerifier::default, HostnameVerifier::from_name),
+        hostname_verifier: sender
+            .hostname_verifier
+            .as_deref()
+            .map_or_else(HostnameVerifier::default, HostnameVerifier::from_name),
         identity: read_identity(home, &sender.keystore)?,
         protocols: sender.protocols.join(","),
     })?;
@@ -75,10 +78,7 @@ fn read_identity(home: &Path, config: &KeyStoreConfig) -> anyhow::Result<Option<
     read().map(Some).with_context(|| format!("cannot use the key store {}", path.display()))
 }
 
-fn read_trust(
-    home: &Path,
-    config: &TrustStore,
-) -> anyhow::Result<Vec<mi_transports::tls::CertificateDer<'static>>> {
+fn read_trust(home: &Path, config: &TrustStore) -> anyhow::Result<Vec<mi_transports::tls::CertificateDer<'static>>> {
     let path = home.join(&config.file);
     if !path.exists() {
         return Ok(Vec::new());

@@ -66,7 +66,9 @@ fn parse_source(el: &Element) -> Result<Option<Source>, Diagnostic> {
     match el.attr("type").as_deref().unwrap_or("custom") {
         "custom" if text.is_empty() => Err(el.error("<source type=\"custom\"> needs an expression as its text")),
         "custom" => Ok(Some(Source::Custom(el.compile(&text)?))),
-        "property" if text.is_empty() => Err(el.error("<source type=\"property\"> needs the name of a property as its text")),
+        "property" if text.is_empty() => {
+            Err(el.error("<source type=\"property\"> needs the name of a property as its text"))
+        }
         "property" => Ok(Some(Source::Property(text))),
         "inline" => match el.first_child() {
             Some(child) => Ok(Some(Source::InlineXml(XmlValue::copy_of(child.document(), child.node())))),

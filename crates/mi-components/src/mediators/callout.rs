@@ -35,7 +35,14 @@ enum Target {
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     const KNOWN: [&str; 8] = [
-        "serviceURL", "endpointKey", "action", "useServerConfig", "initAxis2ClientOptions", "description", "statistics", "trace",
+        "serviceURL",
+        "endpointKey",
+        "action",
+        "useServerConfig",
+        "initAxis2ClientOptions",
+        "description",
+        "statistics",
+        "trace",
     ];
     cx.report_all(el.unknown_attrs(&KNOWN));
     let endpoint = match (el.attr("endpointKey"), el.child("endpoint"), el.resolved_attr("serviceURL")?) {
@@ -101,7 +108,8 @@ impl Callout {
                 let nodes = xpath.eval_nodes(&cx.message, &*cx.snapshot)?;
                 if nodes.is_empty() {
                     return Err(Fault::new(format!(
-                        "The evaluation of the XPath expression : {} did not result in an OMNode", xpath.source()
+                        "The evaluation of the XPath expression : {} did not result in an OMNode",
+                        xpath.source()
                     )));
                 }
                 let mut envelope = Envelope::empty(own.version());
@@ -170,7 +178,8 @@ impl CalloutEffect {
 
 /// MI: `CalloutMediator#handleFault`: whatever the transport said, the code is that of the callout.
 fn failed(fault: &Fault) -> Fault {
-    let code = if fault.code == Some(codes::ENDPOINT_NOT_READY) { codes::ENDPOINT_NOT_READY } else { codes::CALLOUT_FAILED };
+    let code =
+        if fault.code == Some(codes::ENDPOINT_NOT_READY) { codes::ENDPOINT_NOT_READY } else { codes::CALLOUT_FAILED };
     Fault::coded(code, fault.message.clone(), fault.detail.clone())
 }
 
@@ -188,7 +197,10 @@ fn put_answer(target: &Target, cx: &mut Context, answer: &Message) -> Result<(),
         Target::XPath(xpath) => {
             let places = xpath.eval_nodes(&cx.message, &*cx.snapshot)?;
             let Some(place) = places.first().copied() else {
-                return Err(Fault::new(format!("Evaluation of target XPath expression : {} did not yeild an OMNode", xpath.source())));
+                return Err(Fault::new(format!(
+                    "Evaluation of target XPath expression : {} did not yeild an OMNode",
+                    xpath.source()
+                )));
             };
             let envelope = cx.message.body.envelope_mut()?;
             let document = envelope.document_mut();

@@ -48,7 +48,8 @@ const MAX_AGE: &str = "Access-Control-Max-Age";
 impl Cors {
     /// The settings of an API's own handler.
     pub(super) fn from_handler(handler: &HandlerConfig) -> Self {
-        let property = |name: &str| handler.properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let property =
+            |name: &str| handler.properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let list = |name: &str| -> Vec<String> {
             let items = property(name).unwrap_or_default().split(',');
             items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
@@ -81,8 +82,12 @@ impl Cors {
         match &self.allowed_methods {
             None => resource.allow.to_string(),
             Some(allowed) => {
-                let both: Vec<&str> =
-                    resource.methods.iter().map(String::as_str).filter(|it| allowed.iter().any(|known| known == it)).collect();
+                let both: Vec<&str> = resource
+                    .methods
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|it| allowed.iter().any(|known| known == it))
+                    .collect();
                 both.join(",")
             }
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mi_config::api::{Protocol, ResourceMatch as ConfigMatch};
 use mi_config::ResourceConfig;
+use mi_config::api::{Protocol, ResourceMatch as ConfigMatch};
 use mi_config::uri_template::{UriTemplate, Variables};
 use mi_message::Message;
 

@@ -90,7 +90,9 @@ fn split_port(authority: &str, default: u16) -> Option<(&str, u16)> {
 
 /// Escapes blanks, control characters, non-ASCII and the few others that a request target may not hold.
 fn escape(text: &str) -> Cow<'_, str> {
-    let bad = |byte: u8| byte <= b' ' || byte >= 0x7f || matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+    let bad = |byte: u8| {
+        byte <= b' ' || byte >= 0x7f || matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+    };
     if !text.bytes().any(bad) {
         return Cow::Borrowed(text);
     }
@@ -118,7 +120,10 @@ mod tests {
 
     #[test]
     fn addresses() {
-        check("http://localhost:9000/services/X?a=b c#f", Some(("localhost", 9000, "localhost:9000", "/services/X?a=b%20c")));
+        check(
+            "http://localhost:9000/services/X?a=b c#f",
+            Some(("localhost", 9000, "localhost:9000", "/services/X?a=b%20c")),
+        );
         check("http://localhost:/x", Some(("localhost", 80, "localhost", "/x")));
         check("https://h", Some(("h", 443, "h", "/")));
         check("https://u:p@h:443?q=1", Some(("h", 443, "h", "/?q=1")));

@@ -74,7 +74,8 @@ impl Authenticator {
             Credentials::Basic(value) => value.clone(),
             Credentials::OAuth(asked) => format!("Bearer {}", self.access_token(asked, snapshot).await?),
         };
-        let mut value = HeaderValue::from_str(&value).map_err(|_| failed("the credentials cannot stand in a header"))?;
+        let mut value =
+            HeaderValue::from_str(&value).map_err(|_| failed("the credentials cannot stand in a header"))?;
         value.set_sensitive(true);
         request.headers.insert(AUTHORIZATION, value);
         Ok(())

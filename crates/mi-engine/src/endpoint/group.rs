@@ -42,7 +42,10 @@ pub(super) struct RecipientList {
     dynamic: Option<Dynamic>,
 }
 
-fn build_children(children: &[mi_config::EndpointConfig], cx: &mut BuildCx<'_>) -> Result<Vec<Arc<Endpoint>>, Diagnostic> {
+fn build_children(
+    children: &[mi_config::EndpointConfig],
+    cx: &mut BuildCx<'_>,
+) -> Result<Vec<Arc<Endpoint>>, Diagnostic> {
     children.iter().map(|child| super::build(child, cx)).collect()
 }
 
@@ -93,7 +96,11 @@ fn clear_error(cx: &mut Context) {
 
 impl Failover {
     pub(super) fn build(config: &config::Failover, cx: &mut BuildCx<'_>) -> Result<Self, Diagnostic> {
-        Ok(Self { children: build_children(&config.children, cx)?, dynamic: config.dynamic, current: AtomicUsize::new(0) })
+        Ok(Self {
+            children: build_children(&config.children, cx)?,
+            dynamic: config.dynamic,
+            current: AtomicUsize::new(0),
+        })
     }
 
     pub(super) fn children(&self) -> &[Arc<Endpoint>] {
@@ -133,7 +140,9 @@ impl Failover {
 
     fn next_ready(&self, cx: &Context, begin: usize, tried: &[bool]) -> Option<usize> {
         let count = self.children.len();
-        (0..count).map(|offset| (begin + offset) % count).find(|index| !tried[*index] && self.children[*index].is_ready(cx))
+        (0..count)
+            .map(|offset| (begin + offset) % count)
+            .find(|index| !tried[*index] && self.children[*index].is_ready(cx))
     }
 }
 

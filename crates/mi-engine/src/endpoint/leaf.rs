@@ -122,9 +122,10 @@ impl Leaf {
     fn apply_qos(&mut self, qos: &Qos) {
         self.format = qos.format;
         self.encoding.clone_from(&qos.encoding);
-        self.addressing = qos.addressing.as_ref().map(|it| {
-            if it.submission { mi_message::soap::WSA_SUBMISSION_NS } else { mi_message::soap::WSA_NS }
-        });
+        self.addressing = qos
+            .addressing
+            .as_ref()
+            .map(|it| if it.submission { mi_message::soap::WSA_SUBMISSION_NS } else { mi_message::soap::WSA_NS });
         self.builds_body = qos.format.is_some_and(|format| format != Format::Rest)
             || self.addressing.is_some()
             || matches!(qos.optimize, Some(Optimize::Mtom | Optimize::Swa));
@@ -247,17 +248,17 @@ impl Leaf {
     }
 
     /// Formats the message, sends it and waits for the head of the answer.
-    async fn exchange(&self, endpoint: &Endpoint, cx: &mut Context, address: String) -> Result<Option<Incoming>, Fault> {
+    async fn exchange(
+        &self,
+        endpoint: &Endpoint,
+        cx: &mut Context,
+        address: String,
+    ) -> Result<Option<Incoming>, Fault> {
         if let Some(method) = &self.method {
             cx.message.properties.set("HTTP_METHOD", method.as_str());
         }
         outgoing::apply_format(&mut cx.message, self.format, self.encoding.as_deref())?;
-        let shape = Shape {
-            address,
-            format: self.format,
-            method: self.method.clone(),
-            http2: self.http2,
-        };
+        let shape = Shape { address, format: self.format, method: self.method.clone(), http2: self.http2 };
         let address = outgoing::full_address(&cx.message, &shape);
         cx.message.properties.set("ENDPOINT_PREFIX", shape.address.as_str());
         if let Some(answer) = other_transport(cx, &address).await? {
@@ -512,7 +513,9 @@ fn find_port(
     };
     let services = document.child_elements(definitions).filter(|it| document.local_name(*it) == "service");
     for found in services.filter(|it| named(*it, service)) {
-        for candidate in document.child_elements(found).filter(|it| document.local_name(*it) == "port" && named(*it, port)) {
+        for candidate in
+            document.child_elements(found).filter(|it| document.local_name(*it) == "port" && named(*it, port))
+        {
             let mut children = document.child_elements(candidate);
             if let Some(address) = children.find(|it| document.local_name(*it) == "address") {
                 return document.attribute(address, "", "location").map(|location| location.into_owned());
@@ -550,7 +553,11 @@ fn java_date(millis: i64, offset_seconds: i32) -> String {
     };
     format!(
         "{} {} {day:02} {:02}:{:02}:{:02} {zone} {year}",
-        DAYS[days.rem_euclid(7) as usize], MONTHS[month_index], time / 3600, time % 3600 / 60, time % 60
+        DAYS[days.rem_euclid(7) as usize],
+        MONTHS[month_index],
+        time / 3600,
+        time % 3600 / 60,
+        time % 60
     )
 }
 

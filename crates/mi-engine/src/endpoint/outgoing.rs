@@ -130,9 +130,8 @@ pub(super) fn request(
     };
     soap_action(message, &mut headers);
     let http10 = message.axis2.is_true("FORCE_HTTP_1.0");
-    let by_length = http10
-        || message.axis2.is_true("DISABLE_CHUNKING")
-        || message.axis2.is_true("FORCE_HTTP_CONTENT_LENGTH");
+    let by_length =
+        http10 || message.axis2.is_true("DISABLE_CHUNKING") || message.axis2.is_true("FORCE_HTTP_CONTENT_LENGTH");
     let version = match (shape.http2, http10) {
         (true, _) => Version::HTTP_2,
         (false, true) => Version::HTTP_10,
@@ -156,7 +155,9 @@ pub(super) fn request(
 
 fn unusable_address(address: &str) -> Fault {
     let scheme = address.split(':').next().unwrap_or_default();
-    let text = format!("Unexpected error during sending message out. No transport sender is there for the address '{address}'");
+    let text = format!(
+        "Unexpected error during sending message out. No transport sender is there for the address '{address}'"
+    );
     Fault::coded(codes::SND_IO_SENDING, text, format!("the scheme '{scheme}' has no sender"))
 }
 

@@ -81,7 +81,7 @@ mod tests {
             let blocked = blocked.clone();
             tokio::spawn(async move {
                 disk.run(move || {
-                    drop(blocked.lock().unwrap().recv());
+                    let _released = blocked.lock().unwrap().recv();
                     Ok(())
                 })
                 .await

@@ -195,7 +195,9 @@ fn set_xml(message: &mut Message, text: &str) -> Result<(), Fault> {
     };
     collapse_empty(&mut document, first);
     // The format's own `xmlns=""` says what holds anyway where nothing stands around the payload.
-    let unset = document.namespace_decls(first).find(|it| document.local_name(*it).is_empty() && document.value(*it).is_empty());
+    let unset = document
+        .namespace_decls(first)
+        .find(|it| document.local_name(*it).is_empty() && document.value(*it).is_empty());
     if let Some(unset) = unset {
         document.detach(unset);
     }

@@ -162,11 +162,7 @@ impl Validate {
             .map_err(|error| Fault::new(format!("Error validating {} element: {error}", self.source_name())))?;
         let Some(last) = errors.last() else { return Ok(None) };
         let exception = format!("org.xml.sax.SAXParseException: {last}");
-        Ok(Some(Failure {
-            message: errors.join("\n") + "\n",
-            detail: exception.clone(),
-            exception: Some(exception),
-        }))
+        Ok(Some(Failure { message: errors.join("\n") + "\n", detail: exception.clone(), exception: Some(exception) }))
     }
 
     fn source_name(&self) -> &str {
