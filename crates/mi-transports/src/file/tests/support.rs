@@ -1,6 +1,17 @@
 //! Folders that go away, and an engine that notes what it is given.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::future::BoxFuture;
+use mi_config::{Diagnostic, Element, SourceFile, parse_artifact};
+use mi_engine::inbound::{Control, Gauge, Injector, OpenCx, Phase, Poll, PollError, Source, Switch};
+use mi_engine::services::{Clock, Environment, RegistryView, Services};
+use mi_engine::spec::MediatorSpec;
+use mi_engine::transport::{HttpClient, Incoming, Outgoing, SendError};
+use mi_engine::{BuildCx, Built, Context, Effect, Engine, Fault, Flow, Mediator, Settings, Specs, reply};
+use tokio::time::Instant;
 
 /// A folder of a test; it is removed with what is in it.
 pub(in super::super) struct Folder(PathBuf);
@@ -19,10 +30,292 @@ impl Folder {
     pub(in super::super) fn path(&self) -> &Path {
         &self.0
     }
+
+    /// Writes a file, making the folders above it.
+    pub(super) fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub(super) fn read(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.0.join(name)).ok()
+    }
+
+    /// All files below, in order.
+    pub(super) fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.0.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    found.push(entry.path().strip_prefix(&self.0).unwrap().to_string_lossy().into_owned());
+                }
+            }
+        }
+        found.sort();
+        found
+    }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.0));
     }
+}
+
+/// The real time of the start, going on with tokio's clock.
+pub(super) struct TestClock(SystemTime, Instant);
+
+impl TestClock {
+    pub(super) fn new() -> Self {
+        Self(SystemTime::now(), Instant::now())
+    }
+}
+
+impl Clock for TestClock {
+    fn now_millis(&self) -> i64 {
+        let now = self.0.duration_since(UNIX_EPOCH).unwrap() + self.1.elapsed();
+        i64::try_from(now.as_millis()).unwrap()
+    }
+
+    fn zone_offset_seconds(&self, _: i64) -> i32 {
+        0
+    }
+
+    fn new_id(&self) -> String {
+        "urn:uuid:test".to_owned()
+    }
+}
+
+struct Nothing;
+
+impl HttpClient for Nothing {
+    fn send(&self, _: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
+        Box::pin(async { Err(SendError { code: 101_503, message: "no network".into(), detail: String::new() }) })
+    }
+}
+
+impl RegistryView for Nothing {
+    fn content(&self, _: &str) -> Option<Arc<[u8]>> {
+        None
+    }
+    fn media_type(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn property(&self, _: &str, _: &str) -> Option<String> {
+        None
+    }
+}
+
+impl Environment for Nothing {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn system_property(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn file_property(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn secret(&self, _: &str, _: &str) -> Option<String> {
+        None
+    }
+}
+
+std::thread_local! {
+    static NOTES: Mutex<Vec<String>> = const { Mutex::new(Vec::new()) };
+}
+
+/// Takes the notes of the flows that ran on this thread.
+pub(super) fn notes() -> Vec<String> {
+    NOTES.with(|notes| std::mem::take(&mut *notes.lock().unwrap()))
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Notes the name and the content of a file.
+    Note,
+    /// Notes a transport header.
+    Show(String),
+    /// Notes whether the body is unread.
+    Unread,
+    Fail,
+    Header(String, String),
+    Respond,
+    Sleep(u64),
+}
+
+struct SendBack;
+struct Sleeping(u64);
+
+impl Effect for SendBack {
+    fn perform<'a>(self: Box<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
+        Box::pin(async move {
+            reply::send_back(cx).await?;
+            Ok(Flow::End)
+        })
+    }
+}
+
+impl Effect for Sleeping {
+    fn perform<'a>(self: Box<Self>, _: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(self.0)).await;
+            Ok(Flow::Next)
+        })
+    }
+}
+
+impl Mediator for Step {
+    fn reads_body(&self) -> bool {
+        matches!(self, Self::Note)
+    }
+
+    fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+        let header = |name: &str| cx.message.headers.get(name).unwrap_or_default().to_owned();
+        let note = match self {
+            Self::Note => {
+                let content = mi_message::media::format(&cx.message)?.bytes;
+                format!("{}: {}", header("FILE_NAME"), String::from_utf8_lossy(&content))
+            }
+            Self::Show(name) => header(name),
+            Self::Unread => format!("unread: {}", cx.message.body.is_unread()),
+            Self::Fail => return Err(Fault::new("as told")),
+            Self::Header(name, value) => {
+                cx.message.headers.set(name.as_str(), value.as_str());
+                return Ok(Flow::Next);
+            }
+            Self::Respond => return Ok(Flow::wait(SendBack)),
+            Self::Sleep(seconds) => return Ok(Flow::wait(Sleeping(*seconds))),
+        };
+        NOTES.with(|notes| notes.lock().unwrap().push(note));
+        Ok(Flow::Next)
+    }
+}
+
+fn parse(el: &Element, _: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+    let attr = |name: &str| el.attr(name).unwrap_or_default().into_owned();
+    Ok(Box::new(match el.name() {
+        "note" => Step::Note,
+        "show" => Step::Show(attr("name")),
+        "unread" => Step::Unread,
+        "fail" => Step::Fail,
+        "header" => Step::Header(attr("name"), attr("value")),
+        "respond" => Step::Respond,
+        _ => Step::Sleep(attr("seconds").parse().unwrap()),
+    }))
+}
+
+fn services() -> Arc<Services> {
+    let mediators: Vec<MediatorSpec> = ["note", "show", "unread", "fail", "header", "respond", "sleep"]
+        .into_iter()
+        .map(|tag| MediatorSpec { tag, parse })
+        .collect();
+    let specs = Specs::new(&[&mediators])
+        .with_inbounds(&[super::super::INBOUND])
+        .with_service_transports(&[super::super::SERVICE_TRANSPORT]);
+    Arc::new(Services {
+        http: Arc::new(Nothing),
+        clock: Arc::new(TestClock::new()),
+        registry: Arc::new(Nothing),
+        environment: Arc::new(Nothing),
+        specs: Arc::new(specs),
+        senders: Vec::new(),
+        in_flight: 0.into(),
+    })
+}
+
+/// What deploying an artifact gives.
+pub(super) fn deploy(xml: &str) -> Built {
+    let (artifacts, diagnostics) = parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec()));
+    assert!(!diagnostics.iter().any(Diagnostic::is_error), "{diagnostics:?}");
+    mi_engine::build(&artifacts, services(), Settings::default())
+}
+
+/// `<parameter>` elements; names without a dot get MI's prefix, except for `interval` and `sequential`.
+fn parameters(settings: &[(&str, &str)]) -> String {
+    let full = |name: &str| match name {
+        "interval" | "sequential" => name.to_owned(),
+        name if name.contains('.') => name.to_owned(),
+        name => format!("transport.vfs.{name}"),
+    };
+    settings.iter().map(|(name, value)| format!("<parameter name='{}'>{value}</parameter>", full(name))).collect()
+}
+
+pub(super) fn inbound_xml(settings: &[(&str, &str)]) -> String {
+    let parameters = parameters(settings);
+    format!(
+        "<inboundEndpoint name='F' protocol='file' sequence='in'><parameters>{parameters}</parameters></inboundEndpoint>"
+    )
+}
+
+pub(super) fn proxy_xml(steps: &str, settings: &[(&str, &str)]) -> String {
+    let parameters = parameters(settings);
+    format!("<proxy name='F' transports='vfs'><target><inSequence>{steps}</inSequence></target>{parameters}</proxy>")
+}
+
+/// A poller of one endpoint, polled by hand.
+pub(super) struct Bench {
+    poll: Box<dyn Poll>,
+    pub(super) control: Control,
+    pub(super) switch: Switch,
+    pub(super) gauge: Arc<Gauge>,
+}
+
+impl Bench {
+    /// An inbound endpoint whose sequence has these steps.
+    pub(super) fn inbound(steps: &str, settings: &[(&str, &str)]) -> Self {
+        let mut all = vec![("interval", "1000")];
+        all.extend_from_slice(settings);
+        Self::of(&[&inbound_xml(&all), &format!("<sequence name='in'>{steps}</sequence>")])
+    }
+
+    /// An inbound endpoint whose sequence is not deployed.
+    pub(super) fn inbound_without_sequence(settings: &[(&str, &str)]) -> Self {
+        let mut all = vec![("interval", "1000")];
+        all.extend_from_slice(settings);
+        Self::of(&[&inbound_xml(&all)])
+    }
+
+    /// A proxy whose in sequence has these steps.
+    pub(super) fn proxy(steps: &str, settings: &[(&str, &str)]) -> Self {
+        Self::of(&[&proxy_xml(steps, settings), "<sequence name='fault'/>"])
+    }
+
+    fn of(artifacts: &[&str]) -> Self {
+        let parsed: Vec<_> = artifacts
+            .iter()
+            .flat_map(|xml| parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec())).0)
+            .collect();
+        let built = mi_engine::build(&parsed, services(), Settings::default());
+        assert!(built.failed.is_empty(), "{:?}", built.failed);
+        let engine = Arc::new(Engine::new(built.snapshot));
+        let intake = engine.snapshot().inbounds[0].clone();
+        let (switch, control) = Switch::new(Phase::Running);
+        let gauge = Arc::new(Gauge::new("test"));
+        let cx = OpenCx {
+            name: intake.name.clone(),
+            route: intake.route.clone(),
+            injector: Injector::new(engine, intake.route.clone()),
+            control: control.clone(),
+            gauge: gauge.clone(),
+        };
+        let Ok(Source::Poll(poll, _)) = intake.inbound.open(&cx) else { panic!("a poller is expected") };
+        Self { poll, control, switch, gauge }
+    }
+
+    /// One pass.
+    pub(super) async fn pass(&mut self) -> Result<(), PollError> {
+        self.poll.poll(&self.control).await
+    }
+}
+
+/// The address of a path.
+pub(super) fn uri(path: &Path) -> String {
+    format!("file://{}", path.display())
 }
