@@ -13,6 +13,7 @@ mod clone;
 mod conditional_router;
 mod drop;
 mod enrich;
+mod fast_xslt;
 mod filter;
 mod foreach;
 mod gather;
@@ -41,6 +42,7 @@ mod transaction;
 mod unsupported;
 mod validate;
 mod variable;
+mod xslt;
 
 /// Every mediator with a file of its own.
 pub const TABLE: &[MediatorSpec] = &[
@@ -54,6 +56,7 @@ pub const TABLE: &[MediatorSpec] = &[
     conditional_router::SPEC,
     drop::SPEC,
     enrich::SPEC,
+    fast_xslt::SPEC,
     filter::SPEC,
     foreach::SPEC,
     header::SPEC,
@@ -79,6 +82,7 @@ pub const TABLE: &[MediatorSpec] = &[
     transaction::SPEC,
     validate::SPEC,
     variable::SPEC,
+    xslt::SPEC,
 ];
 
 /// Mediators that parse but cannot run here; a real one with the same tag must be taken out of this table.

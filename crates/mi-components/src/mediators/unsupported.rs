@@ -24,7 +24,6 @@ pub const TABLE: &[MediatorSpec] = &[
     missing("entitlementService"),
     missing("event"),
     missing("eventPublisher"),
-    missing("fastXSLT"),
     missing("NTLM"),
     missing("oauthService"),
     missing("opa"),
@@ -34,7 +33,6 @@ pub const TABLE: &[MediatorSpec] = &[
     missing("smooks"),
     missing("store"),
     missing("xquery"),
-    missing("xslt"),
 ];
 
 const fn java(tag: &'static str) -> MediatorSpec {

@@ -40,6 +40,7 @@ use mi_xml::{Document, NodeId};
 pub use datetime::{Duration, DurationKind, Moment, MomentKind};
 pub use decimal::Decimal;
 pub use error::{SyntaxError, XPathError};
+pub use pattern::{Regex, RegexMatch};
 pub use sequence::Sequence;
 pub use value::{DocRef, Item, Node, QName, Str};
 
@@ -138,10 +139,28 @@ impl XPath {
     /// The text is neither XPath 1.0 nor 2.0, names an element by a prefix that is not declared, or is nested too
     /// deeply. MI: `SynapseXPath`, which refuses the same at deployment.
     pub fn compile(src: &str, namespaces: &dyn Fn(&str) -> Option<String>) -> Result<Self, SyntaxError> {
-        let (version, output) = match parser::parse(src, Version::V1, namespaces) {
-            Ok(output) => (Version::V1, output),
-            // Whatever 1.0 cannot read is 2.0, whose grammar has all of 1.0: its error is the one to show.
-            Err(_) => (Version::V2, parser::parse(src, Version::V2, namespaces)?),
+        Self::compile_as(src, Version::V1, namespaces, "")
+    }
+
+    /// Compiles an expression for a host that states the version: a stylesheet does. With [`Version::V1`] what 1.0
+    /// cannot read is still compiled as 2.0. Element names without a prefix are in `element_namespace`.
+    ///
+    /// # Errors
+    /// See [`XPath::compile`].
+    pub fn compile_as(
+        src: &str,
+        version: Version,
+        namespaces: &dyn Fn(&str) -> Option<String>,
+        element_namespace: &str,
+    ) -> Result<Self, SyntaxError> {
+        let parse = |version| parser::parse(src, version, namespaces, element_namespace);
+        let (version, output) = match version {
+            Version::V1 => match parse(Version::V1) {
+                Ok(output) => (Version::V1, output),
+                // Whatever 1.0 cannot read is 2.0, whose grammar has all of 1.0: its error is the one to show.
+                Err(_) => (Version::V2, parse(Version::V2)?),
+            },
+            Version::V2 => (Version::V2, parse(Version::V2)?),
         };
         Ok(Self(Arc::new(Program {
             source: src.to_owned(),

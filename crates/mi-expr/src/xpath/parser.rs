@@ -32,6 +32,8 @@ pub(super) struct Parser<'s> {
     tokens: Vec<Spanned<'s>>,
     at: usize,
     pub(super) namespaces: &'s dyn Fn(&str) -> Option<String>,
+    /// The namespace of element names without a prefix.
+    pub(super) element_namespace: &'s str,
     depth: u32,
     chained: u32,
     /// Variables bound around the current position, innermost last.
@@ -52,12 +54,18 @@ pub(super) struct Output {
     pub(super) uses_document: bool,
 }
 
-pub(super) fn parse(src: &str, version: Version, namespaces: &dyn Fn(&str) -> Option<String>) -> Parsed<Output> {
+pub(super) fn parse(
+    src: &str,
+    version: Version,
+    namespaces: &dyn Fn(&str) -> Option<String>,
+    element_namespace: &str,
+) -> Parsed<Output> {
     let mut parser = Parser {
         version,
         tokens: lexer::tokenize(src, version)?,
         at: 0,
         namespaces,
+        element_namespace,
         depth: 0,
         chained: 0,
         scope: Vec::new(),

@@ -169,7 +169,10 @@ impl<'s> Parser<'s> {
             }
             Token::Name("", name) if *self.peek_at(1) == Token::OpenParen => self.kind_test_call(name),
             Token::Name(prefix, local) => {
-                let uri = self.namespace(prefix)?;
+                let uri = match axis.principal() {
+                    NodeKind::Element => self.element_namespace(prefix)?,
+                    _ => self.namespace(prefix)?,
+                };
                 self.advance();
                 let name = if axis == Axis::Namespace {
                     NameMatch::Local(local.into())
@@ -199,7 +202,12 @@ impl<'s> Parser<'s> {
                 self.advance();
                 test.name = NameMatch::Local(target.into());
             }
-            (Some(NodeKind::Element | NodeKind::Attribute), Token::Name(prefix, local)) => {
+            (Some(NodeKind::Element), Token::Name(prefix, local)) => {
+                let uri = self.element_namespace(prefix)?;
+                self.advance();
+                test.name = NameMatch::Name(self.name_index(uri, local));
+            }
+            (Some(NodeKind::Attribute), Token::Name(prefix, local)) => {
                 let uri = self.namespace(prefix)?;
                 self.advance();
                 test.name = NameMatch::Name(self.name_index(uri, local));
@@ -209,6 +217,11 @@ impl<'s> Parser<'s> {
         }
         self.expect(&Token::CloseParen, "`)`")?;
         Ok(test)
+    }
+
+    /// The namespace of an element name.
+    fn element_namespace(&self, prefix: &str) -> Parsed<String> {
+        if prefix.is_empty() { Ok(self.element_namespace.to_owned()) } else { self.namespace(prefix) }
     }
 
     pub(super) fn namespace(&self, prefix: &str) -> Parsed<String> {

@@ -152,6 +152,45 @@ impl Pattern {
     }
 }
 
+/// A regular expression of XPath, for hosts with instructions of their own on text (`xsl:analyze-string`).
+#[derive(Debug)]
+pub struct Regex(Pattern);
+
+/// One match: the range of the whole and of each group, `None` for a group that took no part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegexMatch {
+    /// Where the match lies in the text.
+    pub whole: std::ops::Range<usize>,
+    /// The groups from number one on.
+    pub groups: Vec<Option<std::ops::Range<usize>>>,
+}
+
+impl Regex {
+    /// Compiles an expression with the flags `s`, `m`, `i`, `x` and `q`.
+    ///
+    /// # Errors
+    /// `FORX0001` for unknown flags, `FORX0002` for what is no regular expression.
+    pub fn compile(source: &str, flags: &str) -> Result<Self, XPathError> {
+        Pattern::compile(source, flags).map(Self)
+    }
+
+    /// The matches that are not empty, from left to right.
+    ///
+    /// # Errors
+    /// `FORX0002` if a pattern that has to backtrack takes too many steps.
+    pub fn matches(&self, text: &str) -> Result<Vec<RegexMatch>, XPathError> {
+        let count = self.0.groups();
+        let mut found = Vec::new();
+        self.0.each_match(text, |groups| {
+            if let Some(whole) = groups(0).filter(|whole| !whole.is_empty()) {
+                found.push(RegexMatch { whole, groups: (1..=count).map(groups).collect() });
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+}
+
 fn runaway(error: &fancy_regex::Error) -> XPathError {
     XPathError::dynamic("FORX0002", format!("the regular expression cannot be matched: {error}"))
 }

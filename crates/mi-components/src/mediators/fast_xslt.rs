@@ -1,0 +1,66 @@
+//! `<fastXSLT>` transforms the payload by a stylesheet. In MI it works on the stream of the message; here it is
+//! `<xslt>` without its options.
+
+use mi_config::{Diagnostic, Element};
+use mi_engine::build::BuildCx;
+use mi_engine::context::Context;
+use mi_engine::fault::Fault;
+use mi_engine::mediator::{Flow, Mediator};
+use mi_engine::spec::MediatorSpec;
+
+use super::xslt::{Stylesheets, result_element, run};
+use crate::payload;
+
+pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "fastXSLT", parse };
+
+#[derive(Debug)]
+struct FastXslt(Stylesheets);
+
+fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+    cx.report_all(el.unknown_attrs(&["key", "description", "statistics", "trace", "traceFilter"]));
+    let key = el.dynamic("key")?;
+    let key = key.ok_or_else(|| el.error("The 'key' attribute is required for the FastXSLT mediator"))?;
+    Ok(Box::new(FastXslt(Stylesheets::new(key, Vec::new(), true))))
+}
+
+impl Mediator for FastXslt {
+    fn reads_body(&self) -> bool {
+        true
+    }
+
+    /// MI: `FastXSLTMediator#mediate`.
+    fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+        let failed = |fault: Fault| Fault::new(format!("Error while transforming the Stream {}", fault.message));
+        let stylesheet = self.0.current(cx)?;
+        let envelope = cx.message.body.envelope()?;
+        let payload = envelope.payload().ok_or_else(|| failed(Fault::new("the message has no payload")))?;
+        let output = run(&stylesheet, envelope.document(), payload, &[], cx, "FastXSLTMediator").map_err(failed)?;
+        let result = result_element(output).map_err(failed)?;
+        if let Some(root) = result.nodes.first() {
+            payload::set_element(&mut cx.message, &result.document, *root);
+        }
+        Ok(Flow::Next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Flowing;
+
+    const SHEET: &str = "<xsl:stylesheet version='1.0' xmlns:xsl='http://www.w3.org/1999/XSL/Transform'>\
+        <xsl:template match='o'><r><xsl:value-of select='n'/></r></xsl:template></xsl:stylesheet>";
+
+    #[test]
+    fn the_payload_is_replaced() {
+        let outcome = Flowing::of("<fastXSLT key='s'/>").local_entry("s", SHEET).xml("<o><n>1</n></o>").run();
+        assert_eq!(outcome.fault(), None);
+        assert_eq!(outcome.payload_xml(), "<r>1</r>");
+    }
+
+    #[test]
+    fn failures_are_faults() {
+        let outcome = Flowing::of("<fastXSLT key='none'/>").xml("<o/>").run();
+        assert!(outcome.fault().is_some_and(|it| it.contains("none")));
+        assert!(Flowing::error_of("<fastXSLT/>").contains("'key'"));
+    }
+}

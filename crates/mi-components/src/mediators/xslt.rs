@@ -1,0 +1,495 @@
+//! `<xslt>` transforms the payload, or a part of the message, by a stylesheet of the registry or a local entry.
+//!
+//! The language itself is in `mi-xslt`. What `<fastXSLT>` shares is here: finding, compiling and keeping stylesheets.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mi_config::{Diagnostic, Element};
+use mi_engine::build::BuildCx;
+use mi_engine::context::Context;
+use mi_engine::fault::Fault;
+use mi_engine::mediator::{Flow, Mediator};
+use mi_engine::snapshot::Snapshot;
+use mi_engine::spec::MediatorSpec;
+use mi_expr::xpath::Sequence;
+use mi_expr::{Dynamic, Expr, Lookup};
+use mi_message::{Envelope, Value, XmlValue};
+use mi_xml::{Document, NodeId};
+use mi_xslt::{Host, Method, Output, Resolver, Stylesheet};
+
+use crate::resource::{self, Layout};
+use crate::xml;
+
+pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "xslt", parse };
+
+/// Most compiled stylesheets that one mediator keeps; a dynamic key may name any number of them.
+const MAX_COMPILED: usize = 100;
+/// Longest time one transformation may take.
+const MAX_TIME: Duration = Duration::from_mins(1);
+/// Makes the mediator keep the result in the target property as text.
+const DISABLE_BUILD: &str = "transform.xslt.result.disableBuild";
+
+#[derive(Debug)]
+struct Xslt {
+    source: Option<Expr>,
+    target: Option<Arc<str>>,
+    properties: Vec<Property>,
+    stylesheets: Stylesheets,
+}
+
+#[derive(Debug)]
+struct Property {
+    name: String,
+    value: PropertyValue,
+}
+
+#[derive(Debug)]
+enum PropertyValue {
+    Text(String),
+    Expression(Expr),
+}
+
+fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+    cx.report_all(el.unknown_attrs(&[
+        "key",
+        "source",
+        "target",
+        "useCache",
+        "description",
+        "statistics",
+        "trace",
+        "traceFilter",
+    ]));
+    cx.report_all(el.unknown_children(&["property", "feature", "attribute", "resource", "description"]));
+    let key = el.dynamic("key")?;
+    let key = key.ok_or_else(|| el.error("The 'key' attribute is required for the XSLT mediator"))?;
+    for feature in el.children_named("feature") {
+        feature.require_attr("name")?;
+        if !matches!(feature.attr("value").as_deref(), Some("true" | "false")) {
+            return Err(feature.error("The feature must have value true or false"));
+        }
+    }
+    let resource = |it: &Element| Ok((it.require_attr("location")?.into_owned(), it.require_attr("key")?.into_owned()));
+    let resources = el.children_named("resource").map(|it| resource(&it)).collect::<Result<Vec<_>, Diagnostic>>()?;
+    let properties = el.children_named("property").map(|it| parse_property(&it)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Box::new(Xslt {
+        source: el.expr("source")?,
+        target: el.attr("target").map(|it| it.as_ref().into()),
+        properties,
+        stylesheets: Stylesheets::new(key, resources, el.bool_attr("useCache") != Some(false)),
+    }))
+}
+
+fn parse_property(el: &Element) -> Result<Property, Diagnostic> {
+    let name = el.require_attr("name")?.into_owned();
+    let value = match (el.attr("value"), el.expr("expression")?) {
+        (Some(text), _) => PropertyValue::Text(text.into_owned()),
+        (None, Some(expr)) => PropertyValue::Expression(expr),
+        (None, None) => return Err(el.error("a property needs the attribute 'value' or 'expression'")),
+    };
+    Ok(Property { name, value })
+}
+
+impl Mediator for Xslt {
+    fn reads_body(&self) -> bool {
+        true
+    }
+
+    /// MI: `XSLTMediator#mediate`.
+    fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+        if self.source.is_none() && cx.message.body.envelope()?.payload().is_none() {
+            log::warn!(
+                target: "XSLTMediator",
+                "{}Found empty soap body, skipping XSLT transformation and continuing the mediation",
+                cx.artifact.log_prefix
+            );
+            return Ok(Flow::Next);
+        }
+        self.transform(cx).map_err(|fault| {
+            Fault::new(format!(
+                "Unable to perform XSLT transformation using : {} against source XPath : {} reason : {}",
+                self.stylesheets.key_text(),
+                self.source.as_ref().map_or(DEFAULT_SOURCE, Expr::source),
+                fault.message
+            ))
+        })?;
+        Ok(Flow::Next)
+    }
+}
+
+impl Xslt {
+    fn transform(&self, cx: &mut Context) -> Result<(), Fault> {
+        let place = self.place(cx)?;
+        let mut params: Vec<(&str, Arc<str>)> = Vec::with_capacity(self.properties.len());
+        for property in &self.properties {
+            let value = match &property.value {
+                PropertyValue::Text(text) => Some(text.as_str().into()),
+                PropertyValue::Expression(expr) => expr.eval_text(&cx.message, &*cx.snapshot)?,
+            };
+            params.extend(value.map(|value| (property.name.as_str(), value)));
+        }
+        let stylesheet = self.stylesheets.current(cx)?;
+        let output = match &place {
+            Place::Message(node) => {
+                run(&stylesheet, cx.message.body.envelope()?.document(), *node, &params, cx, "XSLTMediator")?
+            }
+            Place::Value(value) => {
+                let node = value.nodes.first().copied().unwrap_or(Document::ROOT);
+                run(&stylesheet, &value.document, node, &params, cx, "XSLTMediator")?
+            }
+        };
+        if let Some(target) = &self.target {
+            let as_text = cx.message.properties.get_str(DISABLE_BUILD).is_some_and(|it| it.eq_ignore_ascii_case("true"));
+            let value = if as_text { Value::from(output.serialize()) } else { Value::Xml(result_element(output)?) };
+            cx.message.properties.set(target.clone(), value);
+            return Ok(());
+        }
+        match place {
+            Place::Message(node) => replace(cx, node, &result_element(output)?),
+            Place::Value(_) => Err(Fault::new("the source is no part of the message, so it cannot be replaced")),
+        }
+    }
+
+    /// What is transformed. MI: `SourceXPathSupport#selectOMNode`.
+    fn place(&self, cx: &Context) -> Result<Place, Fault> {
+        let envelope = cx.message.body.envelope()?;
+        let Some(source) = &self.source else {
+            return envelope.payload().map(Place::Message).ok_or_else(|| Fault::new("the message has no payload"));
+        };
+        if let Some(node) = source.eval_nodes(&cx.message, &*cx.snapshot).ok().and_then(|it| it.first().copied())
+            && envelope.document().is_element(node)
+        {
+            return Ok(Place::Message(node));
+        }
+        let not_found = || {
+            let source = source.source();
+            Fault::new(format!("The evaluation of the XPath expression {source} did not result in an OMNode : null"))
+        };
+        match source.eval(&cx.message, &*cx.snapshot)? {
+            Value::Xml(found) if found.nodes.first().is_some_and(|it| found.document.is_element(*it)) => {
+                Ok(Place::Value(found))
+            }
+            Value::String(text) => xml::parse(&text).map(Place::Value).map_err(|_| not_found()),
+            _ => Err(not_found()),
+        }
+    }
+}
+
+/// Where the source lies.
+enum Place {
+    /// In the envelope of the message.
+    Message(NodeId),
+    /// In a property or another document.
+    Value(XmlValue),
+}
+
+/// What MI shows for the payload itself.
+const DEFAULT_SOURCE: &str = "s11:Body/child::*[position()=1] | s12:Body/child::*[position()=1]";
+const TEXT_NAMESPACE: &str = "http://ws.apache.org/commons/ns/payload";
+
+/// The result as an element: text is wrapped as MI does it.
+pub(super) fn result_element(output: Output) -> Result<XmlValue, Fault> {
+    if output.method == Method::Text {
+        let mut document = Document::new();
+        let wrapper = document.create_element("", "text", TEXT_NAMESPACE);
+        document.set_text(wrapper, &output.serialize());
+        document.append_child(Document::ROOT, wrapper);
+        return Ok(XmlValue { document: Arc::new(document), nodes: vec![wrapper] });
+    }
+    let failed = |reason: &str| Fault::new(format!("Unable to create an OMElement using XSLT result : {reason}"));
+    if output.has_hidden_markup() {
+        return xml::parse(&output.serialize()).map_err(|error| failed(&error));
+    }
+    match output.document.root_element() {
+        Some(root) => Ok(XmlValue { document: Arc::new(output.document), nodes: vec![root] }),
+        None => Err(failed("the result has no element")),
+    }
+}
+
+/// Puts the result where the source was. MI: `XSLTMediator#performXSLT`.
+fn replace(cx: &mut Context, source: NodeId, result: &XmlValue) -> Result<(), Fault> {
+    let Some(root) = result.nodes.first().copied() else { return Ok(()) };
+    let envelope = cx.message.body.envelope_mut()?;
+    if source == envelope.envelope() {
+        let version = envelope.version();
+        let document = XmlValue::copy_of(&result.document, root).document;
+        let mut replaced = Envelope::from_document(Arc::unwrap_or_clone(document), version);
+        if replaced.is_wrapped() {
+            return Err(Fault::new("Unable to replace SOAP envelope with result"));
+        }
+        replaced.set_wrapped(envelope.is_wrapped());
+        *envelope = replaced;
+        return Ok(());
+    }
+    if source == envelope.body() || Some(source) == envelope.header() {
+        let children: Vec<NodeId> = result.document.child_elements(root).collect();
+        let document = envelope.document_mut();
+        let old: Vec<NodeId> = document.child_elements(source).collect();
+        for child in old {
+            document.detach(child);
+        }
+        for child in children {
+            let copy = document.import(&result.document, child);
+            document.append_child(source, copy);
+        }
+        return Ok(());
+    }
+    let document = envelope.document_mut();
+    let copy = document.import(&result.document, root);
+    document.replace(source, copy);
+    Ok(())
+}
+
+/// Runs a stylesheet on a node of the message.
+pub(super) fn run(
+    stylesheet: &Stylesheet,
+    document: &Document,
+    node: NodeId,
+    params: &[(&str, Arc<str>)],
+    cx: &Context,
+    logger: &'static str,
+) -> Result<Output, Fault> {
+    let now = cx.snapshot.now_millis();
+    let host = MessageHost {
+        now,
+        offset: cx.snapshot.zone_offset_seconds(now),
+        started: Instant::now(),
+        logger,
+        prefix: &cx.artifact.log_prefix,
+    };
+    let params: Vec<(&str, Sequence<'_>)> =
+        params.iter().map(|(name, value)| (*name, Sequence::string(value.clone()))).collect();
+    stylesheet.transform(document, node, &params, &host).map_err(|error| Fault::new(error.to_string()))
+}
+
+/// The world of a transformation: a clock, the log, nothing else.
+struct MessageHost<'a> {
+    now: i64,
+    offset: i32,
+    started: Instant,
+    logger: &'static str,
+    prefix: &'a str,
+}
+
+impl Host for MessageHost<'_> {
+    fn now(&self) -> mi_xslt::Moment {
+        mi_xslt::moment(self.now, self.offset)
+    }
+
+    fn message(&self, text: &str) {
+        log::info!(target: self.logger, "{}{text}", self.prefix);
+    }
+
+    fn expired(&self) -> bool {
+        self.started.elapsed() > MAX_TIME
+    }
+}
+
+// === stylesheets ===
+
+/// The stylesheets that a mediator uses, compiled, by their keys.
+#[derive(Debug)]
+pub(super) struct Stylesheets {
+    key: Dynamic,
+    /// Location of an include or import, and the key of what stands for it.
+    resources: Vec<(String, String)>,
+    use_cache: bool,
+    compiled: Mutex<HashMap<Arc<str>, Compiled>>,
+}
+
+/// A compiled stylesheet with the texts it came from, so that a changed one is compiled anew.
+#[derive(Debug, Clone)]
+struct Compiled {
+    text: Arc<str>,
+    included: Arc<Vec<(String, String)>>,
+    stylesheet: Stylesheet,
+}
+
+impl Stylesheets {
+    pub(super) fn new(key: Dynamic, resources: Vec<(String, String)>, use_cache: bool) -> Self {
+        Self { key, resources, use_cache, compiled: Mutex::default() }
+    }
+
+    /// The key as it is written, for messages.
+    fn key_text(&self) -> &str {
+        self.key.as_static().or_else(|| self.key.as_expr().map(Expr::source)).unwrap_or_default()
+    }
+
+    /// The stylesheet of the present key and content.
+    pub(super) fn current(&self, cx: &Context) -> Result<Stylesheet, Fault> {
+        let key = self.key.eval_string(&cx.message, &*cx.snapshot)?;
+        let text = resource::text(&cx.snapshot, &key, Layout::Verbatim);
+        let text = text.ok_or_else(|| Fault::new(format!("there is no stylesheet with the key {key}")))?;
+        if self.use_cache
+            && let Some(known) = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+            && *known.text == *text
+            && known.included.iter().all(|(key, text)| entry(&cx.snapshot, key).as_ref() == Some(text))
+        {
+            return Ok(known.stylesheet);
+        }
+        let resolver =
+            Entries { snapshot: &cx.snapshot, resources: &self.resources, root: &key, included: Mutex::default() };
+        let wrong = |error: String| Fault::new(format!("Error creating XSLT transformer using : {key}: {error}"));
+        let document = Document::parse(text.clone().into_bytes()).map_err(|error| wrong(error.to_string()))?;
+        let stylesheet = Stylesheet::compile(Arc::new(document), &key, &resolver).map_err(|errors| {
+            wrong(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })?;
+        if self.use_cache {
+            let included = resolver.included.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let compiled =
+                Compiled { text: text.into(), included: Arc::new(included), stylesheet: stylesheet.clone() };
+            let mut all = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.len() >= MAX_COMPILED {
+                all.clear();
+            }
+            all.insert(key, compiled);
+        }
+        Ok(stylesheet)
+    }
+}
+
+fn entry(snapshot: &Snapshot, key: &str) -> Option<String> {
+    resource::text(snapshot, key, Layout::Verbatim)
+}
+
+/// Finds what a stylesheet includes: by the `<resource>`s of the mediator, then as a key, then beside the stylesheet.
+struct Entries<'a> {
+    snapshot: &'a Snapshot,
+    resources: &'a [(String, String)],
+    root: &'a str,
+    /// Keys and texts of what was found.
+    included: Mutex<Vec<(String, String)>>,
+}
+
+impl Resolver for Entries<'_> {
+    fn stylesheet(&self, href: &str, base: &str) -> Result<Arc<Document>, String> {
+        let mapped = self.resources.iter().find(|(location, _)| location == href).map(|(_, key)| key.clone());
+        let beside = |base: &str| base.rsplit_once('/').map(|(folder, _)| format!("{folder}/{href}"));
+        let keys = mapped.into_iter().chain([href.to_owned()]).chain(beside(base)).chain(beside(self.root));
+        let found = keys.into_iter().find_map(|key| entry(self.snapshot, &key).map(|text| (key, text)));
+        let (key, text) = found.ok_or("there is no resource or local entry of this name")?;
+        let document = Document::parse(text.clone().into_bytes()).map_err(|error| error.to_string())?;
+        self.included.lock().unwrap_or_else(PoisonError::into_inner).push((key, text));
+        Ok(Arc::new(document))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Flowing, Outcome};
+
+    const NS: &str = "xmlns:xsl='http://www.w3.org/1999/XSL/Transform'";
+
+    fn sheet(body: &str) -> String {
+        format!("<xsl:stylesheet version='2.0' {NS}>{body}</xsl:stylesheet>")
+    }
+
+    fn run(mediator: &str, body: &str, payload: &str) -> Outcome {
+        Flowing::of(mediator).local_entry("s", &sheet(body)).xml(payload).run()
+    }
+
+    #[track_caller]
+    fn check(mediator: &str, body: &str, payload: &str, expected: &str) {
+        let outcome = run(mediator, body, payload);
+        assert_eq!(outcome.fault(), None);
+        assert_eq!(outcome.payload_xml(), expected);
+    }
+
+    #[test]
+    fn the_payload_is_replaced() {
+        check(
+            "<xslt key='s'/>",
+            "<xsl:template match='/'><r><xsl:value-of select='o/n'/></r></xsl:template>",
+            "<o><n>1</n></o>",
+            "<r>1</r>",
+        );
+        check(
+            "<xslt key='{string(\"s\")}' useCache='false'/>",
+            "<xsl:template match='o'><r><xsl:value-of select='name(/*)'/></r></xsl:template>",
+            "<o/>",
+            "<r>o</r>",
+        );
+    }
+
+    #[test]
+    fn a_part_is_replaced() {
+        check(
+            "<xslt key='s' source='//n'/>",
+            "<xsl:template match='/n'><m><xsl:value-of select='.'/></m></xsl:template>",
+            "<o><a/><n>1</n><b/></o>",
+            "<o><a/><m>1</m><b/></o>",
+        );
+    }
+
+    #[test]
+    fn properties_are_parameters() {
+        check(
+            "<xslt key='s'><property name='a' value='x'/><property name='b' expression='//n'/></xslt>",
+            "<xsl:param name='a'/><xsl:param name='b'/><xsl:param name='c' select='3'/>\
+             <xsl:template match='/'><r a='{$a}' b='{$b}' c='{$c}'/></xsl:template>",
+            "<o><n>1</n></o>",
+            "<r a=\"x\" b=\"1\" c=\"3\"/>",
+        );
+    }
+
+    #[test]
+    fn text_and_targets() {
+        let body = "<xsl:output method='text'/><xsl:template match='/'>a&lt;b</xsl:template>";
+        check(
+            "<xslt key='s'/>",
+            body,
+            "<o/>",
+            "<text xmlns=\"http://ws.apache.org/commons/ns/payload\">a&lt;b</text>",
+        );
+        let outcome =
+            run("<xslt key='s' target='t'/>", "<xsl:template match='/'><r>1</r></xsl:template>", "<o/>");
+        assert_eq!(outcome.payload_xml(), "<o/>");
+        assert_eq!(outcome.property("t").as_deref(), Some("<r>1</r>"));
+    }
+
+    #[test]
+    fn unescaped_markup_becomes_elements() {
+        check(
+            "<xslt key='s'/>",
+            "<xsl:template match='/'><r><xsl:value-of select='o' disable-output-escaping='yes'/></r></xsl:template>",
+            "<o>&lt;x/></o>",
+            "<r><x/></r>",
+        );
+    }
+
+    #[test]
+    fn includes_are_found_by_location_and_key() {
+        let inner = sheet("<xsl:template match='n'><m/></xsl:template>");
+        for (resource, href) in [("<resource location='i.xsl' key='inner'/>", "i.xsl"), ("", "inner")] {
+            let outer = sheet(&format!(
+                "<xsl:include href='{href}'/><xsl:template match='/'><r><xsl:apply-templates select='//n'/></r></xsl:template>"
+            ));
+            let outcome = Flowing::of(&format!("<xslt key='s'>{resource}</xslt>"))
+                .local_entry("s", &outer)
+                .local_entry("inner", &inner)
+                .xml("<o><n/></o>")
+                .run();
+            assert_eq!(outcome.fault(), None);
+            assert_eq!(outcome.payload_xml(), "<r><m/></r>");
+        }
+    }
+
+    #[test]
+    fn failures_are_faults() {
+        let fault = |mediator: &str, body: &str| run(mediator, body, "<o/>").fault().unwrap_or_default();
+        let missing = fault("<xslt key='none'/>", "");
+        assert!(missing.contains("there is no stylesheet with the key none"), "{missing}");
+        let wrong = fault("<xslt key='s'/>", "<xsl:template match='/'><xsl:value-of select='('/></xsl:template>");
+        assert!(wrong.contains("Error creating XSLT transformer using : s: s:1:"), "{wrong}");
+        let stopped = fault(
+            "<xslt key='s'/>",
+            "<xsl:template match='/'><xsl:message terminate='yes'>no</xsl:message></xsl:template>",
+        );
+        assert!(stopped.contains("reason : ") && stopped.contains("no"), "{stopped}");
+        let empty = fault("<xslt key='s'/>", "<xsl:template match='/'/>");
+        assert!(empty.contains("Unable to create an OMElement"), "{empty}");
+        assert!(Flowing::error_of("<xslt/>").contains("'key'"));
+    }
+}

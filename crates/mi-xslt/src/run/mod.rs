@@ -1,0 +1,300 @@
+//! Running a plan.
+//!
+//! A [`Run`] is one transformation: where output goes (`build.rs`), variables, keys, counters. Instructions are in
+//! `exec.rs` and its neighbours; they recurse with the stylesheet and its calls. What calls use of the stack is
+//! measured: a transformation that needs more than a caller's thread can be expected to have is run again on a thread
+//! with a large one, and one that exhausts that is stopped.
+
+mod apply;
+mod build;
+mod construct;
+mod exec;
+mod functions;
+mod group;
+mod keys;
+mod matching;
+mod numbering;
+mod sort;
+mod space;
+mod variables;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mi_expr::xpath::{Context, DocRef, Item, Node, Sequence, XPathError};
+use mi_xml::{Document, NodeId};
+
+use crate::Host;
+use crate::error::{TransformError, TransformErrorKind};
+use crate::expr::Expr;
+use crate::limits::{INLINE_STACK, LARGE_STACK, MAX_DEPTH, MAX_MESSAGES, MAX_NODES, MAX_STEPS, MAX_TEXT, USABLE_STACK};
+use crate::output::{Method, Output};
+use crate::plan::{Key, Place, Plan};
+
+use build::{Destination, Tree};
+use functions::View;
+use group::Group;
+use variables::GlobalState;
+
+pub(crate) type Outcome<T> = Result<T, TransformError>;
+
+/// Values of tunnel parameters.
+type Tunnel<'s, 'd> = Rc<Vec<(&'s str, Sequence<'d>)>>;
+
+/// What an instruction runs in.
+#[derive(Clone)]
+pub(crate) struct Cx<'s, 'd> {
+    focus: Context<'d>,
+    mode: usize,
+    /// The rule that is running, for `xsl:next-match` and `xsl:apply-imports`.
+    rule: Option<usize>,
+    group: Option<Rc<Group<'d>>>,
+    captures: Option<Rc<Vec<String>>>,
+    tunnel: Option<Tunnel<'s, 'd>>,
+}
+
+impl<'s, 'd> Cx<'s, 'd> {
+    fn new(item: Option<Item<'d>>) -> Self {
+        let focus = Context { item, position: 1, size: 1 };
+        Self { focus, mode: 0, rule: None, group: None, captures: None, tunnel: None }
+    }
+
+    fn at(&self, item: Item<'d>, position: usize, size: usize) -> Self {
+        Self { focus: Context { item: Some(item), position, size }, ..self.clone() }
+    }
+
+    fn node(&self) -> Option<&Node<'d>> {
+        match &self.focus.item {
+            Some(Item::Node(node)) => Some(node),
+            _ => None,
+        }
+    }
+}
+
+type KeyIndex = Rc<HashMap<String, Vec<NodeId>>>;
+
+/// One transformation.
+pub(crate) struct Run<'s, 'd> {
+    plan: &'s Plan,
+    host: &'s dyn Host,
+    /// The source: what global variables are evaluated on.
+    source: Node<'d>,
+    params: &'s [(&'s str, Sequence<'d>)],
+    out: RefCell<Vec<Destination<'d>>>,
+    locals: RefCell<Vec<(&'s str, Sequence<'d>)>>,
+    /// Where the locals of the running template start.
+    base: Cell<usize>,
+    globals: RefCell<Vec<GlobalState<'d>>>,
+    /// Indexes of keys by name, each with its document kept alive.
+    keys: RefCell<Vec<(Key, DocRef<'d>, KeyIndex)>>,
+    documents: RefCell<HashMap<String, Arc<Document>>>,
+    regexes: RefCell<HashMap<(String, String), Rc<mi_expr::xpath::Regex>>>,
+    messages: RefCell<Vec<String>>,
+    /// An error of a function of the stylesheet on its way through an expression.
+    failure: RefCell<Option<TransformError>>,
+    steps: Cell<u64>,
+    nodes: Cell<u64>,
+    text: Cell<u64>,
+    depth: Cell<u32>,
+    stack_start: usize,
+    stack_limit: usize,
+}
+
+/// Runs a plan; see [`crate::Stylesheet::transform`].
+pub(crate) fn transform(
+    plan: &Plan,
+    document: &Document,
+    root: NodeId,
+    params: &[(&str, Sequence<'_>)],
+    host: &dyn Host,
+) -> Outcome<Output> {
+    match space::prepare(plan, document, root) {
+        Some(own) => on_stack(plan, &own, Document::ROOT, params, host),
+        None => on_stack(plan, document, root, params, host),
+    }
+}
+
+fn on_stack<'d>(
+    plan: &Plan,
+    document: &'d Document,
+    root: NodeId,
+    params: &[(&str, Sequence<'d>)],
+    host: &dyn Host,
+) -> Outcome<Output> {
+    let (result, messages) = run(plan, document, root, params, host, INLINE_STACK);
+    let (result, messages) = match result {
+        Err(error) if error.kind == TransformErrorKind::Stack => {
+            on_large_stack(|| run(plan, document, root, params, host, USABLE_STACK))?
+        }
+        result => (result, messages),
+    };
+    for message in messages {
+        host.message(&message);
+    }
+    result.map_err(|error| match error.kind {
+        TransformErrorKind::Stack => {
+            let message = "templates and functions call each other too deeply; is there an end to the recursion?";
+            TransformError { kind: TransformErrorKind::Limit, message: message.to_owned(), ..error }
+        }
+        _ => error,
+    })
+}
+
+fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Outcome<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("xslt".to_owned()).stack_size(LARGE_STACK);
+        let failed =
+            || TransformError::new(TransformErrorKind::Limit, "there is no memory for the stack of the transformation");
+        let handle = thread.spawn_scoped(scope, work).map_err(|_| failed())?;
+        handle.join().map_err(|_| failed())
+    })
+}
+
+fn run<'d>(
+    plan: &Plan,
+    document: &'d Document,
+    root: NodeId,
+    params: &[(&str, Sequence<'d>)],
+    host: &dyn Host,
+    stack_limit: usize,
+) -> (Outcome<Output>, Vec<String>) {
+    let marker = 0_u8;
+    let run = Run {
+        plan,
+        host,
+        source: Node::new(document, root),
+        params,
+        out: RefCell::new(vec![Destination::Tree(Tree::new())]),
+        locals: RefCell::new(Vec::new()),
+        base: Cell::new(0),
+        globals: RefCell::new(plan.globals.iter().map(|_| GlobalState::Unknown).collect()),
+        keys: RefCell::new(Vec::new()),
+        documents: RefCell::new(HashMap::new()),
+        regexes: RefCell::new(HashMap::new()),
+        messages: RefCell::new(Vec::new()),
+        failure: RefCell::new(None),
+        steps: Cell::new(0),
+        nodes: Cell::new(0),
+        text: Cell::new(0),
+        depth: Cell::new(0),
+        stack_start: std::ptr::from_ref(&marker).addr(),
+        stack_limit,
+    };
+    let result = run.all();
+    let messages = run.messages.take();
+    (result, messages)
+}
+
+impl<'s, 'd> Run<'s, 'd> {
+    fn all(&self) -> Outcome<Output> {
+        for at in 0..self.plan.globals.len() {
+            self.global(at)?;
+        }
+        let cx = Cx::new(Some(Item::Node(self.source.clone())));
+        self.apply_one(&cx, &[])?;
+        let tree = match self.out.borrow_mut().pop() {
+            Some(Destination::Tree(tree)) => tree,
+            _ => Tree::new(),
+        };
+        let (document, raw) = tree.finish();
+        let settings = self.plan.output.clone();
+        let method = settings.method.unwrap_or_else(|| {
+            let html = document.root_element().is_some_and(|root| {
+                document.namespace(root).is_empty() && document.local_name(root).eq_ignore_ascii_case("html")
+            });
+            if html { Method::Html } else { Method::Xml }
+        });
+        Ok(Output { document, method, settings, raw })
+    }
+
+    // === expressions ===
+
+    /// The error of an expression with its place.
+    fn at_place(&self, error: XPathError, place: Place) -> TransformError {
+        if let Some(failure) = self.failure.borrow_mut().take() {
+            return failure;
+        }
+        let kind = match &error {
+            XPathError::Limit { .. } => TransformErrorKind::Limit,
+            _ => TransformErrorKind::Dynamic,
+        };
+        self.placed(TransformError::new(kind, error.to_string()), place)
+    }
+
+    fn placed(&self, mut error: TransformError, place: Place) -> TransformError {
+        if !error.has_place() {
+            error.stylesheet = self.plan.sheets.get(place.sheet as usize).cloned().unwrap_or_default();
+            error.line = place.line;
+            error.column = place.column;
+        }
+        error
+    }
+
+    fn eval(&self, expr: &'s Expr, cx: &Cx<'s, 'd>) -> Outcome<Sequence<'d>> {
+        expr.xpath.evaluate_in(&cx.focus, &View { run: self, cx }).map_err(|error| self.at_place(error, expr.place))
+    }
+
+    fn eval_boolean(&self, expr: &'s Expr, cx: &Cx<'s, 'd>) -> Outcome<bool> {
+        expr.xpath
+            .evaluate_boolean(&cx.focus, &View { run: self, cx })
+            .map_err(|error| self.at_place(error, expr.place))
+    }
+
+    fn eval_string(&self, expr: &'s Expr, cx: &Cx<'s, 'd>) -> Outcome<String> {
+        let text = expr.xpath.evaluate_string(&cx.focus, &View { run: self, cx });
+        text.map(|text| text.into_string()).map_err(|error| self.at_place(error, expr.place))
+    }
+
+    // === counters ===
+
+    /// Counts one instruction.
+    fn step(&self) -> Outcome<()> {
+        let steps = self.steps.get() + 1;
+        self.steps.set(steps);
+        if steps > MAX_STEPS {
+            return Err(TransformError::limit("instructions", MAX_STEPS));
+        }
+        if steps.is_multiple_of(4096) && self.host.expired() {
+            return Err(TransformError::new(TransformErrorKind::Limit, "the transformation takes too long"));
+        }
+        Ok(())
+    }
+
+    fn charge_nodes(&self, count: u64) -> Outcome<()> {
+        let nodes = self.nodes.get() + count;
+        self.nodes.set(nodes);
+        if nodes > MAX_NODES { Err(TransformError::limit("nodes", MAX_NODES)) } else { Ok(()) }
+    }
+
+    fn charge_text(&self, len: usize) -> Outcome<()> {
+        let text = self.text.get() + len as u64;
+        self.text.set(text);
+        if text > MAX_TEXT { Err(TransformError::limit("bytes of text", MAX_TEXT)) } else { Ok(()) }
+    }
+
+    /// Enters a template or function, unless that is too deep.
+    fn enter<T>(&self, inner: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+        let marker = 0_u8;
+        let used = self.stack_start.abs_diff(std::ptr::from_ref(&marker).addr());
+        if used > self.stack_limit {
+            return Err(TransformError::new(TransformErrorKind::Stack, "more stack is needed"));
+        }
+        let depth = self.depth.get() + 1;
+        if depth > MAX_DEPTH {
+            return Err(TransformError::limit("nested calls of templates and functions", u64::from(MAX_DEPTH)));
+        }
+        self.depth.set(depth);
+        let result = inner();
+        self.depth.set(depth - 1);
+        result
+    }
+
+    fn say(&self, text: String) {
+        let mut messages = self.messages.borrow_mut();
+        if messages.len() < MAX_MESSAGES {
+            messages.push(text);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Variables: locals of the running template, globals evaluated when they are first needed, parameters.
+
+use mi_expr::xpath::{Item, Node, Sequence, XPathError};
+use mi_xml::Document;
+
+use super::functions::View;
+use super::{Cx, Outcome, Run, Tunnel};
+use crate::error::TransformError;
+use crate::expr::{Expr, key_of};
+use crate::plan::{Binding, Value};
+
+/// The value of a global variable as far as it is known.
+pub(super) enum GlobalState<'d> {
+    Unknown,
+    Running,
+    Known(Sequence<'d>),
+}
+
+/// Values for the parameters of a template.
+pub(super) type Arguments<'s, 'd> = [(&'s str, Sequence<'d>)];
+
+impl<'s, 'd> Run<'s, 'd> {
+    /// The value of an instruction's `select` or content.
+    pub(super) fn value(&self, value: &'s Value, cx: &Cx<'s, 'd>) -> Outcome<Sequence<'d>> {
+        let found = if let Some(select) = &value.select {
+            self.eval(select, cx)?
+        } else if value.body.is_empty() && !value.sequence {
+            Sequence::string("")
+        } else if value.sequence {
+            Sequence::from_items(self.to_items(|| self.exec(&value.body, cx))?)
+        } else {
+            let document = self.to_document(|| self.exec(&value.body, cx))?;
+            Sequence::one(Item::Node(Node::shared(document, Document::ROOT)))
+        };
+        self.cast(value.cast.as_ref(), found)
+    }
+
+    /// A value converted to the type of `as`.
+    pub(super) fn cast(&self, cast: Option<&'s Expr>, value: Sequence<'d>) -> Outcome<Sequence<'d>> {
+        let Some(cast) = cast else { return Ok(value) };
+        let cx = Cx::new(None);
+        self.locals.borrow_mut().push(("value", value));
+        let base = self.base.replace(self.locals.borrow().len() - 1);
+        let result = cast.xpath.evaluate_in(&cx.focus, &View { run: self, cx: &cx });
+        self.base.set(base);
+        self.locals.borrow_mut().pop();
+        result.map_err(|error| self.at_place(error, cast.place))
+    }
+
+    pub(super) fn bind(&self, name: &'s str, value: Sequence<'d>) {
+        self.locals.borrow_mut().push((name, value));
+    }
+
+    /// The variable an expression names.
+    pub(super) fn variable(&self, prefix: &str, local: &str) -> Result<Sequence<'d>, XPathError> {
+        let expanded;
+        let name = if prefix.is_empty() {
+            local
+        } else {
+            expanded = key_of(self.plan.prefixes.get(prefix).map_or("", String::as_str), local);
+            &expanded
+        };
+        let base = self.base.get();
+        let local = self.locals.borrow()[base..].iter().rev().find(|(known, _)| *known == name).map(|it| it.1.clone());
+        if let Some(value) = local {
+            return Ok(value);
+        }
+        let Some(global) = self.plan.global_index.get(name) else {
+            return Err(XPathError::UnknownVariable { name: name.to_owned() });
+        };
+        self.global(*global).map_err(|error| self.through_expression(error))
+    }
+
+    /// An error that has to pass an expression; [`Run::at_place`] finds it again.
+    pub(super) fn through_expression(&self, error: TransformError) -> XPathError {
+        let text = XPathError::Host(error.message.clone());
+        *self.failure.borrow_mut() = Some(error);
+        text
+    }
+
+    pub(super) fn global(&self, at: usize) -> Outcome<Sequence<'d>> {
+        let global = &self.plan.globals[at];
+        match std::mem::replace(&mut self.globals.borrow_mut()[at], GlobalState::Running) {
+            GlobalState::Known(value) => {
+                self.globals.borrow_mut()[at] = GlobalState::Known(value.clone());
+                return Ok(value);
+            }
+            GlobalState::Running => {
+                let message = format!("the variable ${} depends on itself (XTDE0640)", global.binding.name);
+                return Err(self.placed(TransformError::dynamic(message), global.binding.place));
+            }
+            GlobalState::Unknown => {}
+        }
+        let base = self.base.replace(self.locals.borrow().len());
+        let value = self.enter(|| self.global_value(at));
+        self.base.set(base);
+        let value = value?;
+        self.globals.borrow_mut()[at] = GlobalState::Known(value.clone());
+        Ok(value)
+    }
+
+    fn global_value(&self, at: usize) -> Outcome<Sequence<'d>> {
+        let global = &self.plan.globals[at];
+        let binding = &global.binding;
+        if global.is_param {
+            if let Some((_, given)) = self.params.iter().find(|(name, _)| *name == binding.name) {
+                return self.cast(binding.value.cast.as_ref(), given.clone());
+            }
+            if binding.required {
+                let message = format!("the parameter ${} is required (XTDE0050)", binding.name);
+                return Err(self.placed(TransformError::dynamic(message), binding.place));
+            }
+        }
+        self.value(&binding.value, &Cx::new(Some(Item::Node(self.source.clone()))))
+    }
+
+    /// The values of `xsl:with-param`: for the template itself, and the tunnel with those that go further.
+    pub(super) fn arguments(
+        &self,
+        params: &'s [Binding],
+        cx: &Cx<'s, 'd>,
+    ) -> Outcome<(Vec<(&'s str, Sequence<'d>)>, Option<Tunnel<'s, 'd>>)> {
+        let mut own = Vec::with_capacity(params.len());
+        let mut tunnel = cx.tunnel.clone();
+        for param in params {
+            let value = self.value(&param.value, cx)?;
+            if param.tunnel {
+                let mut all = tunnel.as_deref().cloned().unwrap_or_default();
+                all.retain(|(name, _)| *name != param.name);
+                all.push((&param.name, value));
+                tunnel = Some(all.into());
+            } else {
+                own.push((param.name.as_str(), value));
+            }
+        }
+        Ok((own, tunnel))
+    }
+
+    /// Binds the parameters of a template to what is given or their defaults.
+    pub(super) fn bind_params(&self, params: &'s [Binding], given: &Arguments<'s, 'd>, cx: &Cx<'s, 'd>) -> Outcome<()> {
+        for param in params {
+            let found = if param.tunnel {
+                cx.tunnel.as_ref().and_then(|tunnel| tunnel.iter().find(|(name, _)| *name == param.name))
+            } else {
+                given.iter().find(|(name, _)| *name == param.name)
+            };
+            let value = match found {
+                Some((_, value)) => self.cast(param.value.cast.as_ref(), value.clone())?,
+                None if param.required => {
+                    let message = format!("the parameter ${} is required (XTDE0700)", param.name);
+                    return Err(self.placed(TransformError::dynamic(message), param.place));
+                }
+                None => self.value(&param.value, cx)?,
+            };
+            self.bind(&param.name, value);
+        }
+        Ok(())
+    }
+
+    /// Runs `work` with locals of its own.
+    pub(super) fn framed<T>(&self, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+        let start = self.locals.borrow().len();
+        let base = self.base.replace(start);
+        let result = work();
+        self.locals.borrow_mut().truncate(start);
+        self.base.set(base);
+        result
+    }
+}
