@@ -1,1 +1,373 @@
+//! The service as a client sees it: requests against a small deployment, by configuration and user.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http_body_util::{BodyExt, Full};
+use mi_config::{Artifact, Deployment, NoPlaceholders, SourceFile, parse_artifact};
+use mi_engine::services::{Clock, Environment, RegistryView};
+use mi_engine::transport::{HttpClient, HttpRequest, HttpService, Incoming, Outgoing, Payload, SendError};
+use mi_engine::{Engine, Services, Settings, Specs};
+
+use crate::context::*;
+use crate::service::ManagementService;
+
+/// Everything that the engine asks of a process, with nothing behind it.
+struct Nothing;
+
+impl HttpClient for Nothing {
+    fn send(&self, _: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
+        let error = SendError { code: 101_503, message: "no network".to_owned(), detail: String::new() };
+        futures_util::future::ready(Err(error)).boxed()
+    }
+}
+
+impl Clock for Nothing {
+    fn now_millis(&self) -> i64 {
+        0
+    }
+
+    fn zone_offset_seconds(&self, _: i64) -> i32 {
+        0
+    }
+
+    fn new_id(&self) -> String {
+        String::new()
+    }
+}
+
+impl RegistryView for Nothing {
+    fn content(&self, _: &str) -> Option<Arc<[u8]>> {
+        None
+    }
+
+    fn media_type(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn property(&self, _: &str, _: &str) -> Option<String> {
+        None
+    }
+}
+
+impl Environment for Nothing {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn system_property(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file_property(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn secret(&self, _: &str, _: &str) -> Option<String> {
+        None
+    }
+}
+
+impl LogControl for Nothing {
+    fn set_level(&self, _: Option<&str>, _: log::LevelFilter) {}
+}
+
+impl RunControl for Nothing {}
+
+impl ServerControl for Nothing {
+    fn end(&self, _: End) {}
+}
+
+#[derive(Default)]
+struct Memory(Mutex<BTreeMap<String, Resource>>);
+
+impl RegistryAccess for Memory {
+    fn get(&self, key: &str) -> Option<Resource> {
+        self.0.lock().unwrap().get(key).cloned()
+    }
+
+    fn children(&self, key: &str) -> Option<Vec<String>> {
+        let folder = format!("{}/", key.trim_end_matches('/'));
+        let all = self.0.lock().unwrap();
+        let inside = all.keys().filter_map(|key| key.strip_prefix(&folder)).filter(|name| !name.is_empty());
+        let mut names: Vec<String> =
+            inside.map(|name| name.split_inclusive('/').next().unwrap_or_default().to_owned()).collect();
+        names.dedup();
+        (!names.is_empty()).then_some(names)
+    }
+
+    fn put(&self, key: &str, resource: Resource) -> Result<(), String> {
+        self.0.lock().unwrap().insert(key.to_owned(), resource);
+        Ok(())
+    }
+
+    fn delete(&self, key: &str) -> Result<bool, String> {
+        Ok(self.0.lock().unwrap().remove(key).is_some())
+    }
+}
+
+const ARTIFACTS: &[&str] = &[
+    r#"<api name="Orders" context="/orders"><resource methods="GET" uri-template="/{id}"><inSequence/></resource></api>"#,
+    r#"<proxy name="Echo"><target><inSequence/></target></proxy>"#,
+    r#"<endpoint name="Back"><address uri="http://u:canary@h/x"/></endpoint>"#,
+    r#"<sequence name="main"><description>d</description><log/><http.get/></sequence>"#,
+    r#"<localEntry key="db"><db><password>canary</password></db></localEntry>"#,
+    r#"<messageStore name="Store"><parameter name="store.jdbc.password">canary</parameter></messageStore>"#,
+];
+
+fn artifacts() -> Vec<Artifact> {
+    let read = |text: &&str| {
+        let text = text.replacen(' ', " xmlns=\"http://ws.apache.org/ns/synapse\" ", 1);
+        let (artifacts, found) = parse_artifact(SourceFile::new("a.xml", text.into_bytes()));
+        assert!(!artifacts.is_empty(), "{found:?}");
+        artifacts
+    };
+    ARTIFACTS.iter().flat_map(read).collect()
+}
+
+fn service(toml: &str, folder: &str) -> ManagementService {
+    let services = Arc::new(Services {
+        http: Arc::new(Nothing),
+        clock: Arc::new(Nothing),
+        registry: Arc::new(Nothing),
+        environment: Arc::new(Nothing),
+        specs: Arc::new(Specs::new(&[])),
+        senders: Vec::new(),
+        in_flight: std::sync::atomic::AtomicU64::new(0),
+    });
+    let built = mi_engine::build(&artifacts(), services, Settings::default());
+    let folder = PathBuf::from(folder);
+    let parts = Parts {
+        engine: Arc::new(Engine::new(built.snapshot)),
+        deployment: Deployment::parse("deployment.toml", toml, &NoPlaceholders).0,
+        paths: Paths {
+            home: folder.clone(),
+            logs: Some(folder.join("logs")),
+            applications: folder.join("carbonapps"),
+            loggers: folder.join("log4j2.properties"),
+        },
+        product_version: "4.4.0".to_owned(),
+        log: Arc::new(Nothing),
+        run: Arc::new(Nothing),
+        server: Arc::new(Nothing),
+    };
+    let deployed = Deployed {
+        artifacts: artifacts().into_iter().map(|artifact| DeployedArtifact { artifact, application: None }).collect(),
+        registry: Arc::new(Memory::default()),
+        ..Deployed::default()
+    };
+    ManagementService::new(Arc::new(ManagementContext::new(parts, deployed)))
+}
+
+/// `GET /path`, the value of Authorization or nothing, further header fields, the body.
+type Sent<'a> = (&'a str, &'a str, &'a [(&'static str, &'a str)], &'a str);
+
+fn send(
+    service: &ManagementService,
+    (line, authorization, fields, body): Sent<'_>,
+    peer: &str,
+) -> (u16, HeaderMap, String) {
+    let (method, path) = line.split_once(' ').expect("a method and a path");
+    let mut headers = HeaderMap::new();
+    let given = [("authorization", authorization)];
+    for (name, value) in given.iter().filter(|(_, value)| !value.is_empty()).chain(fields) {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a value"));
+    }
+    let request = HttpRequest {
+        method: method.parse::<Method>().expect("a method"),
+        target: format!("/management{path}"),
+        version: Version::HTTP_11,
+        headers,
+        body: Full::new(Bytes::copy_from_slice(body.as_bytes())).map_err(|never| match never {}).boxed_unsync(),
+        peer: peer.parse().expect("an address"),
+        local: SocketAddr::from(([127, 0, 0, 1], 9164)),
+        secure: true,
+        client_certificate: None,
+    };
+    let reply = service.call(request).now_or_never().expect("nothing to wait for").expect("an answer");
+    let text = match reply.body {
+        Payload::Empty => Bytes::new(),
+        Payload::Bytes(bytes) => bytes,
+        Payload::Stream(stream) => stream.collect().now_or_never().expect("ready").expect("read").to_bytes(),
+    };
+    (reply.status.as_u16(), reply.headers, String::from_utf8_lossy(&text).into_owned())
+}
+
+const HERE: &str = "127.0.0.1:5000";
+const OPEN: &str = "[management_api.jwt_token_security_handler]\nenable = false\n";
+const USERS: &str = "[[internal_apis.users]]\nuser.name = 'root'\nuser.password = 'r'\nuser.is_admin = true\n\
+                     [[internal_apis.users]]\nuser.name = 'dev'\nuser.password = 'd'\nuser.is_admin = false\n";
+
+fn basic(user: &str) -> String {
+    format!("Basic {}", STANDARD.encode(user))
+}
+
+/// Sends requests in order; each must have its status and its part of the body.
+fn check(service: &ManagementService, cases: &[(Sent<'_>, u16, &str)]) {
+    for (sent, status, part) in cases {
+        let (answered, _, body) = send(service, *sent, HERE);
+        assert!(answered == *status && body.contains(part), "{}: {answered} {body}", sent.0);
+        assert!(!body.contains("canary"), "a secret shows in {}: {body}", sent.0);
+    }
+}
+
+fn login(service: &ManagementService, user: &str) -> String {
+    let (status, _, body) = send(service, ("GET /login", &basic(user), &[], ""), HERE);
+    assert_eq!(status, 200, "{body}");
+    let object: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    format!("Bearer {}", object["AccessToken"].as_str().expect("a token"))
+}
+
+#[test]
+fn artifacts_are_listed_told_and_switched() {
+    check(
+        &service(OPEN, "/nowhere"),
+        &[
+            (("GET ", "", &[], ""), 200, r#""ManagementApi":"Active""#),
+            (("GET /apis?searchKey=ORD", "", &[], ""), 200, r#""count":1"#),
+            (("GET /apis?apiName=Orders", "", &[], ""), 200, r#""resources":[{"methods":["GET"],"url":"/{id}"}]"#),
+            (("GET /apis?apiName=Gone", "", &[], ""), 404, ""),
+            (("DELETE /apis", "", &[], ""), 405, ""),
+            (("GET /nothing", "", &[], ""), 404, ""),
+            (("POST /apis", "", &[], r#"{"name":"Orders","trace":"enable"}"#), 200, "Enabled tracing for ('Orders')"),
+            (("GET /apis", "", &[], ""), 200, r#""tracing":"enabled""#),
+            (("POST /apis", "", &[], "[1]"), 400, "Error when parsing JSON payload"),
+            (
+                ("POST /proxy-services", "", &[], r#"{"name":"Echo","status":"inactive"}"#),
+                200,
+                "Echo stopped successfully",
+            ),
+            (("GET /proxy-services?proxyServiceName=Echo", "", &[], ""), 200, r#""isRunning":false"#),
+            (("POST /endpoints", "", &[], r#"{"name":"Back","status":"inactive"}"#), 200, "Back is switched Off"),
+            (("GET /endpoints?endpointName=Back", "", &[], ""), 200, r#""isActive":false"#),
+            (("GET /sequences?sequenceName=main", "", &[], ""), 200, r#""mediators":["LogMediator","InvokeMediator"]"#),
+            (("GET /local-entries?name=db", "", &[], ""), 200, "<password>*****</password>"),
+            (("GET /local-entries?searchKey=db", "", &[], ""), 200, r#""count":-1"#),
+            (("GET /message-stores?name=Store", "", &[], ""), 200, r#""store.jdbc.password":"*****""#),
+            (("GET /login", "", &[], ""), 500, "Login is accessible only"),
+            (("GET /users", "", &[], ""), 403, "file-based user store"),
+            (("PATCH /server", "", &[], r#"{"status":"sleep"}"#), 200, "Invalid server status received."),
+        ],
+    );
+}
+
+#[test]
+fn files_stay_inside_their_folders() {
+    let folder = std::env::temp_dir().join(format!("mi-management-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("logs")).unwrap();
+    std::fs::write(folder.join("secret.txt"), "canary").unwrap();
+    std::fs::write(folder.join("logs/a.log"), "line").unwrap();
+    std::os::unix::fs::symlink(folder.join("secret.txt"), folder.join("logs/link.log")).unwrap();
+    let service = service(OPEN, folder.to_str().unwrap());
+    let form = |name: &str| {
+        format!("--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\nzip\r\n--B--")
+    };
+    let kind = [("content-type", "multipart/form-data; boundary=B")];
+    check(
+        &service,
+        &[
+            (("GET /logs?file=a.log", "", &[], ""), 200, "line"),
+            (("GET /logs?file=../secret.txt", "", &[], ""), 500, ""),
+            (("GET /logs?file=%2e%2e%2fsecret.txt", "", &[], ""), 500, ""),
+            (("GET /logs?file=link.log", "", &[], ""), 500, ""),
+            (("POST /applications", "", &kind, &form("../x.car")), 400, "file name"),
+            (("POST /applications", "", &kind, &form("x.jar")), 400, "extension .car"),
+            (("POST /applications", "", &[], "x"), 400, "multipart/form-data"),
+            (("POST /applications", "", &kind, &form("x.car")), 200, "Successfully added Carbon Application x.car"),
+            (("DELETE /applications/..%2Fx", "", &[], ""), 404, "does not exist"),
+            (("DELETE /applications/x", "", &[], ""), 200, "named x"),
+            (("DELETE /applications/x", "", &[], ""), 404, "does not exist"),
+        ],
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn registry_needs_an_administrator() {
+    let service = service(USERS, "/nowhere");
+    let (root, dev) = (login(&service, "root:r"), login(&service, "dev:d"));
+    let content = "/registry-resources/content?path=registry/config/a/b.txt";
+    let text = [("content-type", "text/plain")];
+    let properties = "/registry-resources/properties?path=registry/config/a/b.txt";
+    check(
+        &service,
+        &[
+            ((&format!("POST {content}"), &dev, &text, "hello"), 403, ""),
+            ((&format!("POST {content}"), &root, &text, "hello"), 200, "Successfully added"),
+            ((&format!("POST {content}"), &root, &text, "again"), 400, "already exists"),
+            ((&format!("GET {content}"), &dev, &[], ""), 200, "hello"),
+            ((&format!("POST {properties}"), &root, &[], r#"[{"name":"p","value":"v"}]"#), 200, "Successfully added"),
+            ((&format!("GET {properties}&name=p"), &dev, &[], ""), 200, r#"{"p":"v"}"#),
+            ((&format!("DELETE {properties}&name=q"), &root, &[], ""), 400, "Property named q does not exist"),
+            (("GET /registry-resources?path=registry&searchKey=b.t", &dev, &[], ""), 200, r#""name":"b.txt""#),
+            (("GET /registry-resources?path=registry/../conf", &root, &[], ""), 400, "is illegal"),
+            ((&format!("DELETE {content}"), &root, &[], ""), 200, "Successfully deleted"),
+            ((&format!("GET {content}"), &root, &[], ""), 400, "Can not find the registry"),
+        ],
+    );
+}
+
+#[test]
+fn roles_and_tokens() {
+    let readers = format!("{USERS}[user_access]\nmake_non_admin_users_read_only = true\n");
+    let service = service(&readers, "/nowhere");
+    let (root, dev) = (login(&service, "root:r"), login(&service, "dev:d"));
+    let change = r#"{"name":"Orders","trace":"enable"}"#;
+    check(
+        &service,
+        &[
+            (("GET /apis", "", &[], ""), 401, ""),
+            (("GET /apis", &basic("root:r"), &[], ""), 401, ""),
+            (("GET /apis", "Bearer ", &[], ""), 401, ""),
+            (("GET /apis", &dev, &[], ""), 200, "Orders"),
+            (("POST /apis", &dev, &[], change), 403, ""),
+            (("POST /apis", &root, &[], change), 200, "Enabled"),
+            (("GET /configs?configName=correlation", &dev, &[], ""), 403, ""),
+            (("GET /configs?configName=correlation", &root, &[], ""), 200, "false"),
+            (("POST /applications", &dev, &[], ""), 403, ""),
+            (("GET /logout", &dev, &[], ""), 200, ""),
+            (("GET /apis", &dev, &[], ""), 401, ""),
+        ],
+    );
+    let (_, headers, _) = send(&service, ("GET /apis", "", &[], ""), HERE);
+    assert_eq!(headers.get("www_authenticate").unwrap(), "Basic realm=\"WSO2 EI\"");
+}
+
+#[test]
+fn guessing_is_slowed_down_and_default_users_stay_at_home() {
+    let default = service("", "/nowhere");
+    assert_eq!(send(&default, ("GET /login", &basic("admin:admin"), &[], ""), HERE).0, 200);
+    assert_eq!(send(&default, ("GET /login", &basic("admin:admin"), &[], ""), "10.0.0.9:1").0, 401);
+    let named = service(USERS, "/nowhere");
+    let wrong = basic("root:wrong");
+    let statuses: Vec<u16> = (0..6).map(|_| send(&named, ("GET /login", &wrong, &[], ""), HERE).0).collect();
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
+    let (status, headers, _) = send(&named, ("GET /login", &basic("root:r"), &[], ""), HERE);
+    assert!(status == 429 && headers.contains_key("retry-after"));
+    assert_eq!(send(&named, ("GET /login", &basic("root:r"), &[], ""), "10.0.0.9:1").0, 200, "another address");
+}
+
+#[test]
+fn pages_of_other_sites() {
+    let foreign = [("origin", "https://evil.example"), ("host", "localhost:9164")];
+    let own = [("origin", "https://localhost:9164"), ("host", "localhost:9164")];
+    let open = service(OPEN, "/nowhere");
+    assert_eq!(send(&open, ("GET /apis", "", &foreign, ""), HERE).0, 403);
+    assert_eq!(send(&open, ("GET /apis", "", &own, ""), HERE).0, 200);
+    let listed = service(&format!("{USERS}[management_api.cors]\nallowed_origins = 'https://a.example'\n"), "/nowhere");
+    let allowed = |origin: &str| {
+        let fields = [("origin", origin)];
+        let (status, headers, _) = send(&listed, ("OPTIONS /apis", "", &fields, ""), HERE);
+        (status, headers.get("access-control-allow-origin").cloned())
+    };
+    assert_eq!(allowed("https://a.example"), (200, Some(HeaderValue::from_static("https://a.example"))));
+    assert_eq!(allowed("https://b.example"), (200, None));
+}
