@@ -19,7 +19,7 @@ pub use addressing::Addressing;
 pub use attachment::Attachment;
 pub use body::{Body, BodyError, BodyStream, BoxError, JsonBody, Native};
 pub use headers::Headers;
-pub use message::{FunctionScope, Message};
+pub use message::{FunctionScope, Message, Opaque};
 pub use property::Properties;
 pub use soap::{Envelope, SoapVersion};
 pub use value::{Value, XmlValue, java_double, java_float};

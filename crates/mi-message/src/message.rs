@@ -36,13 +36,19 @@ pub struct Message {
 }
 
 /// The parameters of one running template. MI: `TemplateContext`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FunctionScope {
     /// Name of the template.
     pub template: Arc<str>,
     /// Evaluated parameters.
     pub parameters: Arc<Vec<(Arc<str>, Value)>>,
+    /// Parameters that were handed over as expressions (`{{…}}`), to be evaluated wherever the template uses them. This
+    /// crate knows no expressions; the one that does finds its own type in here.
+    pub expressions: Arc<Vec<(Arc<str>, Opaque)>>,
 }
+
+/// Something that only its owner knows how to use.
+pub type Opaque = Arc<dyn std::any::Any + Send + Sync>;
 
 impl Message {
     /// An empty message.
@@ -70,6 +76,12 @@ impl Message {
     pub fn function_parameter(&self, name: &str) -> Option<&Value> {
         let scope = self.functions.last()?;
         scope.parameters.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
+    }
+
+    /// An expression that is a parameter of the innermost running template.
+    pub fn function_expression(&self, name: &str) -> Option<&Opaque> {
+        let scope = self.functions.last()?;
+        scope.expressions.iter().find(|(key, _)| &**key == name).map(|(_, expression)| expression)
     }
 
     /// A deep copy for a split. A body that was not read stays with the original and the copy gets an empty one:
