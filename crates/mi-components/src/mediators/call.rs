@@ -119,12 +119,51 @@ impl Effect for CallEffect {
     }
 }
 
-/// The message as it was before a call with both a source and a target.
-struct Original {
+/// The message as it was before something whose answer goes elsewhere.
+pub(super) struct Original {
     body: Body,
     headers: Headers,
     message_type: Option<Value>,
     content_type: Option<Value>,
+    no_entity_body: Option<Value>,
+}
+
+impl Clone for Original {
+    fn clone(&self) -> Self {
+        Self {
+            body: self.body.copy(),
+            headers: self.headers.clone(),
+            message_type: self.message_type.clone(),
+            content_type: self.content_type.clone(),
+            no_entity_body: self.no_entity_body.clone(),
+        }
+    }
+}
+
+impl Original {
+    pub(super) fn of(cx: &Context) -> Self {
+        Self {
+            body: cx.message.body.copy(),
+            headers: cx.message.headers.clone(),
+            message_type: cx.message.axis2.get("messageType").cloned(),
+            content_type: cx.message.axis2.get("ContentType").cloned(),
+            no_entity_body: cx.message.axis2.get("NO_ENTITY_BODY").cloned(),
+        }
+    }
+
+    pub(super) fn restore(self, cx: &mut Context) {
+        let message = &mut cx.message;
+        message.body = self.body;
+        message.headers = self.headers;
+        for (name, value) in [("messageType", self.message_type), ("ContentType", self.content_type)] {
+            if let Some(value) = value {
+                message.axis2.set(name, value);
+            }
+        }
+        if let Some(value) = self.no_entity_body {
+            message.axis2.set("NO_ENTITY_BODY", value);
+        }
+    }
 }
 
 impl CallEffect {
@@ -148,7 +187,7 @@ impl CallEffect {
         if let Some(target) = &self.exchange.target {
             take_answer(target, cx).await?;
             if let Some(original) = original {
-                restore(original, cx);
+                original.restore(cx);
             }
         }
         Ok(Flow::Next)
@@ -168,12 +207,7 @@ impl CallEffect {
     }
 
     fn keep_original(&self, cx: &Context) -> Option<Original> {
-        (self.exchange.source.is_some() && self.exchange.target.is_some()).then(|| Original {
-            body: cx.message.body.copy(),
-            headers: cx.message.headers.clone(),
-            message_type: cx.message.axis2.get("messageType").cloned(),
-            content_type: cx.message.axis2.get("ContentType").cloned(),
-        })
+        (self.exchange.source.is_some() && self.exchange.target.is_some()).then(|| Original::of(cx))
     }
 
     /// MI: `BlockingMsgSender#handleFault` gives failures of its own a code of the 401 family.
@@ -226,12 +260,12 @@ fn put_body(value: &Value, json: bool, cx: &mut Context) {
     payload::set_native(&mut cx.message, native);
 }
 
-/// Stores the answer. MI: `CallMediator#postMediate`, `MediatorEnrichUtil#doEnrich`.
-async fn take_answer(target: &Target, cx: &mut Context) -> Result<(), Fault> {
+/// The payload as a value of its own.
+pub(super) async fn payload_value(cx: &mut Context) -> Result<Value, Fault> {
     if !cx.message.body.is_built() {
         flow::build_body(cx).await?;
     }
-    let value = match cx.message.body.native()? {
+    Ok(match cx.message.body.native()? {
         Native::Empty => Value::Null,
         Native::Json(json) => Value::Json(json.value()?.clone()),
         Native::Xml(envelope) => match envelope.payload() {
@@ -240,25 +274,36 @@ async fn take_answer(target: &Target, cx: &mut Context) -> Result<(), Fault> {
         },
         Native::Text(text) => Value::String(text.clone()),
         Native::Binary(bytes) => Value::from(String::from_utf8_lossy(bytes).into_owned()),
-    };
+    })
+}
+
+/// What a variable holds of an answer: `payload`, `headers` and `attributes`. MI: `Target#insertElement`.
+pub(super) fn answer_map(payload: Option<Value>, cx: &Context) -> Value {
+    let headers = cx.message.headers.iter().map(|(name, value)| (name.to_string(), value.to_string().into())).collect();
+    let mut attributes = serde_json::Map::new();
+    if let Some(status) = cx.message.axis2.get("HTTP_SC") {
+        let value = match status {
+            Value::Int(code) => serde_json::Value::from(*code),
+            other => other.to_text().into_owned().into(),
+        };
+        attributes.insert("statusCode".into(), value);
+    }
+    let mut entries: Vec<(Arc<str>, Value)> = payload.map(|it| ("payload".into(), it)).into_iter().collect();
+    entries.push(("headers".into(), Value::Json(Arc::new(serde_json::Value::Object(headers)))));
+    entries.push(("attributes".into(), Value::Json(Arc::new(serde_json::Value::Object(attributes)))));
+    Value::Map(Arc::new(entries))
+}
+
+/// Stores the answer. MI: `CallMediator#postMediate`, `MediatorEnrichUtil#doEnrich`.
+async fn take_answer(target: &Target, cx: &mut Context) -> Result<(), Fault> {
+    let value = payload_value(cx).await?;
     match target {
         Target::Property(name) => cx.message.properties.set(name.as_str(), value),
         Target::Variable(name) => {
             let name = name.eval_string(&cx.message, &*cx.snapshot)?;
-            cx.message.variables.set(name, value);
+            let answer = answer_map(Some(value), cx);
+            cx.message.variables.set(name, answer);
         }
     }
     Ok(())
-}
-
-fn restore(original: Original, cx: &mut Context) {
-    let message = &mut cx.message;
-    message.body = original.body;
-    message.headers = original.headers;
-    if let Some(value) = original.message_type {
-        message.axis2.set("messageType", value);
-    }
-    if let Some(value) = original.content_type {
-        message.axis2.set("ContentType", value);
-    }
 }

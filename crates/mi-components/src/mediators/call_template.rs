@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element};
 use mi_engine::build::BuildCx;
 use mi_engine::context::Context;
 use mi_engine::fault::Fault;
-use mi_engine::mediator::{Flow, Mediator, Resume, Sequence};
+use mi_engine::mediator::{Effect, Flow, Mediator, Resume, Sequence};
 use mi_engine::snapshot::TemplateRef;
 use mi_engine::spec::MediatorSpec;
 use mi_engine::template::SequenceTemplate;
 use mi_expr::{Dynamic, Expr};
 use mi_message::{FunctionScope, Value, XmlValue};
 use mi_xml::NodeKind;
+
+use super::call::{self, Original};
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "call-template", parse };
 
@@ -73,7 +76,8 @@ impl Mediator for Guarded {
 
 impl Mediator for CallTemplate {
     fn reads_body(&self) -> bool {
-        self.arguments.iter().any(|(_, argument)| match argument {
+        self.arguments.iter().any(|(name, argument)| match argument {
+            _ if matches!(&**name, "responseVariable" | "overwriteBody") => true,
             Argument::Text(value) => value.reads_body(),
             Argument::Node(expr) => expr.reads_body(),
         })
@@ -85,13 +89,34 @@ impl Mediator for CallTemplate {
             .template(&self.target)
             .ok_or_else(|| Fault::new(format!("Sequence template {} cannot be found", self.target.name())))?;
         let parameters = self.parameters(&template, cx)?;
-        let scope = FunctionScope { template: template.name.clone(), parameters: Arc::new(parameters) };
+        let response = self.response(cx)?;
+        let scope = FunctionScope {
+            template: template.name.clone(),
+            parameters: Arc::new(parameters),
+            ..FunctionScope::default()
+        };
         cx.message.functions.push(scope);
-        Ok(Flow::EnterThen(template.sequence.clone(), Box::new(LeaveScope { depth: cx.message.functions.len() })))
+        let leave = LeaveScope { depth: cx.message.functions.len(), response };
+        Ok(Flow::EnterThen(template.sequence.clone(), Box::new(leave)))
     }
 }
 
 impl CallTemplate {
+    /// Where the answer goes that the template leaves, if the call asks for it. MI: `InvokeMediator#prepareForMediation`.
+    fn response(&self, cx: &Context) -> Result<Option<Response>, Fault> {
+        let argument = |wanted: &str| match self.arguments.iter().rfind(|(name, _)| &**name == wanted) {
+            Some((_, argument)) => argument.value(cx).map(|value| value.to_text().into_owned()),
+            None => Ok(String::new()),
+        };
+        let variable = argument("responseVariable")?;
+        if variable.is_empty() {
+            return Ok(None);
+        }
+        let overwrite = argument("overwriteBody")?.eq_ignore_ascii_case("true");
+        let original = (!overwrite).then(|| Original::of(cx));
+        Ok(Some(Response { variable: variable.into(), original }))
+    }
+
     /// The declared parameters with their values; undeclared arguments do not get in. MI: `TemplateContext#setupParams`.
     fn parameters(&self, template: &SequenceTemplate, cx: &mut Context) -> Result<Vec<(Arc<str>, Value)>, Fault> {
         let mut parameters = Vec::with_capacity(template.parameters.len());
@@ -139,21 +164,47 @@ fn first_node(value: Value) -> Value {
     }
 }
 
-/// Forgets the parameters when the template ends, however it ends.
+/// What becomes of the answer that a template leaves.
+#[derive(Clone)]
+struct Response {
+    /// The variable that takes it.
+    variable: Arc<str>,
+    /// What the message becomes again; none if it keeps the answer as its body.
+    original: Option<Original>,
+}
+
+/// Forgets the parameters when the template ends, and puts its answer where the call wants it.
 struct LeaveScope {
     /// Scopes on the stack while the template runs.
     depth: usize,
+    response: Option<Response>,
 }
 
 impl Resume for LeaveScope {
     fn resume(self: Box<Self>, cx: &mut Context) -> Result<Flow, Fault> {
         cx.message.functions.truncate(self.depth - 1);
-        Ok(Flow::Next)
+        Ok(self.response.map_or(Flow::Next, Flow::wait))
     }
     // A fault handler still sees the parameters, as in MI, where only a normal end pops them.
 
     fn fork(&self) -> Option<Box<dyn Resume>> {
-        Some(Box::new(Self { depth: self.depth }))
+        Some(Box::new(Self { depth: self.depth, response: self.response.clone() }))
+    }
+}
+
+/// MI: `InvokeMediator#postMediate`. A connector's own result in the variable, which MI looks at first, needs connectors.
+impl Effect for Response {
+    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
+        Box::pin(async move {
+            let Self { variable, original } = *self;
+            let payload = call::payload_value(cx).await?;
+            let answer = call::answer_map(original.is_some().then_some(payload), cx);
+            cx.message.variables.set(variable, answer);
+            if let Some(original) = original {
+                original.restore(cx);
+            }
+            Ok(Flow::Next)
+        })
     }
 }
 
@@ -180,6 +231,29 @@ mod tests {
         check("<with-param name='a' value='text'/>", Some("text"), Some("B"));
         check("<with-param name='a' value='{//y}'/><with-param name='b' value='{//y/text()}'/>", Some("1"), Some("1"));
         check("<with-param name='a' value='{string(//y)}'/><with-param name='c' value='1'/>", Some("1"), Some("B"));
+    }
+
+    #[test]
+    fn the_answer_goes_to_a_variable() {
+        let template = "<template name='t'><sequence><property name='HTTP_SC' scope='axis2' value='201' type='INTEGER'/>\
+            <header name='city' scope='transport' value='Oslo'/>\
+            <payloadFactory media-type='json'><format>{\"a\":1}</format></payloadFactory></sequence></template>";
+        for (overwrite, kept, payload) in [("false", true, "1"), ("true", false, "none")] {
+            let call = format!(
+                "<call-template target='t'><with-param name='responseVariable' value='r'/>\
+                 <with-param name='overwriteBody' value='{overwrite}'/></call-template>\
+                 <property name='city' expression='${{vars.r.headers.city}}'/>\
+                 <property name='status' expression='${{vars.r.attributes.statusCode}}'/>\
+                 <property name='payload' expression=\"${{exists(vars.r.payload) ? vars.r.payload.a : 'none'}}\"/>"
+            );
+            let outcome = Flowing::of(&call).template(template).xml("<x/>").run();
+            assert_eq!(outcome.fault(), None);
+            assert_eq!(outcome.property("city").as_deref(), Some("Oslo"));
+            assert_eq!(outcome.property("status").as_deref(), Some("201"));
+            assert_eq!(outcome.property("payload").as_deref(), Some(payload));
+            let body = if kept { outcome.payload_xml() } else { outcome.payload_text() };
+            assert_eq!(body, if kept { "<x/>" } else { r#"{"a":1}"# });
+        }
     }
 
     #[test]

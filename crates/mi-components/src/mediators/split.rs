@@ -18,6 +18,9 @@ use crate::payload;
 const MAX_PARALLEL: usize = 500;
 
 /// Names of the properties by which parts are told. MI: `EIPConstants`.
+/// MI: `EIPConstants.AGGREGATE_CORRELATION`, spelling included.
+const CORRELATION: &str = "aggregateCorelation";
+
 #[derive(Clone, Debug)]
 pub(super) struct Marks {
     /// Holds the id of the message that was split.
@@ -39,7 +42,7 @@ impl Marks {
             }
         };
         Self {
-            correlation: name("aggregateCorelation"),
+            correlation: name(CORRELATION),
             sequence: name("messageSequence"),
             holder: name("EIP_SHARED_DATA_HOLDER"),
             has_id: id.is_some(),
@@ -55,9 +58,13 @@ impl Marks {
 
     /// Marks a part.
     pub(super) fn mark(&self, part: &mut Message, parent: &Arc<str>, number: usize, count: usize) {
-        // Without an id the mark of an outer split stays, as the copied properties come last in MI.
-        if self.has_id || !part.properties.contains(&self.correlation) {
+        if self.has_id {
             part.properties.set(self.correlation.clone(), Value::String(parent.clone()));
+        }
+        // Every copy of a message carries the plain mark, which an aggregate without an id looks for; that of an outer
+        // split stays, as the copied properties come last. MI: `MessageHelper#cloneMessageContext`.
+        if !part.properties.contains(CORRELATION) {
+            part.properties.set(CORRELATION, Value::String(parent.clone()));
         }
         part.properties.set(self.sequence.clone(), format!("{number}/{count}"));
     }
