@@ -62,8 +62,8 @@ impl DecimalFormat {
         let active = |c: char| self.is_digit_sign(c) || c == self.decimal || c == self.grouping;
         let start = picture.find(active).ok_or_else(|| format!("the picture \"{picture}\" has no digit"))?;
         let end = picture.rfind(active).map_or(start, |at| at + picture[at..].chars().next().map_or(1, char::len_utf8));
-        half.prefix = picture[..start].to_owned();
-        half.suffix = picture[end..].to_owned();
+        picture[..start].clone_into(&mut half.prefix);
+        picture[end..].clone_into(&mut half.suffix);
         for c in half.prefix.chars().chain(half.suffix.chars()) {
             if c == self.percent {
                 half.factor = 2;

@@ -49,7 +49,7 @@ fn one(number: i64, token: &str, settings: &NumberFormat<'_>) -> String {
         "I" if number > 0 && number < 5000 => roman(number),
         "w" => words(number),
         "W" => words(number).to_uppercase(),
-        "Ww" => words(number).split(' ').map(capitalized).collect::<Vec<_>>().join(" "),
+        "Ww" => words(number).split_inclusive([' ', '-']).map(capitalized).collect(),
         _ => {
             let width = if first.is_ascii_digit() { token.chars().count().min(100) } else { 1 };
             let digits = format!("{:0>width$}", number.unsigned_abs());
@@ -173,7 +173,7 @@ fn words(number: i64) -> String {
         }
         out.push(match rest {
             0..=19 => SMALL[rest as usize].to_owned(),
-            _ if rest % 10 == 0 => TENS[(rest / 10) as usize].to_owned(),
+            _ if rest.is_multiple_of(10) => TENS[(rest / 10) as usize].to_owned(),
             _ => format!("{}-{}", TENS[(rest / 10) as usize], SMALL[(rest % 10) as usize]),
         });
     }
@@ -195,7 +195,7 @@ mod tests {
             (&[1999], "I", "MCMXCIX"),
             (&[1, 2, 3], "1.1", "1.2.3"),
             (&[1, 2], "(1-a)", "(1-b)"),
-            (&[121], "Ww", "One Hundred And Twenty-one"),
+            (&[121], "Ww", "One Hundred And Twenty-One"),
             (&[0], "w", "zero"),
         ] {
             let settings = NumberFormat { format, separator: "", size: 0, ordinal: false };

@@ -1,62 +1,232 @@
 use std::sync::Arc;
 
-use mi_xml::Document;
+use mi_expr::xpath::Sequence;
+use mi_xml::{Document, ParseError};
 
-use crate::{NoResolver, PlainHost, Stylesheet};
+use crate::{NoResolver, Output, PlainHost, Resolver, Stylesheet, TransformErrorKind};
+
+mod rows;
+
+const HEAD: &str = "xmlns:xsl='http://www.w3.org/1999/XSL/Transform' xmlns:xs='http://www.w3.org/2001/XMLSchema' \
+    xmlns:f='urn:f' exclude-result-prefixes='xs f'";
+
+fn parsed(text: &str) -> Result<Arc<Document>, ParseError> {
+    Document::parse(text.to_owned()).map(Arc::new)
+}
+
+fn compile(version: &str, body: &str) -> Result<Stylesheet, String> {
+    let sheet = format!("<xsl:stylesheet version='{version}' {HEAD}>{body}</xsl:stylesheet>");
+    compile_text(&sheet, &NoResolver)
+}
+
+fn compile_text(sheet: &str, resolver: &dyn Resolver) -> Result<Stylesheet, String> {
+    let sheet = parsed(sheet).map_err(|error| error.to_string())?;
+    Stylesheet::compile(sheet, "s", resolver)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+fn output_of(version: &str, body: &str, source: &str) -> Result<Output, String> {
+    let sheet = compile(version, body)?;
+    let source = parsed(source).map_err(|error| error.to_string())?;
+    sheet.transform(&source, Document::ROOT, &[], &PlainHost::default()).map_err(|error| error.to_string())
+}
 
 fn transformed(version: &str, body: &str, source: &str) -> String {
-    let sheet = format!(
-        "<xsl:stylesheet version='{version}' xmlns:xsl='http://www.w3.org/1999/XSL/Transform' xmlns:xs='http://www.w3.org/2001/XMLSchema' xmlns:f='urn:f' exclude-result-prefixes='xs f'>{body}</xsl:stylesheet>"
-    );
-    let sheet = match Document::parse(sheet) {
-        Ok(sheet) => Arc::new(sheet),
-        Err(error) => return format!("parse: {error}"),
-    };
-    let sheet = match Stylesheet::compile(sheet, "s", &NoResolver) {
-        Ok(sheet) => sheet,
-        Err(errors) => {
-            return format!("compile: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-        }
-    };
-    let source = Document::parse(source.to_owned()).expect("the source is well formed");
-    match sheet.transform(&source, Document::ROOT, &[], &PlainHost::default()) {
+    match output_of(version, body, source) {
         Ok(output) => output.document.to_xml(Document::ROOT),
         Err(error) => format!("error: {error}"),
     }
 }
 
 #[test]
-fn smoke() {
-    for (v, body) in [
+fn instructions() {
+    let mut wrong = Vec::new();
+    for (version, body, expected) in rows::ROWS {
+        let found = transformed(version, body, rows::SOURCE);
+        if found != *expected {
+            wrong.push(format!("{version} {body}\n  is     {found}\n  not    {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows::ROWS.len(), wrong.join("\n"));
+}
+
+#[test]
+fn serialization() {
+    let wrapped = |output: &str, body: &str| {
+        let sheet = format!("<xsl:output {output}/><xsl:template match='/'>{body}</xsl:template>");
+        output_of("1.0", &sheet, "<o/>").map(|it| it.serialize())
+    };
+    for (settings, body, expected) in [
+        ("method='xml'", "<a>1</a>", "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a>1</a>"),
+        ("omit-xml-declaration='yes'", "<a b='&lt;'>&amp;</a>", "<a b=\"&lt;\">&amp;</a>"),
+        ("method='text'", "<a>1 &lt; 2</a>", "1 < 2"),
+        ("method='html' indent='no'", "<p><br/>a&lt;b<i/></p>", "<p><br>a&lt;b<i></i></p>"),
+        ("omit-xml-declaration='yes' cdata-section-elements='a'", "<a>x&lt;</a>", "<a><![CDATA[x<]]></a>"),
+        ("omit-xml-declaration='yes' indent='yes'", "<a><b/><c>t</c></a>", "<a>\n   <b/>\n   <c>t</c>\n</a>"),
+        ("omit-xml-declaration='yes' doctype-system='d.dtd'", "<a/>", "<!DOCTYPE a SYSTEM \"d.dtd\"><a/>"),
         (
-            "1.0",
-            "<xsl:template match='@*|node()'><xsl:copy><xsl:apply-templates select='@*|node()'/></xsl:copy></xsl:template>",
-        ),
-        (
-            "1.0",
-            "<xsl:template match='/'><r><xsl:for-each select='o/i'><xsl:sort select='@n' order='descending'/><x n='{@n}'><xsl:value-of select='.'/></x></xsl:for-each></r></xsl:template>",
-        ),
-        (
-            "2.0",
-            "<xsl:template match='/'><r><xsl:for-each-group select='o/i' group-by='@c'><g k='{current-grouping-key()}'><xsl:value-of select='current-group()/@n' separator=','/></g></xsl:for-each-group></r></xsl:template>",
-        ),
-        (
-            "2.0",
-            "<xsl:function name='f:fac' as='xs:integer'><xsl:param name='n' as='xs:integer'/><xsl:sequence select='if ($n le 1) then 1 else $n * f:fac($n - 1)'/></xsl:function><xsl:template match='/'><r><xsl:value-of select='f:fac(10)'/></r></xsl:template>",
-        ),
-        (
-            "1.0",
-            "<xsl:template name='t'><xsl:param name='n'/><xsl:if test='$n &gt; 0'><xsl:call-template name='t'><xsl:with-param name='n' select='$n - 1'/></xsl:call-template></xsl:if><xsl:if test='$n = 0'>end</xsl:if></xsl:template><xsl:template match='/'><r><xsl:call-template name='t'><xsl:with-param name='n' select='3000'/></xsl:call-template></r></xsl:template>",
-        ),
-        (
-            "1.0",
-            "<xsl:template name='t'><xsl:call-template name='t'/></xsl:template><xsl:template match='/'><xsl:call-template name='t'/></xsl:template>",
-        ),
-        (
-            "1.0",
-            "<xsl:key name='k' match='i' use='@c'/><xsl:template match='/'><r><xsl:for-each select='o/i[generate-id() = generate-id(key(\"k\", @c)[1])]'><g c='{@c}'><xsl:value-of select='sum(key(\"k\", @c)/@n)'/></g></xsl:for-each></r></xsl:template>",
+            "omit-xml-declaration='yes'",
+            "<a><xsl:text disable-output-escaping='yes'>&lt;b/></xsl:text></a>",
+            "<a><b/></a>",
         ),
     ] {
-        println!("{}", transformed(v, body, "<o><i n='1' c='a'>x</i><i n='3' c='b'>y</i><i n='2' c='a'>z</i></o>"));
+        assert_eq!(wrapped(settings, body).as_deref(), Ok(expected), "{settings}");
     }
+    let map = "<xsl:output use-character-maps='m' omit-xml-declaration='yes'/><xsl:character-map name='m'>\
+        <xsl:output-character character='x' string='&lt;x/>'/></xsl:character-map><xsl:template match='/'><a>1x</a></xsl:template>";
+    assert_eq!(output_of("2.0", map, "<o/>").map(|it| it.serialize()).as_deref(), Ok("<a>1<x/></a>"));
+}
+
+#[test]
+fn malformed_stylesheets() {
+    let columns = |body: &str| compile("2.0", body).err().unwrap_or_default();
+    for (body, expected) in [
+        (
+            "<xsl:template match='/'>\n <xsl:value-of select='('/></xsl:template>",
+            "s:2:2: xsl:value-of: in the expression",
+        ),
+        ("\n\n<xsl:template/>", "s:3:1: xsl:template: it needs the attribute `match` or `name`"),
+        ("\n<xsl:template match='['/>", "s:2:1: xsl:template: in the pattern"),
+        ("\n<xsl:template match='a/ancestor::b'/>", "the axis `ancestor` cannot be used in a pattern"),
+        (
+            "\n<xsl:template match='/'><xsl:if>x</xsl:if></xsl:template>",
+            "s:2:25: xsl:if: the attribute `test` is missing",
+        ),
+        ("<xsl:template match='/'><xsl:value-of select='$v'/></xsl:template>", "the variable $v is not declared here"),
+        ("<xsl:template match='/'><xsl:call-template name='n'/></xsl:template>", "there is no template named n"),
+        ("<xsl:template name='n'/><xsl:template name='n'/>", "there are two templates named n"),
+        ("<xsl:variable name='n'/><xsl:variable name='n'/>", "there are two global variables $n"),
+        ("<xsl:import-schema/>", "schemas cannot be imported"),
+        ("<xsl:nonsense/>", "there is no declaration xsl:nonsense"),
+        ("<xsl:template match='/'><xsl:result-document href='x'/></xsl:template>", "cannot be written"),
+        ("<xsl:template match='/'><a b='{'/></xsl:template>", "opening brace without a closing one"),
+        ("<xsl:template match='/'><xsl:for-each-group select='a'/></xsl:template>", "it needs one of `group-by`"),
+        ("<xsl:template match='/'><xsl:choose/></xsl:template>", "at least one xsl:when"),
+        ("<xsl:template match='/'><xsl:element name='1'/></xsl:template>", "`1` is no name"),
+        ("<xsl:function name='f'/>", "the name of a function needs a prefix"),
+        ("<xsl:include href='x'/>", "the stylesheet x cannot be read"),
+        ("text", "there is text outside of templates"),
+    ] {
+        let found = columns(body);
+        assert!(found.contains(expected), "{body}\n{found}\n{expected}");
+    }
+    let two = columns("<xsl:template match='['/><xsl:template match='/'><xsl:if/></xsl:template>");
+    assert_eq!(two.matches("s:1:").count(), 2, "{two}");
+    assert!(compile_text("<a/>", &NoResolver).is_err_and(|it| it.contains("this is no stylesheet")));
+}
+
+#[test]
+fn failures_have_a_place() {
+    for (body, expected) in [
+        (
+            "<xsl:template match='/'>\n<xsl:value-of select='f:none()'/></xsl:template>",
+            "s:2:1: unknown function f:none()",
+        ),
+        ("<xsl:template match='/'>\n<xsl:message terminate='yes'>stop</xsl:message></xsl:template>", "s:2:1: stop"),
+        ("<xsl:template match='/'><a>x<xsl:attribute name='b'/></a></xsl:template>", "XTDE0410"),
+        ("<xsl:template match='/'><xsl:nope/></xsl:template>", "XTDE1450"),
+        ("<xsl:variable name='a' select='$b'/><xsl:variable name='b' select='$a'/>", "depends on itself"),
+        ("<xsl:param name='p' required='yes'/>", "XTDE0050"),
+        ("<xsl:template match='/'><xsl:value-of select='doc(\"file:///etc/passwd\")'/></xsl:template>", "FODC0002"),
+        ("<xsl:template match='/'><xsl:value-of select='key(\"none\", 1)'/></xsl:template>", "XTDE1260"),
+    ] {
+        let found = transformed("2.0", body, "<o/>");
+        assert!(found.starts_with("error: ") && found.contains(expected), "{body}\n{found}");
+    }
+}
+
+#[test]
+fn limits() {
+    let source = Document::parse("<o/>").expect("it is well formed");
+    for (body, expected) in [
+        (
+            "<xsl:template name='t'><xsl:call-template name='t'/></xsl:template><xsl:template match='/'><xsl:call-template name='t'/></xsl:template>",
+            "end to the recursion",
+        ),
+        (
+            "<xsl:function name='f:f'><xsl:sequence select='f:f()'/></xsl:function><xsl:template match='/'><xsl:value-of select='f:f()'/></xsl:template>",
+            "recursion",
+        ),
+    ] {
+        let sheet = compile("2.0", body).expect("it compiles");
+        let error = sheet.transform(&source, Document::ROOT, &[], &PlainHost::default()).expect_err("it never ends");
+        assert_eq!(error.kind, TransformErrorKind::Limit);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let deep = "<xsl:template name='t'><xsl:param name='n'/><xsl:if test='$n &gt; 0'><xsl:call-template name='t'>\
+        <xsl:with-param name='n' select='$n - 1'/></xsl:call-template></xsl:if></xsl:template>\
+        <xsl:template match='/'><r><xsl:call-template name='t'><xsl:with-param name='n' select='2000'/></xsl:call-template></r></xsl:template>";
+    assert_eq!(transformed("1.0", deep, "<o/>"), "<r/>");
+    let nested = format!("<xsl:template match='/'>{}{}</xsl:template>", "<a>".repeat(200), "</a>".repeat(200));
+    assert!(compile("1.0", &nested).is_err_and(|it| it.contains("nested deeper than")));
+}
+
+#[test]
+fn parameters_and_roots() {
+    let sheet = compile(
+        "2.0",
+        "<xsl:param name='p' as='xs:integer' select='1'/><xsl:template match='/'><r><xsl:value-of select='$p + 1, name(*), count(//*)'/></r></xsl:template>",
+    )
+    .expect("it compiles");
+    let source = Document::parse("<o><i><j/></i></o>").expect("it is well formed");
+    let inner = source.root_element().and_then(|root| source.first_child_element(root)).expect("it is there");
+    let output = sheet.transform(&source, inner, &[("p", Sequence::string("41"))], &PlainHost::default());
+    assert_eq!(output.expect("it runs").document.to_xml(Document::ROOT), "<r>42 i 2</r>");
+}
+
+struct Sheets;
+
+impl Resolver for Sheets {
+    fn stylesheet(&self, href: &str, _: &str) -> Result<Arc<Document>, String> {
+        let body = match href {
+            "a" => {
+                "<xsl:template match='i'>a</xsl:template><xsl:template match='j'>ja</xsl:template><xsl:variable name='v' select='1'/>"
+            }
+            "b" => "<xsl:import href='a'/><xsl:template match='i'>b<xsl:apply-imports/></xsl:template>",
+            "loop" => "<xsl:include href='loop'/>",
+            _ => return Err("unknown".to_owned()),
+        };
+        let text = format!("<xsl:stylesheet version='1.0' {HEAD}>{body}</xsl:stylesheet>");
+        parsed(&text).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn imports_and_includes() {
+    let run = |body: &str| {
+        let sheet = compile_text(&format!("<xsl:stylesheet version='1.0' {HEAD}>{body}</xsl:stylesheet>"), &Sheets)?;
+        let source = Document::parse("<o><i/><j/></o>").map_err(|error| error.to_string())?;
+        let output = sheet.transform(&source, Document::ROOT, &[], &PlainHost::default());
+        output.map(|it| it.text()).map_err(|error| error.to_string())
+    };
+    assert_eq!(run("<xsl:import href='b'/>").as_deref(), Ok("baja"));
+    assert_eq!(run("<xsl:include href='b'/>").as_deref(), Ok("baja"));
+    let own = "<xsl:import href='b'/><xsl:variable name='v' select='2'/>\
+        <xsl:template match='i'>c<xsl:value-of select='$v'/><xsl:apply-imports/></xsl:template>";
+    assert_eq!(run(own).as_deref(), Ok("c2baja"));
+    assert!(run("<xsl:include href='loop'/>").is_err_and(|it| it.contains("includes itself")));
+}
+
+#[test]
+fn white_space_is_stripped() {
+    let body = |space: &str| {
+        format!("{space}<xsl:template match='/'><r><xsl:value-of select='count(//text())'/></r></xsl:template>")
+    };
+    let source = "<o> <a> </a><b xml:space='preserve'> </b></o>";
+    assert_eq!(transformed("1.0", &body(""), source), "<r>3</r>");
+    assert_eq!(transformed("1.0", &body("<xsl:strip-space elements='*'/>"), source), "<r>1</r>");
+    let kept = "<xsl:strip-space elements='*'/><xsl:preserve-space elements='a'/>";
+    assert_eq!(transformed("1.0", &body(kept), source), "<r>2</r>");
+}
+
+#[test]
+fn a_literal_element_is_a_stylesheet() {
+    let sheet = compile_text(
+        "<r xsl:version='1.0' xmlns:xsl='http://www.w3.org/1999/XSL/Transform'><xsl:value-of select='/o'/></r>",
+        &NoResolver,
+    )
+    .expect("it compiles");
+    let source = Document::parse("<o>1</o>").expect("it is well formed");
+    let output = sheet.transform(&source, Document::ROOT, &[], &PlainHost::default()).expect("it runs");
+    assert_eq!(output.document.to_xml(Document::ROOT), "<r>1</r>");
 }

@@ -22,7 +22,7 @@ pub(super) struct Tree {
 
 /// A place for output.
 pub(super) enum Destination<'d> {
-    Tree(Tree),
+    Tree(Box<Tree>),
     Items(Vec<Item<'d>>),
 }
 
@@ -131,7 +131,7 @@ impl<'d> Run<'_, 'd> {
     /// What `work` puts out as a document.
     pub(super) fn to_document(&self, work: impl FnOnce() -> Outcome<()>) -> Outcome<Arc<Document>> {
         self.charge_nodes(1)?;
-        match self.redirected(Destination::Tree(Tree::new()), work)? {
+        match self.redirected(Destination::Tree(Box::new(Tree::new())), work)? {
             Destination::Tree(tree) => Ok(Arc::new(tree.finish().0)),
             Destination::Items(_) => Ok(Arc::new(Document::new())),
         }

@@ -82,7 +82,7 @@ impl<'d> Env<'d> for View<'_, '_, 'd> {
     }
 }
 
-impl<'s, 'd> View<'_, 's, 'd> {
+impl<'d> View<'_, '_, 'd> {
     fn foreign(&self, namespace: &str, local: &str, args: &[Sequence<'d>]) -> Answer<'d> {
         if let Some(function) = self.run.plan.functions.get(&(key_of(namespace, local), args.len())) {
             let result = self.run.call(function, args);

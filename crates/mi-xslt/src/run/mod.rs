@@ -55,7 +55,7 @@ pub(crate) struct Cx<'s, 'd> {
     tunnel: Option<Tunnel<'s, 'd>>,
 }
 
-impl<'s, 'd> Cx<'s, 'd> {
+impl<'d> Cx<'_, 'd> {
     fn new(item: Option<Item<'d>>) -> Self {
         let focus = Context { item, position: 1, size: 1 };
         Self { focus, mode: 0, rule: None, group: None, captures: None, tunnel: None }
@@ -166,7 +166,7 @@ fn run<'d>(
         host,
         source: Node::new(document, root),
         params,
-        out: RefCell::new(vec![Destination::Tree(Tree::new())]),
+        out: RefCell::new(vec![Destination::Tree(Box::new(Tree::new()))]),
         locals: RefCell::new(Vec::new()),
         base: Cell::new(0),
         globals: RefCell::new(plan.globals.iter().map(|_| GlobalState::Unknown).collect()),
@@ -196,7 +196,7 @@ impl<'s, 'd> Run<'s, 'd> {
         self.apply_one(&cx, &[])?;
         let tree = match self.out.borrow_mut().pop() {
             Some(Destination::Tree(tree)) => tree,
-            _ => Tree::new(),
+            _ => Box::new(Tree::new()),
         };
         let (document, raw) = tree.finish();
         let settings = self.plan.output.clone();

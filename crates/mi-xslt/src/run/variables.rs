@@ -16,6 +16,8 @@ pub(super) enum GlobalState<'d> {
     Known(Sequence<'d>),
 }
 
+/// What a call passes on: values for the template itself, and the tunnel.
+type Given<'s, 'd> = (Vec<(&'s str, Sequence<'d>)>, Option<Tunnel<'s, 'd>>);
 /// Values for the parameters of a template.
 pub(super) type Arguments<'s, 'd> = [(&'s str, Sequence<'d>)];
 
@@ -80,7 +82,8 @@ impl<'s, 'd> Run<'s, 'd> {
 
     pub(super) fn global(&self, at: usize) -> Outcome<Sequence<'d>> {
         let global = &self.plan.globals[at];
-        match std::mem::replace(&mut self.globals.borrow_mut()[at], GlobalState::Running) {
+        let state = std::mem::replace(&mut self.globals.borrow_mut()[at], GlobalState::Running);
+        match state {
             GlobalState::Known(value) => {
                 self.globals.borrow_mut()[at] = GlobalState::Known(value.clone());
                 return Ok(value);
@@ -115,11 +118,7 @@ impl<'s, 'd> Run<'s, 'd> {
     }
 
     /// The values of `xsl:with-param`: for the template itself, and the tunnel with those that go further.
-    pub(super) fn arguments(
-        &self,
-        params: &'s [Binding],
-        cx: &Cx<'s, 'd>,
-    ) -> Outcome<(Vec<(&'s str, Sequence<'d>)>, Option<Tunnel<'s, 'd>>)> {
+    pub(super) fn arguments(&self, params: &'s [Binding], cx: &Cx<'s, 'd>) -> Outcome<Given<'s, 'd>> {
         let mut own = Vec::with_capacity(params.len());
         let mut tunnel = cx.tunnel.clone();
         for param in params {
