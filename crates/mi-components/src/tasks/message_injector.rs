@@ -187,3 +187,148 @@ fn without_indentation(xml: &str, version: SoapVersion) -> Result<Body, String> 
     }
     Ok(enveloped(&document, root, version))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use mi_config::{SourceFile, parse_artifact};
+    use mi_engine::context::Context;
+    use mi_engine::fault::Fault;
+    use mi_engine::mediator::{Flow, Mediator};
+    use mi_engine::snapshot::Settings;
+    use mi_engine::spec::{MediatorSpec, Specs};
+    use mi_engine::{Engine, build};
+
+    use super::*;
+    use crate::testing;
+
+    std::thread_local! {
+        /// What the sequences of this thread's test were given.
+        static GIVEN: Mutex<Vec<String>> = const { Mutex::new(Vec::new()) };
+    }
+
+    #[derive(Debug)]
+    struct Note;
+
+    impl Mediator for Note {
+        fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+            let message = &cx.message;
+            let payload = match message.body.is_json() {
+                true => message.body.json()?.to_string(),
+                false => {
+                    let envelope = message.body.envelope()?;
+                    let payload = envelope.payload().map(|payload| envelope.document().to_xml(payload));
+                    format!("{:?} {}", envelope.version(), payload.unwrap_or_default())
+                }
+            };
+            let text = |value: Option<&str>| value.unwrap_or("-").to_owned();
+            let parts = [
+                cx.artifact.log_prefix.to_string(),
+                payload,
+                if message.rest { "rest".to_owned() } else { "soap".to_owned() },
+                text(message.axis2.get_str("HTTP_METHOD")),
+                text(message.addressing.to.as_deref()),
+                text(message.addressing.action.as_deref()),
+                text(message.properties.get_str("task.name")),
+            ];
+            GIVEN.with(|given| given.lock().unwrap().push(parts.join("|")));
+            Ok(Flow::Next)
+        }
+    }
+
+    fn note(_: &Element, _: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+        Ok(Box::new(Note))
+    }
+
+    /// Runs a task with these properties once; what arrived, or why nothing did.
+    fn run(properties: &str) -> Result<String, String> {
+        let class = SPEC.class;
+        let task = format!("<task name='T' class='{class}'><trigger once='true'/>{properties}</task>");
+        let artifacts: Vec<_> = [
+            task.as_str(),
+            "<sequence name='main'><note/></sequence>",
+            "<sequence name='S'><note/></sequence>",
+            "<proxy name='P'><target><inSequence><note/></inSequence></target></proxy>",
+            "<localEntry key='xml'><a>\n  <b/>\n</a></localEntry>",
+            "<localEntry key='text'>&lt;t/></localEntry>",
+            "<localEntry key='bad'>&lt;t</localEntry>",
+        ]
+        .into_iter()
+        .flat_map(|xml| parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec())).0)
+        .collect();
+        let mut services = Arc::into_inner(testing::services()).unwrap();
+        services.specs =
+            Arc::new(Specs::new(&[&[MediatorSpec { tag: "note", parse: note }]]).with_tasks(super::super::TABLE));
+        let built = build(&artifacts, Arc::new(services), Settings::default());
+        assert!(built.failed.is_empty(), "{:?}", built.failed);
+        let engine = Arc::new(Engine::new(built.snapshot));
+        let task = engine.snapshot().tasks[0].clone();
+        let cx = JobCx { name: "T".into(), engine };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ran = runtime.block_on(task.job.run(&cx));
+        let given = GIVEN.with(|given| std::mem::take(&mut *given.lock().unwrap()));
+        assert_eq!(given.len(), usize::from(ran.is_ok()), "{properties}");
+        ran.map(|()| given.into_iter().next().unwrap_or_default())
+    }
+
+    fn text(name: &str, value: &str) -> String {
+        format!("<property name='{name}' value='{value}'/>")
+    }
+
+    #[track_caller]
+    fn check(properties: &[String], expected: &str) {
+        let ran = run(&properties.concat());
+        assert_eq!(ran.as_deref(), Ok(expected), "{properties:?}");
+    }
+
+    fn message() -> String {
+        "<property name='message'><m xmlns='urn:m'><n/></m></property>".to_owned()
+    }
+
+    const MESSAGE: &str = "<m xmlns='urn:m'><n/></m>";
+
+    #[test]
+    fn targets_and_formats() {
+        let soap12 = format!("|Soap12 {MESSAGE}|soap|-|-|-|T");
+        check(&[message()], &soap12);
+        check(&[message(), text("injectTo", "main"), text("format", "soap12")], &soap12);
+        check(&[message(), text("injectTo", "Sequence"), text("sequenceName", "S")], &soap12);
+        check(&[message(), text("format", "soap11")], &format!("|Soap11 {MESSAGE}|soap|-|-|-|T"));
+        check(&[message(), text("format", "POX")], &format!("|Soap12 {MESSAGE}|rest|-|-|-|T"));
+        check(&[message(), text("format", "get")], &format!("|Soap12 {MESSAGE}|rest|GET|-|-|T"));
+        check(&[message(), text("format", "odd")], &soap12);
+        let addressed = [message(), text("to", "http://h/x"), text("soapAction", "urn:go")];
+        check(&addressed, &format!("|Soap12 {MESSAGE}|soap|-|http://h/x|urn:go|T"));
+        let proxy = [message(), text("injectTo", "proxy"), text("proxyName", "P")];
+        check(&proxy, &format!("{{proxy:P}} |Soap12 {MESSAGE}|soap|-|-|-|T"));
+    }
+
+    #[test]
+    fn other_messages() {
+        check(&[text("message", "{\"a\": 1}")], "|{\"a\":1}|rest|-|-|-|T");
+        check(&["<property name='message' value='&lt;a/>'/>".to_owned()], "|Soap12 <a/>|soap|-|-|-|T");
+        check(&[text("registryKey", "xml")], "|Soap12 <a><b/></a>|soap|-|-|-|T");
+        check(&[text("registryKey", "text"), message()], "|Soap12 <t/>|soap|-|-|-|T");
+    }
+
+    #[test]
+    fn what_is_missing_is_said_at_each_run() {
+        for (properties, part) in [
+            (String::new(), "message or registry-key not set"),
+            (text("registryKey", "none"), "Key none not found"),
+            (text("registryKey", "bad"), "Error parsing XML"),
+            ([message(), text("injectTo", "sequence")].concat(), "Sequence name not specified"),
+            ([message(), text("injectTo", "sequence"), text("sequenceName", "X")].concat(), "Sequence: X not found"),
+            ([message(), text("injectTo", "proxy")].concat(), "Proxy service name not specified"),
+            ([message(), text("injectTo", "proxy"), text("proxyName", "X")].concat(), "Proxy Service: X not found"),
+            (
+                [message(), text("injectTo", "proxy"), text("proxyName", "P"), text("format", "odd")].concat(),
+                "incorrect format",
+            ),
+        ] {
+            let why = run(&properties).expect_err(&properties);
+            assert!(why.contains(part), "{properties}: {why}");
+        }
+    }
+}

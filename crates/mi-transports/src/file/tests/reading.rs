@@ -53,10 +53,10 @@ fn content_types() {
 async fn headers() {
     let folder = Folder::new();
     let path = folder.write("h 1#%.txt", "hello");
-    let shown: String = ["FILE_NAME", "FILE_PATH", "FILE_URI", "FILE_LENGTH", "LAST_MODIFIED"]
-        .iter()
-        .map(|name| format!("<show name='{name}'/>"))
-        .collect();
+    let mut shown = String::new();
+    for name in ["FILE_NAME", "FILE_PATH", "FILE_URI", "FILE_LENGTH", "LAST_MODIFIED"] {
+        shown.push_str(&format!("<show name='{name}'/>"));
+    }
     Bench::inbound(&shown, &[("FileURI", &uri(folder.path())), ("ContentType", "text/plain")]).pass().await.unwrap();
     let seen = notes();
     let folder = folder.path().display();

@@ -154,7 +154,7 @@ struct SendBack;
 struct Sleeping(u64);
 
 impl Effect for SendBack {
-    fn perform<'a>(self: Box<Self>, cx: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
+    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
             reply::send_back(cx).await?;
             Ok(Flow::End)
@@ -163,9 +163,9 @@ impl Effect for SendBack {
 }
 
 impl Effect for Sleeping {
-    fn perform<'a>(self: Box<Self>, _: &'a mut Context) -> BoxFuture<'a, Result<Flow, Fault>> {
+    fn perform(self: Box<Self>, _: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
-            tokio::time::sleep(Duration::from_secs(self.0)).await;
+            tokio::time::sleep_until(Instant::now() + Duration::from_secs(self.0)).await;
             Ok(Flow::Next)
         })
     }
@@ -244,7 +244,11 @@ fn parameters(settings: &[(&str, &str)]) -> String {
         name if name.contains('.') => name.to_owned(),
         name => format!("transport.vfs.{name}"),
     };
-    settings.iter().map(|(name, value)| format!("<parameter name='{}'>{value}</parameter>", full(name))).collect()
+    let mut xml = String::new();
+    for (name, value) in settings {
+        xml.push_str(&format!("<parameter name='{}'>{value}</parameter>", full(name)));
+    }
+    xml
 }
 
 pub(super) fn inbound_xml(settings: &[(&str, &str)]) -> String {
