@@ -141,7 +141,8 @@ impl Xslt {
             }
         };
         if let Some(target) = &self.target {
-            let as_text = cx.message.properties.get_str(DISABLE_BUILD).is_some_and(|it| it.eq_ignore_ascii_case("true"));
+            let as_text =
+                cx.message.properties.get_str(DISABLE_BUILD).is_some_and(|it| it.eq_ignore_ascii_case("true"));
             let value = if as_text { Value::from(output.serialize()) } else { Value::Xml(result_element(output)?) };
             cx.message.properties.set(target.clone(), value);
             return Ok(());
@@ -333,13 +334,11 @@ impl Stylesheets {
             Entries { snapshot: &cx.snapshot, resources: &self.resources, root: &key, included: Mutex::default() };
         let wrong = |error: String| Fault::new(format!("Error creating XSLT transformer using : {key}: {error}"));
         let document = Document::parse(text.clone().into_bytes()).map_err(|error| wrong(error.to_string()))?;
-        let stylesheet = Stylesheet::compile(Arc::new(document), &key, &resolver).map_err(|errors| {
-            wrong(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        })?;
+        let stylesheet = Stylesheet::compile(Arc::new(document), &key, &resolver)
+            .map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
         if self.use_cache {
             let included = resolver.included.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let compiled =
-                Compiled { text: text.into(), included: Arc::new(included), stylesheet: stylesheet.clone() };
+            let compiled = Compiled { text: text.into(), included: Arc::new(included), stylesheet: stylesheet.clone() };
             let mut all = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
             if all.len() >= MAX_COMPILED {
                 all.clear();
@@ -437,14 +436,8 @@ mod tests {
     #[test]
     fn text_and_targets() {
         let body = "<xsl:output method='text'/><xsl:template match='/'>a&lt;b</xsl:template>";
-        check(
-            "<xslt key='s'/>",
-            body,
-            "<o/>",
-            "<text xmlns=\"http://ws.apache.org/commons/ns/payload\">a&lt;b</text>",
-        );
-        let outcome =
-            run("<xslt key='s' target='t'/>", "<xsl:template match='/'><r>1</r></xsl:template>", "<o/>");
+        check("<xslt key='s'/>", body, "<o/>", "<text xmlns=\"http://ws.apache.org/commons/ns/payload\">a&lt;b</text>");
+        let outcome = run("<xslt key='s' target='t'/>", "<xsl:template match='/'><r>1</r></xsl:template>", "<o/>");
         assert_eq!(outcome.payload_xml(), "<o/>");
         assert_eq!(outcome.property("t").as_deref(), Some("<r>1</r>"));
     }
