@@ -9,6 +9,7 @@ mod commands;
 mod defaults;
 mod management;
 mod probes;
+mod report;
 mod server;
 mod tls;
 mod wire;

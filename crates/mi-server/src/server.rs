@@ -21,7 +21,7 @@ use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, Server a
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, defaults, management, tls, wire};
+use crate::{banner, defaults, management, report, tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
 const DRAIN_DELAY: Duration = Duration::from_secs(5);
@@ -51,6 +51,8 @@ pub struct Deployed {
     pub degraded: Vec<String>,
     /// Everything that was found wrong.
     pub diagnostics: Vec<Diagnostic>,
+    /// What the log says was deployed.
+    pub deployments: report::Deployments,
     /// What the management API shows.
     pub managed: mi_management::Deployed,
 }
@@ -96,6 +98,7 @@ impl Prepared {
         let degraded = built.warnings.iter().filter_map(|warning| warning.artifact.clone()).collect::<Vec<_>>();
         let failed: HashSet<usize> = built.failed.iter().map(|(index, _)| *index).collect();
         let managed = management::deployed(&self.loaded, self.artifacts(), &failed, &rolled_back);
+        let deployments = report::Deployments::of(&self.loaded, &failed);
         // Those of applications that were rolled back are told with the application.
         diagnostics.extend(std::mem::take(&mut built.failed).into_iter().flat_map(|(_, found)| found));
         diagnostics.append(&mut built.warnings);
@@ -106,6 +109,7 @@ impl Prepared {
             faulty,
             degraded: dedup(degraded),
             diagnostics,
+            deployments,
             managed,
         }
     }
@@ -269,7 +273,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let deployed = prepared.deploy(services);
-    report(&deployed);
+    report::deployed(&deployed, None);
     let Deployed { snapshot, applications, faulty, degraded, managed, .. } = deployed;
     let summary = banner::describe(&snapshot, &applications, &deployment);
     let engine = Arc::new(Engine::new(snapshot));
@@ -308,6 +312,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         management: management.context.clone(),
         probes: probes.clone(),
         watcher,
+        applications,
         enabled: deployment.server.hot_deployment,
     };
     Ok(Running {
@@ -362,6 +367,8 @@ struct Redeployer {
     management: Arc<mi_management::ManagementContext>,
     probes: Arc<Probes>,
     watcher: Watcher,
+    /// Those deployed last.
+    applications: Vec<Application>,
     enabled: bool,
 }
 
@@ -386,7 +393,9 @@ impl Redeployer {
         };
         let services = services(&prepared, self.http.clone());
         let deployed = prepared.deploy(services);
-        report(&deployed);
+        report::deployed(&deployed, Some(&changes));
+        report::undeployed(&self.applications, &deployed.applications);
+        self.applications = deployed.applications;
         self.engine.swap(deployed.snapshot);
         self.inbounds.apply();
         self.management.redeployed(deployed.managed);
@@ -419,19 +428,6 @@ fn listeners(deployment: &Deployment, keys: &tls::Tls, service: Arc<MainService>
         listeners.push((config, service));
     }
     Ok(listeners)
-}
-
-/// Says what was found wrong, one line each.
-fn report(deployed: &Deployed) {
-    for diagnostic in &deployed.diagnostics {
-        match diagnostic.severity {
-            Severity::Error => log::error!(target: "CappDeployer", "{diagnostic}"),
-            Severity::Warning => log::warn!(target: "CappDeployer", "{diagnostic}"),
-        }
-    }
-    for application in &deployed.faulty {
-        log::error!(target: "CappDeployer", "Faulty application {}: {}", application.name, application.reason);
-    }
 }
 
 impl Running {
