@@ -214,13 +214,12 @@ mod tests {
     impl Mediator for Note {
         fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
             let message = &cx.message;
-            let payload = match message.body.is_json() {
-                true => message.body.json()?.to_string(),
-                false => {
-                    let envelope = message.body.envelope()?;
-                    let payload = envelope.payload().map(|payload| envelope.document().to_xml(payload));
-                    format!("{:?} {}", envelope.version(), payload.unwrap_or_default())
-                }
+            let payload = if message.body.is_json() {
+                message.body.json()?.to_string()
+            } else {
+                let envelope = message.body.envelope()?;
+                let payload = envelope.payload().map(|payload| envelope.document().to_xml(payload));
+                format!("{:?} {}", envelope.version(), payload.unwrap_or_default())
             };
             let text = |value: Option<&str>| value.unwrap_or("-").to_owned();
             let parts = [

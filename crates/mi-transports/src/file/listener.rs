@@ -205,7 +205,10 @@ impl Worker {
                 })
                 .await?;
             listing = read;
-            let Portion { files, notices, more } = portion;
+            let Portion { files, notices, left, more } = portion;
+            if let (Some(locks), false) = (&self.locks, left.is_empty()) {
+                locks.sweep(left).await?;
+            }
             for notice in notices {
                 self.notice(Some(notice));
             }

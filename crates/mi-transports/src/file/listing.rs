@@ -20,6 +20,8 @@ const PORTION: usize = 512;
 const MAX_DEPTH: usize = 64;
 /// Files that are reported as skipped in one portion.
 const MAX_NOTICES: usize = 100;
+/// Locks and files being written that are reported in one portion.
+const MAX_LEFT: usize = 100;
 
 /// A file that may be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub(super) struct Notice {
 pub(super) struct Portion {
     pub(super) files: Vec<Found>,
     pub(super) notices: Vec<Notice>,
+    /// Locks and files being written that were seen on the way, some of them. A dead process may have left them.
+    pub(super) left: Vec<PathBuf>,
     /// True when there may be more.
     pub(super) more: bool,
 }
@@ -95,11 +99,13 @@ impl Listing {
             match walk.next(&self.settings, &self.root, &mut portion.notices)? {
                 Some(found) => portion.files.push(found),
                 None => {
+                    portion.left = std::mem::take(&mut walk.left);
                     self.walk = None;
                     return Ok(portion);
                 }
             }
         }
+        portion.left = std::mem::take(&mut walk.left);
         portion.more = true;
         Ok(portion)
     }
@@ -124,6 +130,7 @@ impl Listing {
             }
         }
         portion.notices = notices;
+        portion.left = walk.left;
         portion.more = smallest.len() == PORTION;
         let ranked = smallest.into_sorted_vec();
         self.last = ranked.last().cloned();
@@ -171,11 +178,13 @@ impl PartialOrd for Ranked {
 struct Walk {
     /// The folders being read, innermost last, with their paths from the root.
     open: Vec<(PathBuf, ReadDir)>,
+    /// As in [`Portion::left`], since it was asked for.
+    left: Vec<PathBuf>,
 }
 
 impl Walk {
     fn open(root: &Path) -> io::Result<Self> {
-        Ok(Self { open: vec![(PathBuf::new(), fs::read_dir(root)?)] })
+        Ok(Self { open: vec![(PathBuf::new(), fs::read_dir(root)?)], left: Vec::new() })
     }
 
     /// The next file that fits the pattern and its size.
@@ -197,6 +206,10 @@ impl Walk {
                 continue;
             }
             if !wants(settings, &name) {
+                let may_be_left = name.as_encoded_bytes().ends_with(b".lock") || relocate::is_part(&name);
+                if may_be_left && self.left.len() < MAX_LEFT {
+                    self.left.push(entry.path());
+                }
                 continue;
             }
             let subfolder = subfolder.clone();

@@ -26,6 +26,8 @@ use super::settings::{AutoRelease, Locking};
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// Time between two signs of life.
 const BEAT: Duration = Duration::from_secs(10);
+/// How long a file that is being written may stand still.
+const PART_LIFE: Duration = Duration::from_hours(1);
 /// Bytes of a lock that are looked at.
 const MAX_CONTENT: u64 = 512;
 /// Locks of others that are remembered at a time; with more, the waiting for some begins again.
@@ -143,6 +145,36 @@ impl Locks {
             Attempt::Made(text) => Ok(Some(self.hold(lock, text))),
             Attempt::Taken { .. } => Ok(None),
         }
+    }
+
+    /// Removes what a dead process left: locks whose file is gone, and files that nobody goes on writing. Locks that
+    /// were not made by this server stay, since a file may be about to follow them.
+    pub(super) async fn sweep(&self, left: Vec<PathBuf>) -> io::Result<()> {
+        let found = self
+            .disk
+            .run(move || {
+                let is_part = |path: &Path| path.file_name().is_some_and(relocate::is_part);
+                let orphaned = left.into_iter().filter(|path| is_part(path) || !path.with_extension("").exists());
+                let looked = orphaned.filter_map(|path| {
+                    let (text, touched) = read(&path).ok()??;
+                    // The content of a part is not looked at, only its time.
+                    let text = if is_part(&path) { None } else { Some(text) };
+                    Some((path, text, touched))
+                });
+                Ok(looked.collect::<Vec<_>>())
+            })
+            .await?;
+        for (path, text, touched) in found {
+            let unchanged = self.unchanged(&path, text.as_deref().unwrap_or_default(), touched);
+            match text {
+                Some(text) if is_abandoned(&text, unchanged, 0, None) => {
+                    self.disk.run(move || remove_exactly(&path, &text)).await?;
+                }
+                None if unchanged >= PART_LIFE => self.disk.run(move || relocate::remove(&path)).await?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     async fn attempt(&self, lock: &Path, now_millis: i64) -> io::Result<Attempt> {
@@ -364,6 +396,33 @@ mod tests {
         let held = locks.acquire(&file, 0).await.unwrap().unwrap();
         assert!(held.is_valid(&locks.disk).await);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left aside");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_dead_process_left_is_swept() {
+        let folder = Folder::new();
+        let lock = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let all = vec![
+            lock("gone.txt.lock", &new_text(0)),
+            lock("there.txt.lock", &new_text(0)),
+            lock("of-mi.txt.lock", &mi_lock("h", "a", 0)),
+            lock("upload.txt.lock", ""),
+            lock(".mi-left.part", "half a file"),
+        ];
+        fs::write(folder.path().join("there.txt"), "x").unwrap();
+        let locks = locks();
+        locks.sweep(all.clone()).await.unwrap();
+        tokio::time::sleep(LEASE).await;
+        assert!(all.iter().all(|lock| lock.exists()));
+        locks.sweep(all.clone()).await.unwrap();
+        assert_eq!(all.iter().map(|lock| lock.exists()).collect::<Vec<_>>(), [false, true, true, true, true]);
+        tokio::time::sleep(PART_LIFE).await;
+        locks.sweep(all.clone()).await.unwrap();
+        assert_eq!(all.iter().map(|lock| lock.exists()).collect::<Vec<_>>(), [false, true, true, true, false]);
     }
 
     #[tokio::test(start_paused = true)]
