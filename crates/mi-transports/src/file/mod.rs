@@ -20,7 +20,7 @@ mod relocate;
 mod sender;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod watch;
 
 use std::sync::Arc;

@@ -172,3 +172,85 @@ impl HttpService for InboundService {
         self.engine.serve_inbound(request, &self.route)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mi_engine::inbound::{Control, Gauge, Injector, Phase, Switch};
+
+    use super::*;
+    use crate::file::tests::support::deploy;
+
+    fn xml(protocol: &str, parameters: &[(&str, &str)]) -> String {
+        let mut inner = String::new();
+        for (name, value) in parameters {
+            inner.push_str(&format!("<parameter name='{name}'>{value}</parameter>"));
+        }
+        format!(
+            "<inboundEndpoint name='H' protocol='{protocol}' sequence='in'><parameters>{inner}</parameters></inboundEndpoint>"
+        )
+    }
+
+    /// What is said at deployment.
+    #[track_caller]
+    fn check(protocol: &str, parameters: &[(&str, &str)], starts: bool, expected: &[&str]) {
+        let built = deploy(&xml(protocol, parameters));
+        let errors = built.failed.iter().flat_map(|(_, diagnostics)| diagnostics);
+        let said: Vec<String> = built.warnings.iter().chain(errors).map(ToString::to_string).collect();
+        assert_eq!(built.snapshot.inbounds.len(), usize::from(starts), "{parameters:?}: {said:?}");
+        assert_eq!(said.len(), expected.len(), "{parameters:?}: {said:?}");
+        for (said, part) in said.iter().zip(expected) {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+
+    const PORT: (&str, &str) = ("inbound.http.port", "0");
+    const KEYS: (&str, &str) = ("keystore", "<KeyStore><Location>no.jks</Location><Password>x</Password></KeyStore>");
+
+    #[test]
+    fn parameters() {
+        check("http", &[PORT], true, &[]);
+        check("HTTP", &[PORT, ("api.dispatching.enabled", "true"), ("inbound.worker.pool.size.core", "7")], true, &[]);
+        check("http", &[], false, &["'inbound.http.port' must be a port"]);
+        check("http", &[("inbound.http.port", "70000")], false, &["not '70000'"]);
+        check("http", &[PORT, ("dispatch.filter.pattern", "/a/(")], false, &["is no regular expression"]);
+        check("https", &[PORT, KEYS], true, &[]);
+        check("https", &[PORT], false, &["needs the parameter 'keystore'"]);
+        check("https", &[PORT, ("keystore", "<KeyStore/>")], false, &["'keystore' needs a <Location>"]);
+        check("https", &[PORT, KEYS, ("PreferredCiphers", "x")], true, &["'PreferredCiphers' is not supported"]);
+    }
+
+    /// Opens the endpoint with these parameters.
+    fn open(protocol: &str, parameters: &[(&str, &str)]) -> (Result<Source, String>, Switch) {
+        let engine = Arc::new(Engine::new(deploy(&xml(protocol, parameters)).snapshot));
+        let intake = engine.snapshot().inbounds[0].clone();
+        let (switch, control): (Switch, Control) = Switch::new(Phase::Running);
+        let cx = OpenCx {
+            name: intake.name.clone(),
+            route: intake.route.clone(),
+            injector: Injector::new(engine, intake.route.clone()),
+            control,
+            gauge: Arc::new(Gauge::new("test")),
+        };
+        (intake.inbound.open(&cx), switch)
+    }
+
+    #[tokio::test]
+    async fn a_port_is_open_until_it_is_told_to_close() {
+        let (opened, switch) = open("http", &[PORT]);
+        let Ok(Source::Listen(listening)) = opened else { panic!("a listener is expected") };
+        switch.set(Phase::Stopped);
+        assert_eq!(listening.await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_opened_says_why() {
+        let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = taken.local_addr().unwrap().port().to_string();
+        let error = open("http", &[("inbound.http.port", &port)]).0.unwrap_err();
+        assert!(error.contains(&port), "{error}");
+        let error = open("https", &[PORT, KEYS]).0.unwrap_err();
+        assert!(error.contains("no.jks"), "{error}");
+    }
+}

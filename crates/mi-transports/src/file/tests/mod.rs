@@ -4,7 +4,7 @@ mod after;
 mod reading;
 mod sending;
 mod settings;
-mod support;
+pub(crate) mod support;
 mod taking;
 
 pub(super) use support::Folder;

@@ -216,9 +216,8 @@ fn services() -> Arc<Services> {
         .into_iter()
         .map(|tag| MediatorSpec { tag, parse })
         .collect();
-    let specs = Specs::new(&[&mediators])
-        .with_inbounds(&[super::super::INBOUND])
-        .with_service_transports(&[super::super::SERVICE_TRANSPORT]);
+    let specs =
+        Specs::new(&[&mediators]).with_inbounds(crate::INBOUNDS).with_service_transports(crate::SERVICE_TRANSPORTS);
     Arc::new(Services {
         http: Arc::new(Nothing),
         clock: Arc::new(TestClock::new()),
@@ -231,7 +230,7 @@ fn services() -> Arc<Services> {
 }
 
 /// What deploying an artifact gives.
-pub(super) fn deploy(xml: &str) -> Built {
+pub(crate) fn deploy(xml: &str) -> Built {
     let (artifacts, diagnostics) = parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec()));
     assert!(!diagnostics.iter().any(Diagnostic::is_error), "{diagnostics:?}");
     mi_engine::build(&artifacts, services(), Settings::default())
