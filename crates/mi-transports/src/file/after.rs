@@ -96,21 +96,34 @@ fn text_now(pattern: &mi_expr::java::DatePattern, clock: &dyn Clock) -> String {
 
 /// Marks a file whose end failed, and notes it in the file that MI keeps of such files. Blocks.
 pub(super) fn mark(found: &Found, outcome: Outcome, settings: &Arc<Settings>, clock: &dyn Clock) -> io::Result<()> {
-    let text = format!("{} {}", clock.now_millis(), outcome.word());
-    fs::write(mark_of(&found.path), text)?;
+    let (now, word, stamp) = (clock.now_millis(), outcome.word(), stamp(found));
+    fs::write(mark_of(&found.path), format!("{now} {word} {stamp}"))?;
     let Some((records, format)) = &settings.failed_records else { return Ok(()) };
     let mut file = OpenOptions::new().append(true).create(true).open(records)?;
     let line = format!("{} {}\n", found.name().to_string_lossy(), text_now(format, clock));
     file.write_all(line.as_bytes())
 }
 
-/// The outcome that a mark stands for, when there is a mark. MI's marks do not say it; they are read as processed,
-/// which is what MI takes them for in folders. Blocks.
-pub(super) fn marked(path: &Path) -> io::Result<Option<Outcome>> {
-    match fs::read(mark_of(path)) {
-        Ok(text) if text.ends_with(Outcome::Failed.word().as_bytes()) => Ok(Some(Outcome::Failed)),
-        Ok(_) => Ok(Some(Outcome::Processed)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// Size and time of a file: another one of the same name is a new file, which its mark is not for.
+fn stamp(found: &Found) -> String {
+    let modified = found.modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", found.size, modified.as_nanos())
+}
+
+/// The outcome that the mark of a file stands for, when there is one. MI's marks do not say it; they are read as
+/// processed, which is what MI takes them for in folders. A mark for a former file of that name is removed. Blocks.
+pub(super) fn marked(found: &Found) -> io::Result<Option<Outcome>> {
+    let mark = mark_of(&found.path);
+    let text = match fs::read(&mark) {
+        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut words = text.split_whitespace().skip(1);
+    let outcome = if words.next() == Some(Outcome::Failed.word()) { Outcome::Failed } else { Outcome::Processed };
+    if words.next().is_some_and(|of| of != stamp(found)) {
+        relocate::remove(&mark)?;
+        return Ok(None);
     }
+    Ok(Some(outcome))
 }

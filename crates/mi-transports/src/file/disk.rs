@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-/// Threads that one poller or sender may have blocked.
+/// Threads that one poller or sender may have blocked, and as many more for work that takes long.
 const THREADS: usize = 4;
 /// How long a file system may take to answer.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -18,11 +18,13 @@ const DEADLINE: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub(super) struct Disk {
     slots: Arc<Semaphore>,
+    /// Apart from the others: locks are renewed while large files are copied.
+    long_slots: Arc<Semaphore>,
 }
 
 impl Disk {
     pub(super) fn new() -> Self {
-        Self { slots: Arc::new(Semaphore::new(THREADS)) }
+        Self { slots: Arc::new(Semaphore::new(THREADS)), long_slots: Arc::new(Semaphore::new(THREADS)) }
     }
 
     /// Runs `work` on another thread. Past the deadline that thread is left to itself.
@@ -30,23 +32,29 @@ impl Disk {
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        tokio::time::timeout(DEADLINE, self.run_for_long(work)).await.unwrap_or_else(|_| Err(silent()))
+        tokio::time::timeout(DEADLINE, run_in(&self.slots, work)).await.unwrap_or_else(|_| Err(silent()))
     }
 
-    /// Runs `work` that takes as long as its files are large (copies).
+    /// Runs `work` that takes as long as its files are large (copies). It has no deadline.
     pub(super) async fn run_for_long<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let slots = self.slots.clone();
-        let Ok(Ok(slot)) = tokio::time::timeout(DEADLINE, slots.acquire_owned()).await else { return Err(silent()) };
-        let working = tokio::task::spawn_blocking(move || {
-            // Given back when the work is done, even if nobody waits for it any more.
-            let _slot = slot;
-            work()
-        });
-        working.await.unwrap_or_else(|_| Err(io::Error::other("work on a file ended in a panic")))
+        run_in(&self.long_slots, work).await
     }
+}
+
+async fn run_in<T: Send + 'static>(
+    slots: &Arc<Semaphore>,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let Ok(slot) = slots.clone().acquire_owned().await else { return Err(silent()) };
+    let working = tokio::task::spawn_blocking(move || {
+        // Given back when the work is done, even if nobody waits for it any more.
+        let _slot = slot;
+        work()
+    });
+    working.await.unwrap_or_else(|_| Err(io::Error::other("work on a file ended in a panic")))
 }
 
 fn silent() -> io::Error {

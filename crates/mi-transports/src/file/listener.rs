@@ -324,7 +324,7 @@ impl Worker {
             .disk
             .run(move || {
                 let unchanged = fs::metadata(&looked.path).is_ok_and(|metadata| looked.is_unchanged(&metadata));
-                Ok((after::marked(&looked.path)?, unchanged))
+                Ok((if unchanged { after::marked(&looked)? } else { None }, unchanged))
             })
             .await?;
         if let Some(outcome) = marked {

@@ -116,7 +116,7 @@ async fn a_file_that_cannot_be_moved_is_marked_and_not_processed_again() {
     bench.pass().await.unwrap();
     assert_eq!(notes(), ["a.txt: x"]);
     assert_eq!(folder.files(), ["in/a.txt", "in/a.txt.fail"]);
-    assert!(folder.read("in/a.txt.fail").unwrap().ends_with(" processed"));
+    assert!(folder.read("in/a.txt.fail").unwrap().contains(" processed 1-"));
     // A new process finds the mark.
     let mut next = Bench::inbound("<note/>", &settings);
     next.pass().await.unwrap();
@@ -132,6 +132,25 @@ async fn a_file_that_cannot_be_moved_is_marked_and_not_processed_again() {
     bench.pass().await.unwrap();
     assert_eq!(notes(), ["a.txt: y"]);
     assert_eq!(folder.files(), ["done/a.1.txt", "done/a.txt"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_is_for_one_file_and_not_for_its_name() {
+    let folder = Folder::new();
+    let (source, done) = (uri(&folder.path().join("in")), uri(&folder.path().join("done")));
+    let moved =
+        [("FileURI", &*source), ("ContentType", TEXT), ("ActionAfterProcess", "MOVE"), ("MoveAfterProcess", &*done)];
+    fs::create_dir(folder.path().join("done")).unwrap();
+    // A mark of MI, which says nothing but the time, and one for a former file.
+    for (mark, processed) in [("1700000000000", false), ("1700000000000 failed 9-1", true)] {
+        folder.write("in/a.txt", "x");
+        folder.write("in/a.txt.fail", mark);
+        let mut bench = Bench::inbound("<note/>", &moved);
+        bench.pass().await.unwrap();
+        bench.pass().await.unwrap();
+        assert_eq!(notes().len(), usize::from(processed), "{mark}");
+        assert!(folder.files().iter().all(|name| name.starts_with("done/")), "{:?}", folder.files());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +174,7 @@ async fn failed_moves_have_a_folder_and_a_record() {
     let mut bench = Bench::proxy("<note/>", &settings);
     bench.pass().await.unwrap();
     assert_eq!(folder.files(), ["in/bad.xml", "in/bad.xml.fail", "records"]);
-    assert!(folder.read("in/bad.xml.fail").unwrap().ends_with(" failed"));
+    assert!(folder.read("in/bad.xml.fail").unwrap().contains(" failed 11-"));
     assert_eq!(folder.read("records").unwrap(), "bad.xml then\n");
     bench.pass().await.unwrap();
     assert_eq!(folder.files().len(), 3, "it is too early to try again");
