@@ -65,7 +65,7 @@ pub(crate) const DECODE: u32 = 1 << 3;
 pub(crate) const CDATA: u32 = 1 << 4;
 /// Attributes and declarations: the source has single quotes.
 pub(crate) const APOSTROPHES: u32 = 1 << 4;
-/// Declarations: made by a copy for look-ups only, so written only where they are not in scope anyway.
+/// Declarations: for look-ups only, so written only where they are not in scope anyway.
 pub(crate) const IMPLIED: u32 = 1 << 5;
 /// Elements: name, attributes or declarations are no longer those of the source.
 pub(crate) const TAG_CHANGED: u32 = 1 << 3;

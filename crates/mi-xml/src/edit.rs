@@ -10,10 +10,10 @@ use std::sync::OnceLock;
 use bytestring::ByteString;
 
 use crate::arena::{
-    ATTRIBUTE, CDATA, COMMENT, Document, ELEMENT, Element, NAMESPACE, Node, NodeId, OWNED, PI, PLAIN, SELF_CLOSED,
-    Source, TAG_CHANGED, TEXT, TREE_CHANGED,
+    ATTRIBUTE, CDATA, COMMENT, Document, ELEMENT, Element, IMPLIED, NAMESPACE, Node, NodeId, OWNED, PI, PLAIN,
+    SELF_CLOSED, Source, TAG_CHANGED, TEXT, TREE_CHANGED,
 };
-use crate::names::{NONE, Names, QNameId};
+use crate::names::{NONE, Names, PREFIX_EMPTY, QNameId, STR_EMPTY};
 use crate::scanner::{is_name_char, is_name_start, is_ncname};
 use crate::values::split_pi;
 use crate::{XML_NAMESPACE, XMLNS_NAMESPACE};
@@ -323,6 +323,25 @@ impl Document {
         }
         self.content_changed(parent);
         self.order_changed();
+        self.drop_repeated_declarations(parent, n);
+    }
+
+    /// Declarations of `n` that say what holds at its new place anyway are no longer written; they come back where it is
+    /// moved on to a place where they are missing.
+    fn drop_repeated_declarations(&mut self, parent: NodeId, n: NodeId) {
+        if self.node(n).kind() != ELEMENT || self.element(n).first_attribute == NONE {
+            return;
+        }
+        let explicit = |it: &NodeId| !self.node(*it).has(IMPLIED);
+        let declarations: Vec<NodeId> = self.namespace_decls(n).filter(explicit).collect();
+        for declaration in declarations {
+            let binding = self.names.binding_of(self.node(declaration).prev);
+            let none = (binding.prefix == PREFIX_EMPTY).then_some(STR_EMPTY);
+            if self.lookup_prefix_id(parent, binding.prefix).or(none) == Some(binding.uri) {
+                self.nodes[declaration.index()].set(IMPLIED);
+                self.tag_changed(n);
+            }
+        }
     }
 }
 

@@ -513,3 +513,29 @@ fn building_from_nothing() {
     assert_eq!(doc.to_xml(Document::ROOT), "");
     assert_eq!(cleared.child_elements(root).count(), 3, "a clone has a life of its own");
 }
+
+#[test]
+fn declarations_that_hold_anyway_are_not_repeated() {
+    let part = parse("<p:x xmlns:p='u' xmlns='' xmlns:q='v'><p:y/></p:x>");
+    let append = |doc: &mut Document, root: NodeId| {
+        let x = doc.import(&part, part.root_element().unwrap());
+        doc.append_child(root, x);
+    };
+    check("<a xmlns:p='u'/>", append, "<a xmlns:p='u'><p:x xmlns:q='v'><p:y/></p:x></a>");
+    check(
+        "<a xmlns='d' xmlns:p='o'/>",
+        append,
+        "<a xmlns='d' xmlns:p='o'><p:x xmlns:p='u' xmlns='' xmlns:q='v'><p:y/></p:x></a>",
+    );
+    check(
+        "<r><a xmlns:p='u'><p:b xmlns:p='u'/></a></r>",
+        |doc, root| {
+            let a = doc.first_child(root).unwrap();
+            let b = doc.first_child(a).unwrap();
+            doc.append_child(a, b);
+            // Moved on, it needs its declaration again.
+            doc.append_child(root, b);
+        },
+        "<r><a xmlns:p='u'/><p:b xmlns:p=\"u\"/></r>",
+    );
+}
