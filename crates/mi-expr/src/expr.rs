@@ -77,6 +77,28 @@ impl Expr {
         Ok(Self::new(source, Kind::Synapse(synapse)))
     }
 
+    /// A parameter of the running template that was handed over as an expression.
+    pub(crate) fn parameter<'m>(name: &str, message: &'m Message) -> Option<&'m Self> {
+        message.function_expression(name)?.downcast_ref()
+    }
+
+    /// What is evaluated: for `$func:x` the expression that the running template was given as `x`.
+    fn actual<'a>(&'a self, message: &'a Message) -> &'a Kind {
+        let name = match &self.inner.kind {
+            Kind::XPath(xpath) => xpath.function_parameter(),
+            _ => None,
+        };
+        match name.and_then(|name| Self::parameter(name, message)) {
+            Some(parameter) => &parameter.inner.kind,
+            None => &self.inner.kind,
+        }
+    }
+
+    /// True when the expression looks at the parameters of the running template.
+    pub fn reads_parameters(&self) -> bool {
+        ["func:", "functionParams", "'func'", "\"func\""].iter().any(|part| self.inner.source.contains(part))
+    }
+
     /// The text that was compiled.
     pub fn source(&self) -> &str {
         &self.inner.source
@@ -135,7 +157,7 @@ impl Expr {
     /// The result as text, `None` where MI has null, which only an XPath can give (an unset property). Logs print it
     /// as `null`. MI: `SynapsePath#stringValueOf`.
     pub fn eval_text(&self, message: &Message, lookup: &dyn Lookup) -> Result<Option<Arc<str>>, EvalError> {
-        match &self.inner.kind {
+        match self.actual(message) {
             Kind::XPath(xpath) => xpath.eval_text(message, lookup),
             Kind::Json(json) => json.eval_text(message, lookup).map(Some),
             Kind::Synapse(synapse) => synapse.eval_string(message, lookup).map(|text| Some(text.into())),
@@ -150,7 +172,7 @@ impl Expr {
     /// The result as a condition: the effective boolean value of an XPath, the text `true` of the others.
     /// MI: `FilterMediator#test`.
     pub fn eval_bool(&self, message: &Message, lookup: &dyn Lookup) -> Result<bool, EvalError> {
-        match &self.inner.kind {
+        match self.actual(message) {
             Kind::XPath(xpath) => xpath.eval_bool(message, lookup),
             Kind::Json(json) => Ok(json.eval_text(message, lookup)?.eq_ignore_ascii_case("true")),
             Kind::Synapse(synapse) => Ok(synapse.eval_string(message, lookup)?.eq_ignore_ascii_case("true")),
@@ -160,7 +182,7 @@ impl Expr {
     /// The result with its type: elements as a copied [`Value::Xml`], objects and arrays as [`Value::Json`], numbers of
     /// an XPath as [`Value::Double`], one text or attribute node as [`Value::String`], nothing as [`Value::Null`].
     pub fn eval(&self, message: &Message, lookup: &dyn Lookup) -> Result<Value, EvalError> {
-        match &self.inner.kind {
+        match self.actual(message) {
             Kind::XPath(xpath) => xpath.eval(message, lookup),
             Kind::Json(json) => json.eval(message, lookup),
             Kind::Synapse(synapse) => synapse.eval(message, lookup),
@@ -170,7 +192,7 @@ impl Expr {
     /// As [`Expr::eval`], but a string that a Synapse expression takes out of JSON is [`Value::Json`], so that it can be
     /// told from other text where it has to be escaped.
     pub fn eval_keeping_json(&self, message: &Message, lookup: &dyn Lookup) -> Result<Value, EvalError> {
-        match &self.inner.kind {
+        match self.actual(message) {
             Kind::Synapse(synapse) => synapse.eval_keeping_json(message, lookup),
             _ => self.eval(message, lookup),
         }
@@ -178,7 +200,7 @@ impl Expr {
 
     /// The nodes of the message's own envelope that an XPath selects, for editing. An error for other languages.
     pub fn eval_nodes(&self, message: &Message, lookup: &dyn Lookup) -> Result<Vec<NodeId>, EvalError> {
-        match &self.inner.kind {
+        match self.actual(message) {
             Kind::XPath(xpath) => xpath.eval_nodes(message, lookup),
             _ => Err(EvalError::evaluation(format!("{} is no XPath, so it selects no nodes", self.inner.source))),
         }
@@ -186,7 +208,7 @@ impl Expr {
 
     /// The places in the message's JSON that a JSONPath selects, for editing. An error for other languages.
     pub fn eval_json_paths(&self, message: &Message, lookup: &dyn Lookup) -> Result<Vec<JsonLocation>, EvalError> {
-        match &self.inner.kind {
+        match self.actual(message) {
             Kind::Json(json) => json.locations(message, lookup),
             _ => Err(EvalError::evaluation(format!("{} is no JSONPath", self.inner.source))),
         }

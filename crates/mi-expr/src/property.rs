@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use mi_message::{Message, Native, SoapVersion, Value};
 
 use crate::java_date::{DateText, Flavour};
-use crate::{EvalError, Lookup};
+use crate::{EvalError, Expr, Lookup};
 
 /// The scopes that `get-property` knows by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +69,27 @@ pub(crate) fn get_property<'m>(
         Scope::Axis2Client => message.axis2_client.get(key).map(Cow::Borrowed),
         Scope::Transport => header(key, message),
         Scope::Operation => message.operation.get(key).map(Cow::Borrowed),
-        Scope::Function => message.function_parameter(key).map(Cow::Borrowed),
+        Scope::Function => return function_parameter(key, message, lookup),
         Scope::Registry => Some(registry(key, lookup)),
         Scope::System => Some(text(lookup.system_property(key))),
         Scope::Environment => Some(text(lookup.environment(key))),
         Scope::File => Some(text(lookup.file_property(key))),
     })
+}
+
+/// A parameter of the running template; one that is an expression is evaluated now.
+pub(crate) fn function_parameter<'m>(
+    name: &str,
+    message: &'m Message,
+    lookup: &dyn Lookup,
+) -> Result<Found<'m>, EvalError> {
+    match Expr::parameter(name, message) {
+        Some(expr) => {
+            let value = expr.eval(message, lookup)?;
+            Ok((!value.is_null()).then_some(Cow::Owned(value)))
+        }
+        None => Ok(message.function_parameter(name).map(Cow::Borrowed)),
+    }
 }
 
 /// A transport header; names are compared without regard to case.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mi_message::{Body, BodyStream, Envelope, FunctionScope, Message, SoapVersion, Value, XmlValue};
+use mi_message::{Body, BodyStream, Envelope, FunctionScope, Message, Opaque, SoapVersion, Value, XmlValue};
 use mi_xml::Document;
 
 use crate::jsonpath::to_path;
@@ -51,10 +51,12 @@ fn rich() -> Message {
     message.functions.push(FunctionScope {
         template: "outer".into(),
         parameters: Arc::new(vec![("p".into(), Value::from("outer"))]),
+        ..FunctionScope::default()
     });
     message.functions.push(FunctionScope {
         template: "inner".into(),
         parameters: Arc::new(vec![("p".into(), Value::from("inner"))]),
+        expressions: Arc::new(vec![("later".into(), Arc::new(parse("//o:total")) as Opaque)]),
     });
     message
 }
@@ -141,6 +143,10 @@ fn variables_and_properties() {
             ("$axis2-client:c", "d"),
             ("$operation:o", "p"),
             ("$func:p", "inner"),
+            ("$func:later", "10"),
+            ("$func:later + 1", "11.0"),
+            ("get-property('func', 'later')", "10"),
+            ("${params.functionParams.later}", r#"<o:total xmlns:o="urn:o">10</o:total>"#),
             ("$url:a", "1"),
             ("$url:b", "x y"),
             ("$url:c", ""),

@@ -7,10 +7,10 @@ use chrono::{DateTime, FixedOffset};
 use hmac::{Hmac, Mac};
 use mi_message::{Message, Value, XmlValue};
 
-use crate::Lookup;
 use crate::charset::{self, Charset};
 use crate::property::{self, Found, Scope};
 use crate::xpath::{DocRef, Env, Item, Sequence, Str, XPathError};
+use crate::{EvalError, Lookup};
 
 /// The prefixes of variables that look into a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +45,18 @@ impl Prefix {
 }
 
 /// The value of `$prefix:local`; `None` is Java's null.
-pub(crate) fn variable<'m>(prefix: Prefix, local: &str, message: &'m Message, lookup: &dyn Lookup) -> Found<'m> {
-    match prefix {
+pub(crate) fn variable<'m>(
+    prefix: Prefix,
+    local: &str,
+    message: &'m Message,
+    lookup: &dyn Lookup,
+) -> Result<Found<'m>, EvalError> {
+    Ok(match prefix {
         Prefix::Context => message.properties.get(local).map(Cow::Borrowed),
         Prefix::Variable => message.variables.get(local).map(Cow::Borrowed),
         Prefix::Axis2 => message.axis2.get(local).or_else(|| message.axis2_client.get(local)).map(Cow::Borrowed),
         Prefix::Axis2Client => message.axis2_client.get(local).map(Cow::Borrowed),
-        Prefix::Function => message.function_parameter(local).map(Cow::Borrowed),
+        Prefix::Function => return property::function_parameter(local, message, lookup),
         Prefix::Transport => property::header(local, message),
         Prefix::Url => Some(Cow::Owned(Value::from(property::query_parameter(local, message)))),
         Prefix::Operation => message.operation.get(local).map(Cow::Borrowed),
@@ -59,7 +64,7 @@ pub(crate) fn variable<'m>(prefix: Prefix, local: &str, message: &'m Message, lo
             let value = lookup.system_property(local).unwrap_or_default();
             Some(Cow::Owned(Value::from(value)))
         }
-    }
+    })
 }
 
 /// The environment of one evaluation.
@@ -97,7 +102,8 @@ impl<'d> Env<'d> for MessageEnv<'d> {
             XPathError::UnknownVariable { name }
         };
         if let Some(prefix) = Prefix::named(prefix) {
-            return Ok(sequence(variable(prefix, local, self.message, self.lookup)));
+            let found = variable(prefix, local, self.message, self.lookup);
+            return found.map(sequence).map_err(|error| XPathError::Host(error.message));
         }
         match self.message.properties.get(prefix) {
             Some(Value::Map(entries)) => match entries.iter().find(|(key, _)| &**key == local) {

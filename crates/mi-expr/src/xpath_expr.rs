@@ -64,6 +64,14 @@ impl XPathExpr {
         }
     }
 
+    /// The name in `$func:name`, when that is all there is.
+    pub(crate) fn function_parameter(&self) -> Option<&str> {
+        match &self.plan {
+            Plan::Variable { prefix: Prefix::Function, local } => Some(local),
+            _ => None,
+        }
+    }
+
     /// True when the body must be built before.
     pub(crate) fn reads_body(&self) -> bool {
         self.reads_body
@@ -200,7 +208,7 @@ impl XPathExpr {
     fn look_up<'m>(&self, message: &'m Message, lookup: &dyn Lookup) -> Result<Found<'m>, EvalError> {
         match &self.plan {
             Plan::Property { scope, key } => property::get_property(*scope, key, None, message, lookup),
-            Plan::Variable { prefix, local } => Ok(xpath_env::variable(*prefix, local, message, lookup)),
+            Plan::Variable { prefix, local } => xpath_env::variable(*prefix, local, message, lookup),
             Plan::Undeclared(prefix) => Err(self.unresolved(prefix)),
             Plan::Text(_) | Plan::Path(_) => Ok(None),
         }

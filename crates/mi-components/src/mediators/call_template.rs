@@ -12,7 +12,7 @@ use mi_engine::snapshot::TemplateRef;
 use mi_engine::spec::MediatorSpec;
 use mi_engine::template::SequenceTemplate;
 use mi_expr::{Dynamic, Expr};
-use mi_message::{FunctionScope, Value, XmlValue};
+use mi_message::{FunctionScope, Opaque, Value, XmlValue};
 use mi_xml::NodeKind;
 
 use super::call::{self, Original};
@@ -31,6 +31,8 @@ enum Argument {
     Text(Dynamic),
     /// An XPath: its first node stays a node.
     Node(Expr),
+    /// An expression that is handed over as such and evaluated wherever the template uses the parameter.
+    Later(Expr),
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
@@ -52,8 +54,10 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
 fn parse_argument(el: &Element) -> Result<Argument, Diagnostic> {
     let source = el.attr("value").ok_or_else(|| el.error("<with-param> needs the attribute 'value'"))?;
     let value = el.dynamic("value")?.ok_or_else(|| el.error(format!("the value '{source}' is not valid")))?;
-    // MI hands an escaped expression on and evaluates it where the parameter is used; here it is evaluated at the call.
-    match value.as_expr().or(value.as_escaped()) {
+    if let Some(expr) = value.as_escaped() {
+        return Ok(Argument::Later(expr.clone()));
+    }
+    match value.as_expr() {
         Some(expr) if expr.is_xpath() => Ok(Argument::Node(expr.clone())),
         Some(expr) => Ok(Argument::Text(Dynamic::from_expr(expr.clone()))),
         None => Ok(Argument::Text(value)),
@@ -79,7 +83,7 @@ impl Mediator for CallTemplate {
         self.arguments.iter().any(|(name, argument)| match argument {
             _ if matches!(&**name, "responseVariable" | "overwriteBody") => true,
             Argument::Text(value) => value.reads_body(),
-            Argument::Node(expr) => expr.reads_body(),
+            Argument::Node(expr) | Argument::Later(expr) => expr.reads_body(),
         })
     }
 
@@ -88,13 +92,8 @@ impl Mediator for CallTemplate {
             .snapshot
             .template(&self.target)
             .ok_or_else(|| Fault::new(format!("Sequence template {} cannot be found", self.target.name())))?;
-        let parameters = self.parameters(&template, cx)?;
+        let scope = self.scope(&template, cx)?;
         let response = self.response(cx)?;
-        let scope = FunctionScope {
-            template: template.name.clone(),
-            parameters: Arc::new(parameters),
-            ..FunctionScope::default()
-        };
         cx.message.functions.push(scope);
         let leave = LeaveScope { depth: cx.message.functions.len(), response };
         Ok(Flow::EnterThen(template.sequence.clone(), Box::new(leave)))
@@ -118,12 +117,18 @@ impl CallTemplate {
     }
 
     /// The declared parameters with their values; undeclared arguments do not get in. MI: `TemplateContext#setupParams`.
-    fn parameters(&self, template: &SequenceTemplate, cx: &mut Context) -> Result<Vec<(Arc<str>, Value)>, Fault> {
+    fn scope(&self, template: &SequenceTemplate, cx: &mut Context) -> Result<FunctionScope, Fault> {
         let mut parameters = Vec::with_capacity(template.parameters.len());
+        let mut expressions = Vec::new();
         for declared in &template.parameters {
             // Of two arguments with one name the later one counts.
             let argument = self.arguments.iter().rfind(|(name, _)| *name == declared.name);
             let value = match (argument, &declared.default) {
+                // An expression that looks at the parameters of the caller cannot wait until they are out of reach.
+                (Some((_, Argument::Later(expr))), _) if !expr.reads_parameters() => {
+                    expressions.push((declared.name.clone(), Arc::new(expr.clone()) as Opaque));
+                    continue;
+                }
                 (Some((_, argument)), _) => argument.value(cx)?,
                 (None, Some(default)) => default.clone(),
                 (None, None) if declared.mandatory => {
@@ -141,7 +146,11 @@ impl CallTemplate {
                 parameters.push((declared.name.clone(), value));
             }
         }
-        Ok(parameters)
+        Ok(FunctionScope {
+            template: template.name.clone(),
+            parameters: Arc::new(parameters),
+            expressions: Arc::new(expressions),
+        })
     }
 }
 
@@ -149,7 +158,7 @@ impl Argument {
     fn value(&self, cx: &Context) -> Result<Value, Fault> {
         match self {
             Self::Text(value) => Ok(Value::String(value.eval_string(&cx.message, &*cx.snapshot)?)),
-            Self::Node(expr) => Ok(first_node(expr.eval(&cx.message, &*cx.snapshot)?)),
+            Self::Node(expr) | Self::Later(expr) => Ok(first_node(expr.eval(&cx.message, &*cx.snapshot)?)),
         }
     }
 }
@@ -231,6 +240,37 @@ mod tests {
         check("<with-param name='a' value='text'/>", Some("text"), Some("B"));
         check("<with-param name='a' value='{//y}'/><with-param name='b' value='{//y/text()}'/>", Some("1"), Some("1"));
         check("<with-param name='a' value='{string(//y)}'/><with-param name='c' value='1'/>", Some("1"), Some("B"));
+    }
+
+    #[test]
+    fn expressions_are_evaluated_where_they_are_used() {
+        let template = "<template name='t'><parameter name='a'/><sequence><property name='first' expression='$func:a'/>\
+            <payloadFactory media-type='xml'><format><x><y>2</y></x></format><args/></payloadFactory>\
+            <property name='second' expression=\"concat('=', $func:a)\"/>\
+            <enrich><source type='inline'><z/></source><target action='child' xpath='$func:a'/></enrich>\
+            </sequence></template>";
+        let outcome = Flowing::of("<call-template target='t'><with-param name='a' value='{{//y}}'/></call-template>")
+            .template(template)
+            .xml("<x><y>1</y></x>")
+            .run();
+        assert_eq!(outcome.fault(), None);
+        assert_eq!(outcome.property("first").as_deref(), Some("1"));
+        assert_eq!(outcome.property("second").as_deref(), Some("=2"));
+        assert_eq!(outcome.payload_xml(), "<x><y>2<z/></y></x>");
+    }
+
+    #[test]
+    fn an_expression_on_parameters_is_evaluated_at_the_call() {
+        let inner = "<template name='u'><parameter name='a'/><sequence><property name='a' expression='$func:a'/>\
+            </sequence></template>";
+        let outer = "<template name='t'><parameter name='a'/><sequence><call-template target='u'>\
+            <with-param name='a' value='{{$func:a}}'/></call-template></sequence></template>";
+        let outcome = Flowing::of("<call-template target='t'><with-param name='a' value='{{//y}}'/></call-template>")
+            .template(inner)
+            .template(outer)
+            .xml("<x><y>1</y></x>")
+            .run();
+        assert_eq!(outcome.property("a").as_deref(), Some("1"));
     }
 
     #[test]

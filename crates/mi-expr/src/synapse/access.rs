@@ -12,6 +12,7 @@ use super::ast::{Access, Path, Piece, Root, Source, Tail};
 use super::eval::{Scope, eval};
 use super::item::Item;
 use crate::jsonpath::{JsonPath, PathError};
+use crate::property;
 
 /// A header, property, parameter or configuration value. Text that looks like a number is one.
 pub(super) fn property<'a>(source: Source, name: &str, scope: Scope<'a>) -> Result<Item<'a>, Failure> {
@@ -22,7 +23,12 @@ pub(super) fn property<'a>(source: Source, name: &str, scope: Scope<'a>) -> Resu
             Some(value) => Some(Cow::Owned(value)),
             None => return Err(Failure::soft(format!("The value of the key:[{name}] is null"))),
         },
-        Source::FunctionParameter => message.function_parameter(name).and_then(text_of),
+        Source::FunctionParameter => match property::function_parameter(name, message, scope.lookup) {
+            Ok(Some(Cow::Borrowed(value))) => text_of(value),
+            Ok(Some(Cow::Owned(value))) => text_of(&value).map(|text| Cow::Owned(text.into_owned())),
+            Ok(None) => None,
+            Err(error) => return Err(Failure::soft(error.message)),
+        },
         Source::QueryParameter => message.properties.get(&format!("query.param.{name}")).and_then(text_of),
         Source::PathParameter => message.properties.get(&format!("uri.var.{name}")).and_then(text_of),
         Source::Synapse => message.properties.get(name).and_then(text_of),

@@ -248,9 +248,11 @@ fn headers_and_properties() {
     message.properties.set("empty", "");
     message.properties.set("uri.var.id", "007");
     message.properties.set("query.param.page", "2");
-    message
-        .functions
-        .push(FunctionScope { template: "t".into(), parameters: Arc::new(vec![("p".into(), Value::from("pen"))]) });
+    message.functions.push(FunctionScope {
+        template: "t".into(),
+        parameters: Arc::new(vec![("p".into(), Value::from("pen"))]),
+        ..FunctionScope::default()
+    });
     for (source, expected) in [
         ("headers.test", "Hello World"),
         ("headers.TEST", "Hello World"),
