@@ -128,8 +128,8 @@ mod tests {
         assert!(is_new(&car, None));
         assert!(is_new(&car, Some(&changes("/home/carbonapps/a_1.car"))));
         assert!(!is_new(&car, Some(&changes("/home/carbonapps/ba_1.car"))));
-        assert!(is_new(&folder, Some(&changes("/work/project/src/x.xml"))));
-        assert!(!is_new(&folder, Some(&changes("/work/other/src/x.xml"))));
+        assert!(is_new(&folder, Some(&changes("/src/project/a/x.xml"))));
+        assert!(!is_new(&folder, Some(&changes("/src/other/a/x.xml"))));
     }
 
     #[test]
