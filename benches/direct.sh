@@ -1,7 +1,8 @@
 #!/bin/sh
-# CPU time per request of the bare relay (examples/relay.rs) and of nginx's proxy_pass, side by side.
+# CPU time per request of nginx's proxy_pass, the bare relay (examples/relay.rs) and the server with a pass-through API,
+# side by side.
 #
-#   benches/direct.sh [path of the built relay] [rounds] [seconds]
+#   benches/direct.sh [path of the built relay] [rounds] [seconds] [path of the built server]
 #
 # The proxy has core 0 and one worker, wrk and the back end (nginx `return 200`) have core 1. Needs nginx, wrk, taskset.
 # The best round counts: other work on the machine only ever adds.
@@ -9,6 +10,7 @@ set -eu
 relay=${1:-target/release/examples/relay}
 rounds=${2:-3}
 seconds=${3:-5}
+server=${4:-target/release/micro-integrator}
 dir=$(mktemp -d)
 trap 'kill $(cat "$dir"/*.pid) 2>/dev/null || true; rm -rf "$dir"' EXIT INT TERM
 body=$(head -c 1024 /dev/zero | tr '\0' x)
@@ -39,8 +41,23 @@ LUA
 taskset -c 1 nginx -c "$dir/backend.conf"
 taskset -c 0 nginx -c "$dir/proxy.conf"
 taskset -c 0 "$relay" 127.0.0.1:18292 127.0.0.1:18290 1 & echo $! > "$dir/relay.pid"
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-    wrk -t1 -c1 -d1s http://127.0.0.1:18292/ >/dev/null 2>&1 && break
+apis=$dir/home/repository/deployment/server/synapse-configs/default/api
+mkdir -p "$apis"
+cat > "$apis/direct.xml" <<XML
+<api xmlns="http://ws.apache.org/ns/synapse" name="Direct" context="/x">
+    <resource methods="POST">
+        <inSequence>
+            <call><endpoint><address uri="http://127.0.0.1:18290/"/></endpoint></call>
+            <respond/>
+        </inSequence>
+    </resource>
+</api>
+XML
+taskset -c 0 "$server" --home "$dir/home" -DportOffset=10013 > "$dir/server.log" 2>&1 & echo $! > "$dir/server.pid"
+for port in 18292 18293; do
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        wrk -t1 -c1 -d1s "http://127.0.0.1:$port/" >/dev/null 2>&1 && break
+    done
 done
 
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
@@ -57,4 +74,5 @@ worker=$(pgrep -P "$(cat "$dir/proxy.pid")")
 for _ in $(seq "$rounds"); do
     measure nginx "$worker" 18291
     measure relay "$(cat "$dir/relay.pid")" 18292
+    measure server "$(cat "$dir/server.pid")" 18293
 done
