@@ -20,6 +20,7 @@ use mi_engine::transport::{HttpReply, Payload};
 use mi_expr::java::DatePattern;
 use mi_message::BodyStream;
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use super::address::Address;
 use super::disk::Disk;
@@ -32,6 +33,8 @@ const DEFAULT_NAME: &str = "response.xml";
 /// How often, and at what distance, a lock on the target is asked for.
 const DEFAULT_RETRIES: u32 = 3;
 const DEFAULT_DISTANCE: Duration = Duration::from_secs(30);
+/// Time between two looks at a lock.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Sends to `vfs:` and `file:` addresses.
 pub struct FileSender {
@@ -191,7 +194,14 @@ impl Writer {
                 "Couldn't get the lock for the file : {}, retry : {tries} scheduled after : {} ms",
                 address.shown, options.distance.as_millis()
             );
-            tokio::time::sleep(options.distance).await;
+            // MI looks again at the end; looking now and then hands a lock over sooner.
+            let until = Instant::now() + options.distance;
+            while Instant::now() < until {
+                tokio::time::sleep(LOOK.min(until - Instant::now())).await;
+                if let Ok(Some(held)) = self.locks.acquire(target, self.clock.now_millis()).await {
+                    return Ok(held);
+                }
+            }
         }
     }
 
