@@ -21,7 +21,7 @@ pub struct Limits {
     pub entry_bytes: u64,
     /// Bytes of all entries, unpacked.
     pub total_bytes: u64,
-    /// Unpacked size over packed size, of entries above [`Limits::RATIO_FLOOR`].
+    /// Unpacked size over packed size, of entries above 8 MiB.
     pub ratio: u64,
     /// Bytes of the archive itself.
     pub archive_bytes: u64,

@@ -1,7 +1,7 @@
 //! Builders and formatters: from bytes on the wire to a native form and back, by content type.
 //!
 //! [`MediaTypes`] is the table that says which type means which [`Kind`]; there is one file a kind. [`build`] turns
-//! received bytes into a native form, [`format`] says what goes on the wire for a message. Content encodings such as
+//! received bytes into a native form, [`format()`] says what goes on the wire for a message. Content encodings such as
 //! gzip are the transport's.
 
 pub mod charset;
