@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn the_answer_goes_to_a_variable() {
         let template = "<template name='t'><sequence><property name='HTTP_SC' scope='axis2' value='201' type='INTEGER'/>\
-            <header name='city' scope='transport' value='Oslo'/>\
+            <header name='City' scope='transport' value='Oslo'/>\
             <payloadFactory media-type='json'><format>{\"a\":1}</format></payloadFactory></sequence></template>";
         for (overwrite, kept, payload) in [("false", true, "1"), ("true", false, "none")] {
             let call = format!(

@@ -86,7 +86,14 @@ impl<'t> Compiler<'t> {
         }
         while !self.rest().is_empty() {
             match self.rest().as_bytes()[0] {
-                b'[' => self.bracket()?,
+                b'[' => {
+                    self.bracket()?;
+                    // Jayway takes the last character for the end of the path wherever a bracket closes right before it,
+                    // so `$.a[?(@.b)])` is a path. Jayway: `CharacterIndex#currentIsTail`.
+                    if self.rest().chars().nth(1).is_none() {
+                        self.at = self.text.len();
+                    }
+                }
                 b'.' => self.dot()?,
                 b'*' => {
                     self.at += 1;

@@ -201,7 +201,14 @@ fn entry<'a>(entries: &'a [(Arc<str>, Value)], path: &Path, access: &Access) -> 
         };
         match value {
             other if rest.is_root() => return Ok(Item::of_value(other)),
-            Value::Json(json) => return read(&rest, Cow::Borrowed(json)),
+            Value::Json(json) => {
+                let header = (&*key == "headers").then(|| header_entry(json, &rest)).flatten();
+                return match header {
+                    Some((value, None)) => Ok(Item::of_json(Cow::Borrowed(value), false)),
+                    Some((value, Some(rest))) => read(&rest, Cow::Borrowed(value)),
+                    None => read(&rest, Cow::Borrowed(json)),
+                };
+            }
             Value::Map(inner) => {
                 entries = inner;
                 first = rest.split_first_key();
@@ -213,6 +220,14 @@ fn entry<'a>(entries: &'a [(Arc<str>, Value)], path: &Path, access: &Access) -> 
             }
         }
     }
+}
+
+/// A header of an answer that is asked for with letters of another case: names are not kept as they were sent.
+fn header_entry<'a>(headers: &'a Json, path: &JsonPath) -> Option<(&'a Json, Option<JsonPath>)> {
+    let (name, rest) = path.split_first_key()?;
+    let headers = headers.as_object().filter(|it| !it.contains_key(&*name))?;
+    let (_, value) = headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(&name))?;
+    Some((value, (!rest.is_root()).then_some(rest)))
 }
 
 fn function_result<'a>(item: Item<'a>, path: Option<&Path>, access: &Access) -> Result<Item<'a>, Failure> {
