@@ -25,7 +25,7 @@ impl HttpService for Relay {
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Option<HttpReply>> {
         let client = self.client.clone();
         let mut headers = request.headers;
-        headers.remove(http::header::HOST);
+        headers.remove("Host");
         let body =
             if http_body::Body::is_end_stream(&request.body) { Payload::Empty } else { Payload::Stream(request.body) };
         let outgoing = Outgoing {

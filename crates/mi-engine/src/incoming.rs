@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Version};
-use mi_message::{Body, Headers, Message, Value};
+use http::{Method, Version};
+use http_body::Body as _;
+use mi_message::{Body, BodyStream, Headers, Message, Value};
 
 use crate::exchange::RequestInfo;
 use crate::fault::{Fault, codes};
@@ -21,6 +22,11 @@ pub(crate) mod names {
             $(pub(crate) static $constant: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from($text));)*
         };
     }
+    /// Media types that most messages have.
+    pub(crate) static MEDIA_TYPES: LazyLock<[Arc<str>; 5]> = LazyLock::new(|| {
+        ["application/json", "text/xml", "application/xml", "text/plain", "application/soap+xml"].map(Arc::from)
+    });
+
     names! {
         HTTP_METHOD = "HTTP_METHOD",
         CONTENT_TYPE = "ContentType",
@@ -54,62 +60,12 @@ fn method_value(method: &Method) -> Value {
     Value::String((**shared).clone())
 }
 
-/// Header fields as transport headers; bytes that are not UTF-8 are read as ISO-8859-1.
-pub fn headers(fields: &HeaderMap) -> Headers {
-    let mut headers = Headers::with_capacity(fields.len() + 4);
-    for (name, value) in fields {
-        let text: Arc<str> = match value.to_str() {
-            Ok(text) => text.into(),
-            Err(_) => value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>().into(),
-        };
-        headers.append(title_case(name.as_str()), text);
-    }
-    headers
-}
-
-/// `content-type` as `Content-Type`: the spelling that MI's users see in logs and header properties.
-fn title_case(name: &str) -> Arc<str> {
-    static COMMON: LazyLock<Vec<Arc<str>>> = LazyLock::new(|| {
-        [
-            "Content-Type",
-            "Content-Length",
-            "Host",
-            "User-Agent",
-            "Accept",
-            "Accept-Encoding",
-            "Connection",
-            "Date",
-            "Server",
-            "Transfer-Encoding",
-            "Authorization",
-            "Content-Encoding",
-            "SOAPAction",
-        ]
-        .map(Arc::from)
-        .to_vec()
-    });
-    if let Some(known) = COMMON.iter().find(|known| known.eq_ignore_ascii_case(name)) {
-        return known.clone();
-    }
-    let mut upper = true;
-    let titled: String = name
-        .chars()
-        .map(|letter| {
-            let cased = if upper { letter.to_ascii_uppercase() } else { letter };
-            upper = letter == '-';
-            cased
-        })
-        .collect();
-    titled.into()
-}
-
 /// What a client sent, as a message with an unread body, and the facts that its answer depends on.
 /// MI: `ServerWorker#createMessageContext`, `#processEntityEnclosingRequest`, `#processNonEntityEnclosingRESTHandler`.
 pub fn request(request: HttpRequest, settings: &Settings) -> (Message, RequestInfo) {
-    let HttpRequest { method, target, version, headers: fields, body, peer, local, secure, .. } = request;
-    let headers = headers(&fields);
+    let HttpRequest { method, target, version, headers, body, peer, local, secure, .. } = request;
     let content_type = headers.get("Content-Type").map(Arc::<str>::from);
-    let has_entity = has_entity(&fields);
+    let has_entity = has_entity(version, &headers, &body);
     let mut message = Message::new();
     let axis2 = &mut message.axis2;
     axis2.set(names::HTTP_METHOD.clone(), method_value(&method));
@@ -151,24 +107,31 @@ pub fn request(request: HttpRequest, settings: &Settings) -> (Message, RequestIn
     (message, info)
 }
 
-fn has_entity(fields: &HeaderMap) -> bool {
-    fields.contains_key(http::header::TRANSFER_ENCODING)
-        || fields
-            .get(http::header::CONTENT_LENGTH)
-            .is_some_and(|length| length.as_bytes().iter().any(|digit| (b'1'..=b'9').contains(digit)))
+/// MI: `SourceRequest#isEntityEnclosing`, which trusts the header fields of HTTP/1; HTTP/2 needs none to have a body.
+fn has_entity(version: Version, headers: &Headers, body: &BodyStream) -> bool {
+    if version >= Version::HTTP_2 {
+        return !body.is_end_stream();
+    }
+    headers.contains("Transfer-Encoding")
+        || headers
+            .get("Content-Length")
+            .is_some_and(|length| length.bytes().any(|digit| (b'1'..=b'9').contains(&digit)))
 }
 
 /// Content types other than the two of SOAP are REST to Axis2. MI: `ServerWorker#isRest`.
 pub fn is_rest(content_type: Option<&str>) -> bool {
-    content_type.is_none_or(|received| {
-        let received = received.to_ascii_lowercase();
-        !received.contains("text/xml") && !received.contains("application/soap+xml")
-    })
+    content_type.is_none_or(|received| !holds(received, "text/xml") && !holds(received, "application/soap+xml"))
+}
+
+/// True when `part` stands in `text` in any case.
+fn holds(text: &str, part: &str) -> bool {
+    text.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }
 
 /// The media type without parameters, shared when it is a common one.
 fn media_type(content_type: &str) -> Arc<str> {
-    content_type.split(';').next().unwrap_or_default().trim().into()
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    names::MEDIA_TYPES.iter().find(|known| &***known == essence).map_or_else(|| essence.into(), |known| known.clone())
 }
 
 fn soap_action(headers: &Headers, content_type: Option<&str>) -> Option<String> {
@@ -189,8 +152,7 @@ fn soap_action(headers: &Headers, content_type: Option<&str>) -> Option<String> 
 /// Turns the message into the answer of a back end: headers, body and axis2 properties are new, everything else
 /// stays. MI: `ClientWorker`, `SynapseCallbackReceiver#handleMessage`.
 pub fn response(message: &mut Message, answer: Incoming, settings: &Settings) {
-    let Incoming { status, reason, headers: fields, body, .. } = answer;
-    let headers = headers(&fields);
+    let Incoming { status, reason, headers, body, .. } = answer;
     let request_type = message.axis2.get_str("messageType").map(Arc::<str>::from);
     let was_head = message.axis2.get_str("HTTP_METHOD").is_some_and(|method| method.eq_ignore_ascii_case("HEAD"));
     let content_type = headers.get("Content-Type").map(Arc::<str>::from);
@@ -212,7 +174,7 @@ pub fn response(message: &mut Message, answer: Incoming, settings: &Settings) {
     }
     let bodiless = was_head
         || matches!(status.as_u16(), 204 | 304)
-        || fields.get(http::header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0");
+        || headers.get("Content-Length").is_some_and(|length| length == "0");
     if bodiless {
         axis2.set(names::NO_ENTITY_BODY.clone(), true);
     }

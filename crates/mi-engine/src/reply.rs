@@ -1,8 +1,7 @@
 //! From a message to the answer on the wire, and the answers that the engine makes up itself.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use mi_message::{Body, Headers, Message, SoapVersion, soap};
 
 use crate::api::Cors;
@@ -14,6 +13,9 @@ use crate::transport::{HttpReply, Payload};
 /// Fields that belong to one connection or that the transport writes itself.
 /// MI: `PassThroughTransportUtils#removeUnwantedHeaders`.
 const UNWANTED: [&str; 6] = ["Transfer-Encoding", "Connection", "Keep-Alive", "Content-Length", "Date", "User-Agent"];
+
+/// The header field of the media type.
+const CONTENT_TYPE: &str = "Content-Type";
 
 /// Answers the client with the message. A second answer is logged and dropped.
 /// MI: `Axis2Sender#sendBack`, `PassThroughHttpSender#submitResponse`.
@@ -78,7 +80,7 @@ pub fn from_message(message: &mut Message, settings: &crate::snapshot::Settings)
     remove_addressing(message);
     let status = status_of(message);
     let reason = message.axis2.get("HTTP_SC_DESC").map(|text| text.to_text().into_owned());
-    let mut fields = header_map(&message.headers, settings);
+    let mut fields = outgoing_headers(&message.headers, settings);
     let close = message.axis2.is_true("NO_KEEPALIVE");
     let no_entity = message.axis2.is_true("NO_ENTITY_BODY");
     let body = if no_entity {
@@ -106,26 +108,21 @@ fn is_built_with_content(message: &Message) -> bool {
 }
 
 /// A body that goes out as it came in keeps its content type, unless the flow set another.
-fn relayed_type(message: &Message, fields: &mut HeaderMap) {
+fn relayed_type(message: &Message, fields: &mut Headers) {
     if let Some(content_type) = message.axis2.get_str("ContentType")
-        && let Ok(value) = HeaderValue::from_str(content_type)
         && message.axis2.contains("messageType")
         && !(message.headers.get("Content-Type").is_none() && message.body.received_content_type().is_none())
     {
-        fields.insert(CONTENT_TYPE, value);
+        fields.set(CONTENT_TYPE, content_type);
     }
 }
 
 /// A built body, written by its formatter.
-fn formatted(message: &mut Message, fields: &mut HeaderMap) -> Result<Payload, Fault> {
+fn formatted(message: &mut Message, fields: &mut Headers) -> Result<Payload, Fault> {
     let formatted = mi_message::media::format(message)?;
-    match formatted.content_type.as_deref().map(HeaderValue::from_str) {
-        Some(Ok(value)) => {
-            fields.insert(CONTENT_TYPE, value);
-        }
-        Some(Err(_)) | None => {
-            fields.remove(CONTENT_TYPE);
-        }
+    match formatted.content_type.as_deref() {
+        Some(content_type) => fields.set(CONTENT_TYPE, content_type),
+        None => drop(fields.remove(CONTENT_TYPE)),
     }
     let bytes = if crate::incoming::is_gzip(&message.headers) {
         crate::gzip::pack(&formatted.bytes).map_err(|error| Fault::new(error.to_string()))?
@@ -147,26 +144,14 @@ pub(crate) fn remove_addressing(message: &mut Message) {
     }
 }
 
-/// Transport headers as header fields, without those that belong to one connection.
-pub(crate) fn header_map(headers: &Headers, settings: &crate::snapshot::Settings) -> HeaderMap {
-    let mut fields = HeaderMap::with_capacity(headers.len() + 2);
-    for (name, value) in headers.iter() {
+/// The transport headers that go out: without those that belong to one connection.
+pub(crate) fn outgoing_headers(headers: &Headers, settings: &crate::snapshot::Settings) -> Headers {
+    headers.filtered(|name, _| {
         let preserved = settings.preserve_http_headers.iter().any(|kept| kept.eq_ignore_ascii_case(name));
         let unwanted = UNWANTED.iter().any(|it| it.eq_ignore_ascii_case(name))
             || (!settings.preserve_server && name.eq_ignore_ascii_case("Server"));
-        if unwanted && !preserved {
-            continue;
-        }
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), header_value(value)) {
-            fields.append(name, value);
-        }
-    }
-    fields
-}
-
-/// A header value: visible characters and what ISO-8859-1 has; line breaks cannot get in.
-pub(crate) fn header_value(text: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
-    HeaderValue::from_str(text).or_else(|_| HeaderValue::from_bytes(text.as_bytes()))
+        !unwanted || preserved
+    })
 }
 
 /// 202 without a body: what a client gets when a flow ended and nobody answered. MI: `ServerWorker#sendAck`.
@@ -201,7 +186,7 @@ pub fn soap_fault(version: SoapVersion, reason: &str) -> HttpReply {
         SoapVersion::Soap11 => "text/xml; charset=UTF-8",
         SoapVersion::Soap12 => "application/soap+xml; charset=UTF-8",
     };
-    reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply.headers.set(CONTENT_TYPE, content_type);
     let document = envelope.document();
     reply.body = Payload::Bytes(Bytes::from(document.to_xml(envelope.envelope())));
     reply
@@ -210,7 +195,7 @@ pub fn soap_fault(version: SoapVersion, reason: &str) -> HttpReply {
 /// A plain answer with a short text.
 pub fn plain(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>) -> HttpReply {
     let mut reply = HttpReply::new(status);
-    reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply.headers.set(CONTENT_TYPE, content_type);
     reply.body = Payload::Bytes(text.into());
     reply
 }

@@ -430,7 +430,7 @@ fn options_reply(snapshot: &Snapshot, cors: &Cors, resource: &Resource, message:
     let granted = cors.answer_preflight(&mut message.headers, resource);
     let mut answer = HttpReply::new(if granted { StatusCode::OK } else { StatusCode::FORBIDDEN });
     message.headers.remove("Content-Type");
-    answer.headers = reply::header_map(&message.headers, &snapshot.settings);
+    answer.headers = reply::outgoing_headers(&message.headers, &snapshot.settings);
     answer
 }
 

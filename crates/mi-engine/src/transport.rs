@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method, StatusCode, Version};
-use mi_message::BodyStream;
+use http::{Method, StatusCode, Version};
+use mi_message::{BodyStream, Headers};
 
 /// A request as a listener received it; the body has not been read.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub struct HttpRequest {
     pub target: String,
     /// Protocol version.
     pub version: Version,
-    /// Header fields.
-    pub headers: HeaderMap,
+    /// Header fields, with their names as they were spelled.
+    pub headers: Headers,
     /// The body, unread.
     pub body: BodyStream,
     /// Client address.
@@ -51,8 +51,9 @@ pub struct HttpReply {
     pub status: StatusCode,
     /// Reason phrase when it is not the standard one (`HTTP_SC_DESC`).
     pub reason: Option<String>,
-    /// Header fields; framing fields (Content-Length, Transfer-Encoding, Connection) are the transport's.
-    pub headers: HeaderMap,
+    /// Header fields, written as they are spelled here; framing fields (Content-Length, Transfer-Encoding, Connection) are
+    /// the transport's, and what cannot stand in a head is left out.
+    pub headers: Headers,
     /// Body.
     pub body: Payload,
     /// Close the connection after this answer (`NO_KEEPALIVE`).
@@ -62,7 +63,7 @@ pub struct HttpReply {
 impl HttpReply {
     /// A reply without headers and body.
     pub fn new(status: StatusCode) -> Self {
-        Self { status, reason: None, headers: HeaderMap::new(), body: Payload::Empty, close: false }
+        Self { status, reason: None, headers: Headers::new(), body: Payload::Empty, close: false }
     }
 }
 
@@ -88,8 +89,9 @@ pub struct Outgoing {
     pub target: String,
     /// HTTP/1.0 (`FORCE_HTTP_1.0`), HTTP/1.1, or HTTP/2 (`version="2.0"` of an http endpoint).
     pub version: Version,
-    /// Header fields, with Host if the caller wants another than host:port. Framing is the transport's.
-    pub headers: HeaderMap,
+    /// Header fields, with Host if the caller wants another than host:port. Framing is the transport's; what cannot stand
+    /// in a head is left out.
+    pub headers: Headers,
     /// Body.
     pub body: Payload,
     /// Send a streamed or known-length body chunked (MI's default) or with Content-Length (`DISABLE_CHUNKING`; a
@@ -134,8 +136,8 @@ pub struct Incoming {
     pub reason: Option<String>,
     /// Protocol version.
     pub version: Version,
-    /// Header fields.
-    pub headers: HeaderMap,
+    /// Header fields, with their names as they were spelled.
+    pub headers: Headers,
     /// The body, unread.
     pub body: BodyStream,
 }

@@ -1,7 +1,6 @@
 //! Answers in the words of MI: JSON objects, errors under `Error`, bare status codes. MI: `Utils`.
 
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
 use mi_engine::transport::{HttpReply, Payload};
 use serde_json::{Value, json};
 
@@ -13,7 +12,7 @@ pub(crate) fn ok(value: &Value) -> HttpReply {
 /// JSON with a status.
 pub(crate) fn with(status: StatusCode, value: &Value) -> HttpReply {
     let mut reply = HttpReply::new(status);
-    reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reply.headers.set("Content-Type", "application/json");
     reply.body = Payload::Bytes(value.to_string().into());
     reply
 }

@@ -1,7 +1,8 @@
 //! A request as the resources see it: authenticated, its body read, its query decoded.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::Method;
+use mi_message::Headers;
 use serde_json::{Map, Value};
 
 use crate::answer;
@@ -23,7 +24,7 @@ pub(crate) struct Request {
     /// What follows the path of the resource, such as the name in `/applications/{name}`.
     pub(crate) tail: Option<String>,
     pub(crate) query: Vec<(String, String)>,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Headers,
     pub(crate) body: Bytes,
     /// `None` when authentication is switched off.
     pub(crate) user: Option<Caller>,
@@ -56,8 +57,8 @@ impl Request {
     }
 
     /// A header field as text.
-    pub(crate) fn header(&self, name: http::HeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)
     }
 
     /// The JSON object that was sent. `Err` is the answer to a request without one.

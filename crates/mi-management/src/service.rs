@@ -6,14 +6,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION,
-    HOST, HeaderValue, ORIGIN, VARY,
-};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use mi_engine::transport::{HttpReply, HttpRequest, HttpService};
-use mi_message::BodyStream;
+use mi_message::{BodyStream, Headers};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
@@ -89,7 +85,9 @@ impl Inner {
     async fn serve(&self, request: HttpRequest) -> HttpReply {
         let cors = self.cors(&request.headers);
         let mut reply = self.answer(request).await;
-        reply.headers.extend(cors);
+        for (name, value) in cors.iter() {
+            reply.headers.set(name, value);
+        }
         reply
     }
 
@@ -166,12 +164,12 @@ impl Inner {
     }
 
     /// MI: `LogoutResource`.
-    fn logout(&self, headers: &HeaderMap, user: Option<Caller>) -> HttpReply {
+    fn logout(&self, headers: &Headers, user: Option<Caller>) -> HttpReply {
         let failed = |text: &str| answer::error(StatusCode::INTERNAL_SERVER_ERROR, text);
         let (true, Some(user)) = (self.auth.jwt, user) else {
             return failed("Logout is accessible only when JWT based auth handler is engaged");
         };
-        let header = headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()).unwrap_or_default();
+        let header = headers.get("Authorization").unwrap_or_default();
         let token = header.strip_prefix("Bearer ").unwrap_or_default().trim();
         if !self.auth.tokens.revoke(token) {
             return failed("Log out failed due to incorrect credentials");
@@ -182,26 +180,23 @@ impl Inner {
 
     /// Header fields for a page of another origin. Where nobody is asked for a password there are none, so that no page
     /// in a browser nearby can use the API.
-    fn cors(&self, headers: &HeaderMap) -> HeaderMap {
-        let mut fields = HeaderMap::new();
+    fn cors(&self, headers: &Headers) -> Headers {
+        let mut fields = Headers::new();
         let management = &self.context.deployment.management;
-        let (true, true, Some(origin)) = (management.cors_enabled, self.auth.is_on(), headers.get(ORIGIN)) else {
+        let (true, true, Some(origin)) = (management.cors_enabled, self.auth.is_on(), headers.get("Origin")) else {
             return fields;
         };
         let mut allowed = management.cors_origins.split(',').map(str::trim);
         let value = if allowed.clone().any(|it| it == "*") {
-            Some(HeaderValue::from_static("*"))
+            Some("*")
         } else {
-            allowed.any(|it| it.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+            allowed.any(|it| it == origin).then_some(origin)
         };
-        if let (Some(value), Ok(names)) = (value, HeaderValue::from_str(&management.cors_headers)) {
-            fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
-            fields.insert(
-                ACCESS_CONTROL_ALLOW_METHODS,
-                HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS"),
-            );
-            fields.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
-            fields.insert(VARY, HeaderValue::from_static("Origin"));
+        if let Some(value) = value {
+            fields.set("Access-Control-Allow-Origin", value);
+            fields.set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS");
+            fields.set("Access-Control-Allow-Headers", management.cors_headers.as_str());
+            fields.set("Vary", "Origin");
         }
         fields
     }
@@ -224,18 +219,14 @@ async fn read_body(mut body: BodyStream, cap: usize) -> Result<Bytes, HttpReply>
 
 fn not_allowed(route: &Route) -> HttpReply {
     let mut reply = answer::bare(StatusCode::METHOD_NOT_ALLOWED);
-    if let Ok(methods) = HeaderValue::from_str(&route.methods.join(", ")) {
-        reply.headers.insert(ALLOW, methods);
-    }
+    reply.headers.set("Allow", route.methods.join(", "));
     reply
 }
 
 /// Does the request come from a page of another site?
-fn is_foreign(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) else {
-        return headers.contains_key(ORIGIN);
-    };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+fn is_foreign(headers: &Headers) -> bool {
+    let Some(origin) = headers.get("Origin") else { return false };
+    let host = headers.get("Host").unwrap_or_default();
     origin.split_once("://").is_none_or(|(_, authority)| authority != host)
 }
 

@@ -6,7 +6,44 @@ use std::sync::Arc;
 /// of a name stay where they were received.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
-    entries: Vec<(Arc<str>, Arc<str>)>,
+    entries: Vec<Entry>,
+}
+
+/// A name and its value.
+#[derive(Clone, Debug)]
+enum Entry {
+    Own(Arc<str>, Arc<str>),
+    /// Both are parts, from and to, of a text that all fields of a received head share.
+    Received {
+        head: Arc<str>,
+        name: (u32, u32),
+        value: (u32, u32),
+    },
+}
+
+impl Entry {
+    fn name(&self) -> &str {
+        match self {
+            Self::Own(name, _) => name,
+            Self::Received { head, name, .. } => part(head, *name),
+        }
+    }
+
+    fn value(&self) -> &str {
+        match self {
+            Self::Own(_, value) => value,
+            Self::Received { head, value, .. } => part(head, *value),
+        }
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.name().eq_ignore_ascii_case(name)
+    }
+}
+
+/// Empty where the places are none of the text's.
+fn part(head: &str, (from, to): (u32, u32)) -> &str {
+    head.get(from as usize..to as usize).unwrap_or_default()
 }
 
 impl Headers {
@@ -20,48 +57,71 @@ impl Headers {
         Self { entries: Vec::with_capacity(capacity) }
     }
 
+    /// Headers that all stand in `head`: where each name and each value begins and ends, in bytes. Costs one copy of the
+    /// head for all of them. A place that is none of `head`'s, or that cuts a character, reads as empty.
+    pub fn of_head(head: &str, places: impl ExactSizeIterator<Item = [(u32, u32); 2]>) -> Self {
+        let head: Arc<str> = head.into();
+        // Room for what a flow adds.
+        let mut entries = Vec::with_capacity(places.len() + 4);
+        entries.extend(places.map(|[name, value]| Entry::Received { head: head.clone(), name, value }));
+        Self { entries }
+    }
+
     /// The first value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.entries.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+        self.entries.iter().find(|entry| entry.is(name)).map(Entry::value)
     }
 
     /// All values of `name` in the order received.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.entries.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+        self.entries.iter().filter(move |entry| entry.is(name)).map(Entry::value)
     }
 
     /// True when `name` stands at least once.
     pub fn contains(&self, name: &str) -> bool {
-        self.get(name).is_some()
+        self.entries.iter().any(|entry| entry.is(name))
     }
 
     /// Replaces all values of `name` by one; the first place is kept, and the case of the name is the new one.
     pub fn set(&mut self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) {
         let (name, value) = (name.into(), value.into());
-        match self.entries.iter().position(|(key, _)| key.eq_ignore_ascii_case(&name)) {
+        match self.entries.iter().position(|entry| entry.is(&name)) {
             Some(at) => {
                 let mut index = 0;
-                self.entries.retain(|(key, _)| {
-                    let keep = index == at || !key.eq_ignore_ascii_case(&name);
+                self.entries.retain(|entry| {
+                    let keep = index <= at || !entry.is(&name);
                     index += 1;
                     keep
                 });
-                self.entries[at] = (name, value);
+                self.entries[at] = Entry::Own(name, value);
             }
-            None => self.entries.push((name, value)),
+            None => self.entries.push(Entry::Own(name, value)),
         }
     }
 
     /// Adds a value behind the others, also when `name` stands already.
     pub fn append(&mut self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) {
-        self.entries.push((name.into(), value.into()));
+        self.entries.push(Entry::Own(name.into(), value.into()));
     }
 
     /// Removes all values of `name`; tells whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.entries.len();
-        self.entries.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+        self.entries.retain(|entry| !entry.is(name));
         self.entries.len() != before
+    }
+
+    /// Keeps the entries for which `keep`, given name and value, holds.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
+        self.entries.retain(|entry| keep(entry.name(), entry.value()));
+    }
+
+    /// A copy of the entries for which `keep`, given name and value, holds.
+    #[must_use]
+    pub fn filtered(&self, mut keep: impl FnMut(&str, &str) -> bool) -> Self {
+        let mut entries = Vec::with_capacity(self.entries.len() + 4);
+        entries.extend(self.entries.iter().filter(|entry| keep(entry.name(), entry.value())).cloned());
+        Self { entries }
     }
 
     /// Removes everything.
@@ -71,7 +131,7 @@ impl Headers {
 
     /// Name and value pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().map(|(name, value)| (&**name, &**value))
+        self.entries.iter().map(|entry| (entry.name(), entry.value()))
     }
 
     /// Number of entries; a name that stands twice counts twice.
@@ -87,7 +147,7 @@ impl Headers {
 
 impl<N: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        Self { entries: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+        Self { entries: pairs.into_iter().map(|(name, value)| Entry::Own(name.into(), value.into())).collect() }
     }
 }
 
@@ -102,5 +162,16 @@ mod tests {
         assert_eq!(headers.iter().collect::<Vec<_>>(), [("a", "4"), ("b", "2")]);
         assert_eq!(headers.get("A"), Some("4"));
         assert!(headers.remove("B") && !headers.contains("b"));
+    }
+
+    #[test]
+    fn a_head_is_shared_by_its_fields() {
+        let places = [[(0, 1), (3, 4)], [(6, 8), (10, 12)], [(0, 99), (0, 0)]];
+        let mut headers = Headers::of_head("A: 1\r\nbc: \u{e9}\r\n", places.into_iter());
+        assert_eq!(headers.iter().collect::<Vec<_>>(), [("A", "1"), ("bc", "\u{e9}"), ("", "")]);
+        headers.set("BC", "3");
+        assert_eq!(headers.filtered(|name, _| name != "A").iter().collect::<Vec<_>>(), [("BC", "3"), ("", "")]);
+        headers.retain(|_, value| value == "1");
+        assert_eq!(headers.len(), 1);
     }
 }

@@ -142,7 +142,7 @@ impl HttpService for MainService {
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Option<HttpReply>> {
         if request.target == "/healthz" {
             let snapshot = self.engine.snapshot();
-            let host = request.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+            let host = request.headers.get("Host").unwrap_or_default();
             if snapshot.apis.find(&request.target, host, request.secure, None).is_none() {
                 return futures_util::future::ready(Some(self.probes.healthz())).boxed();
             }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HOST, HeaderValue};
-use http::{HeaderMap, Method, Version};
+use http::{Method, Version};
+use mi_message::Headers;
 
 use crate::transport::{Outgoing, Payload};
 
@@ -50,10 +50,8 @@ impl Target {
 
     /// A GET request for the address.
     pub fn get(self, timeout: Duration) -> Outgoing {
-        let mut headers = HeaderMap::new();
-        if let Ok(host) = HeaderValue::from_str(&self.authority) {
-            headers.insert(HOST, host);
-        }
+        let mut headers = Headers::new();
+        headers.set("Host", self.authority.as_str());
         Outgoing {
             method: Method::GET,
             secure: self.secure,

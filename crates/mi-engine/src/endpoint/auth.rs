@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Version};
+use http::{Method, Version};
 use mi_config::endpoint::{Authentication, OAuth, OAuthGrant};
 use mi_expr::Dynamic;
+use mi_message::Headers;
 
 use super::address::Target;
 use crate::context::Context;
@@ -74,10 +74,10 @@ impl Authenticator {
             Credentials::Basic(value) => value.clone(),
             Credentials::OAuth(asked) => format!("Bearer {}", self.access_token(asked, snapshot).await?),
         };
-        let mut value =
-            HeaderValue::from_str(&value).map_err(|_| failed("the credentials cannot stand in a header"))?;
-        value.set_sensitive(true);
-        request.headers.insert(AUTHORIZATION, value);
+        if value.contains(|letter: char| letter.is_control()) {
+            return Err(failed("the credentials cannot stand in a header"));
+        }
+        request.headers.set("Authorization", value);
         Ok(())
     }
 
@@ -144,7 +144,7 @@ pub(super) enum Credentials {
 pub(super) struct TokenRequest {
     target: Target,
     form: String,
-    headers: HeaderMap,
+    headers: Headers,
     timeout: Option<Duration>,
 }
 
@@ -153,21 +153,15 @@ impl TokenRequest {
     fn new(oauth: &OAuth, cx: &Context) -> Result<Self, Fault> {
         let url = text(&oauth.token_url, cx)?;
         let target = Target::parse(&url).ok_or_else(|| failed(&format!("'{url}' is no http address")))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        if let Ok(host) = HeaderValue::from_str(&target.authority) {
-            headers.insert(HOST, host);
-        }
+        let mut headers = Headers::new();
+        headers.set("Content-Type", "application/x-www-form-urlencoded");
+        headers.set("Host", target.authority.as_str());
         if !oauth.credentials_in_body {
             let pair = format!("{}:{}", text(&oauth.client_id, cx)?, text(&oauth.client_secret, cx)?);
-            let value = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(pair)));
-            headers.insert(AUTHORIZATION, value.map_err(|_| failed("the client id cannot stand in a header"))?);
+            headers.set("Authorization", format!("Basic {}", BASE64.encode(pair)));
         }
         for (name, value) in &oauth.headers {
-            let value = HeaderValue::from_str(&text(value, cx)?);
-            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
-                headers.insert(name, value);
-            }
+            headers.set(name.as_str(), text(value, cx)?);
         }
         let timeout = oauth.socket_timeout_ms.filter(|millis| *millis > 0).map(Duration::from_millis);
         Ok(Self { target, form: token_form(oauth, cx)?, headers, timeout })

@@ -303,7 +303,6 @@ impl Leaf {
         request: Outgoing,
         timeout: Duration,
     ) -> Result<Incoming, Fault> {
-        let request = with_length(request, snapshot.settings.max_built_body).await?;
         match tokio::time::timeout(timeout, snapshot.services.http.send(request)).await {
             Ok(answer) => Ok(answer?),
             Err(_) => Err(self.timed_out(endpoint, timeout)),
@@ -444,22 +443,6 @@ fn streamed(message: &mut mi_message::Message) -> Option<(Option<String>, mi_mes
     }
     let stream = message.body.take_stream()?;
     Some((Some(received), stream))
-}
-
-/// Reads a streamed body when its length has to be known, within the limit for bodies held in memory.
-async fn with_length(mut request: Outgoing, limit: usize) -> Result<Outgoing, Fault> {
-    if request.chunked {
-        return Ok(request);
-    }
-    request.body = match request.body {
-        Payload::Stream(stream) => {
-            let mut body = Body::from_stream(stream, None);
-            body.read(limit).await?;
-            Payload::Bytes(body.raw().cloned().unwrap_or_default())
-        }
-        known => known,
-    };
-    Ok(request)
 }
 
 /// A Location on an answer that is no redirect becomes an address of this server. MI: `ClientWorker`.

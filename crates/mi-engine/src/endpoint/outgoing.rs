@@ -2,10 +2,9 @@
 //! MI: `Axis2FlexibleMEPClient#send`, `TargetRequestFactory`, `TargetRequest#start`.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Method, Version};
+use http::{Method, Version};
 use mi_config::endpoint::Format;
-use mi_message::{Message, Native, SoapVersion};
+use mi_message::{Headers, Message, Native, SoapVersion};
 
 use super::address::Target;
 use crate::context::Context;
@@ -119,11 +118,11 @@ pub(super) fn request(
     if !keep_addressing {
         reply::remove_addressing(message);
     }
-    let mut headers = reply::header_map(&message.headers, settings);
+    let mut headers = reply::outgoing_headers(&message.headers, settings);
     host_and_agent(message, settings, &target, &mut headers);
     let body = if bodiless {
         discard(message);
-        headers.remove(CONTENT_TYPE);
+        headers.remove("Content-Type");
         Payload::Empty
     } else {
         payload(message, &mut headers)?
@@ -186,7 +185,7 @@ fn discard(message: &mut Message) {
 }
 
 /// The body, with the content type that fits it.
-fn payload(message: &mut Message, headers: &mut HeaderMap) -> Result<Payload, Fault> {
+fn payload(message: &mut Message, headers: &mut Headers) -> Result<Payload, Fault> {
     if message.axis2.is_true("NO_ENTITY_BODY") && !has_content(message) {
         return Ok(Payload::Empty);
     }
@@ -200,8 +199,8 @@ fn payload(message: &mut Message, headers: &mut HeaderMap) -> Result<Payload, Fa
         return Ok(Payload::Empty);
     }
     let formatted = mi_message::media::format(message)?;
-    if let Some(value) = formatted.content_type.as_deref().and_then(|it| HeaderValue::from_str(it).ok()) {
-        headers.insert(CONTENT_TYPE, value);
+    if let Some(content_type) = formatted.content_type.as_deref() {
+        headers.set("Content-Type", content_type);
     }
     let bytes: Bytes = if crate::incoming::is_gzip(&message.headers) {
         crate::gzip::pack(&formatted.bytes).map_err(|error| Fault::new(error.to_string()))?
@@ -212,36 +211,29 @@ fn payload(message: &mut Message, headers: &mut HeaderMap) -> Result<Payload, Fa
 }
 
 /// Host and User-Agent are the server's own unless configuration keeps or sets them.
-fn host_and_agent(message: &Message, settings: &crate::snapshot::Settings, target: &Target, headers: &mut HeaderMap) {
+fn host_and_agent(message: &Message, settings: &crate::snapshot::Settings, target: &Target, headers: &mut Headers) {
     let preserved = |name: &str| settings.preserve_http_headers.iter().any(|kept| kept.eq_ignore_ascii_case(name));
-    let host = match message.axis2.get("REQUEST_HOST_HEADER") {
-        Some(host) => HeaderValue::from_str(&host.to_text()).ok(),
-        None if preserved("Host") => headers.get(HOST).cloned(),
-        None => None,
-    };
-    headers.remove(HOST);
-    if let Some(host) = host.or_else(|| HeaderValue::from_str(&target.authority).ok()) {
-        headers.insert(HOST, host);
+    match message.axis2.get("REQUEST_HOST_HEADER") {
+        Some(host) => headers.set("Host", &*host.to_text()),
+        None if preserved("Host") && headers.contains("Host") => {}
+        None => headers.set("Host", target.authority.as_str()),
     }
     if settings.preserve_user_agent || preserved("User-Agent") {
-        if let Some(agent) = message.headers.get("User-Agent").and_then(|it| HeaderValue::from_str(it).ok()) {
-            headers.insert(USER_AGENT, agent);
+        if let Some(agent) = message.headers.get("User-Agent") {
+            headers.set("User-Agent", agent);
         }
     } else {
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.set("User-Agent", AGENT);
     }
 }
 
 /// SOAP 1.1 carries its action in a header field of its own. MI: `TargetRequest#start`.
-fn soap_action(message: &Message, headers: &mut HeaderMap) {
-    const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
+fn soap_action(message: &Message, headers: &mut Headers) {
     if message.body.soap_version() != SoapVersion::Soap11 || message.rest {
         return;
     }
-    if let Some(action) = message.addressing.action.as_deref().filter(|action| !action.is_empty())
-        && let Ok(value) = HeaderValue::from_str(&format!("\"{action}\""))
-    {
-        headers.insert(SOAP_ACTION, value);
+    if let Some(action) = message.addressing.action.as_deref().filter(|action| !action.is_empty()) {
+        headers.set("SOAPAction", format!("\"{action}\""));
     }
 }
 

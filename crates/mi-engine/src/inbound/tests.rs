@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Version};
+use http::{Method, Version};
 use http_body_util::BodyExt;
 use mi_message::Message;
 
@@ -108,7 +108,7 @@ fn request(target: &str) -> HttpRequest {
         method: Method::GET,
         target: target.to_owned(),
         version: Version::HTTP_11,
-        headers: HeaderMap::new(),
+        headers: mi_message::Headers::new(),
         body: http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync(),
         peer: anywhere,
         local: anywhere,

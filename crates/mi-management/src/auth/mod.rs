@@ -11,11 +11,11 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use mi_config::Deployment;
 use mi_config::deployment::User;
 use mi_engine::transport::HttpReply;
+use mi_message::Headers;
 
 use crate::answer;
 use crate::request::Caller;
@@ -23,7 +23,7 @@ use brake::Brake;
 pub(crate) use tokens::{Full, Tokens};
 
 /// MI writes this name with an underscore; clients of MI look for it.
-const WWW_AUTHENTICATE: HeaderName = HeaderName::from_static("www_authenticate");
+const WWW_AUTHENTICATE: &str = "WWW_Authenticate";
 
 /// Users and what they may show.
 pub(crate) struct Auth {
@@ -59,22 +59,16 @@ impl Auth {
     }
 
     /// The caller of a request; `Err` is the answer to one that may not ask.
-    pub(crate) fn caller(
-        &self,
-        headers: &HeaderMap,
-        peer: SocketAddr,
-        login: bool,
-    ) -> Result<Option<Caller>, HttpReply> {
+    pub(crate) fn caller(&self, headers: &Headers, peer: SocketAddr, login: bool) -> Result<Option<Caller>, HttpReply> {
         if !self.is_on() {
             return Ok(None);
         }
-        let Some(header) = headers.get(AUTHORIZATION) else {
+        let Some(header) = headers.get("Authorization") else {
             let mut reply = answer::bare(StatusCode::UNAUTHORIZED);
-            reply.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"WSO2 EI\""));
+            reply.headers.set(WWW_AUTHENTICATE, "Basic realm=\"WSO2 EI\"");
             return Err(reply);
         };
         let refused = || answer::bare(StatusCode::UNAUTHORIZED);
-        let header = header.to_str().map_err(|_| refused())?;
         let (scheme, credentials) = header.split_once(' ').ok_or_else(refused)?;
         let credentials = credentials.trim();
         match scheme {
@@ -97,7 +91,7 @@ impl Auth {
         let now = Instant::now();
         if let Some(wait) = self.brake.wait(peer.ip(), name, now) {
             let mut reply = answer::bare(StatusCode::TOO_MANY_REQUESTS);
-            reply.headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            reply.headers.set("Retry-After", wait.as_secs().max(1).to_string());
             return Err(reply);
         }
         match self.check(name, password, peer.ip()) {

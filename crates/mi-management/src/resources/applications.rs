@@ -4,8 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use mi_engine::transport::{HttpReply, Payload};
 use serde_json::{Value, json};
 
@@ -25,7 +24,7 @@ pub(super) fn handle(cx: &ManagementContext, request: &Request) -> HttpReply {
     }
     let deployed = deployed(cx);
     if let Some(name) = request.query("carbonAppName") {
-        if request.header(ACCEPT) == Some("application/octet-stream") {
+        if request.header("Accept") == Some("application/octet-stream") {
             return download(cx, name);
         }
         return answer::found(deployed.applications.iter().find(|it| it.name == name).map(shown));
@@ -64,14 +63,14 @@ fn download(cx: &ManagementContext, name: &str) -> HttpReply {
     let body = inside(&cx.paths.applications, name).and_then(|path| stream_file(&path, &cx.paths.applications));
     let Some(body) = body else { return answer::bare(StatusCode::INTERNAL_SERVER_ERROR) };
     let mut reply = HttpReply::new(StatusCode::OK);
-    reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    reply.headers.set("Content-Type", "application/octet-stream");
     reply.body = Payload::Stream(body);
     reply
 }
 
 fn upload(cx: &ManagementContext, request: &Request) -> HttpReply {
     let refused = |why: &str| answer::bad(format!("Error when deploying the Carbon Application. {why}"));
-    let content_type = request.header(CONTENT_TYPE).unwrap_or_default();
+    let content_type = request.header("Content-Type").unwrap_or_default();
     if !content_type.contains("multipart/form-data") {
         return refused("Supports only for the Content-Type : multipart/form-data");
     }

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use mi_engine::transport::{HttpReply, Payload};
@@ -73,7 +72,7 @@ fn content(cx: &ManagementContext, name: &str) -> HttpReply {
     let body = cx.paths.logs.as_deref().and_then(|folder| stream_file(&inside(folder, name)?, folder));
     let Some(body) = body else { return answer::bare(StatusCode::INTERNAL_SERVER_ERROR) };
     let mut reply = HttpReply::new(StatusCode::OK);
-    reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/txt"));
+    reply.headers.set("Content-Type", "application/txt");
     reply.body = Payload::Stream(body);
     reply
 }

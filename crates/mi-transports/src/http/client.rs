@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use http::header::{EXPECT, HOST, HeaderValue};
+use http::header::{EXPECT, HOST};
 use http::{Method, Request, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -22,7 +22,7 @@ use super::body::{self, OutBody};
 use super::connect::{self, Connected};
 use super::failure;
 use super::h1::{AnswerBody, Connection, Failure, Head, HeadLimits, Outbound, RequestHead};
-use super::headers::{strip_hop_by_hop, strip_nominated};
+use super::headers::{self, strip_nominated};
 use super::pool::{self, Ages, Host, Hosts, Key, RequestBody, Shared};
 use super::target;
 use crate::tls::ClientTls;
@@ -51,7 +51,8 @@ pub struct ClientConfig {
     pub max_header_bytes: usize,
     /// Fields of an answer's head.
     pub max_headers: usize,
-    /// Bytes of a streamed request body that is held in memory because its length must be told first.
+    /// Bytes of a streamed request body that is held in memory because its length must be told first; as many as the
+    /// engine builds.
     pub max_buffered: usize,
     /// Whom to trust and which certificate to show.
     pub tls: Arc<ClientTls>,
@@ -70,7 +71,7 @@ impl ClientConfig {
             max_idle_per_host: 512,
             max_header_bytes: 64 * 1024,
             max_headers: 100,
-            max_buffered: 16 * 1024 * 1024,
+            max_buffered: 512 * 1024 * 1024,
             tls,
         }
     }
@@ -308,7 +309,7 @@ impl Inner {
                     let stall = self.config.socket_timeout;
                     BodyStream::new(StreamBody { body, timer, stall, _slot: route.slot.take() })
                 };
-                let (status, version, headers) = (parts.status, parts.version, parts.headers);
+                let (status, version, headers) = (parts.status, parts.version, headers::from_map(&parts.headers));
                 Attempt::Answered(Incoming { status, reason: None, version, headers, body })
             }
             Ok(Err(mut failed)) => match failed.take_message() {
@@ -363,12 +364,12 @@ fn no_answer(key: &Key, deadline: Deadline) -> SendError {
 }
 
 /// A request as HTTP/2 has it: the host is a part of the target.
-fn h2_request(request: Outgoing, authority: &HeaderValue) -> Result<Request<RequestBody>, SendError> {
-    let Outgoing { method, secure, target, mut headers, body, .. } = request;
-    strip_hop_by_hop(&mut headers);
+fn h2_request(request: Outgoing, authority: &str) -> Result<Request<RequestBody>, SendError> {
+    let Outgoing { method, secure, target, headers, body, .. } = request;
+    let mut headers = headers::to_map(&headers);
     headers.remove(EXPECT);
     let host = headers.remove(HOST);
-    let host = host.as_ref().unwrap_or(authority).as_bytes();
+    let host = host.as_ref().map_or(authority.as_bytes(), |host| host.as_bytes());
     let mut parts = target::clean(&target).parse::<Uri>().map_err(failure::not_sent)?.into_parts();
     if parts.authority.is_none() {
         parts.authority = Some(host.try_into().map_err(failure::not_sent)?);

@@ -9,7 +9,6 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use http::HeaderValue;
 use hyper::client::conn::http2;
 use tokio::sync::Semaphore;
 
@@ -54,7 +53,7 @@ pub(crate) struct Host {
     /// Held while an HTTP/2 connection is being made: one is enough for everybody who waits.
     pub(crate) connecting: tokio::sync::Mutex<()>,
     /// `Host` field for requests that have none.
-    pub(crate) authority: HeaderValue,
+    pub(crate) authority: Box<str>,
 }
 
 /// The hosts of all threads.
@@ -79,7 +78,7 @@ impl Hosts {
 }
 
 /// host:port as a field value; the port is left out when it is the scheme's own.
-fn authority(key: &Key) -> HeaderValue {
+fn authority(key: &Key) -> Box<str> {
     let default_port = if key.secure { 443 } else { 80 };
     let bracketed = key.host.contains(':');
     let mut text = String::with_capacity(key.host.len() + 8);
@@ -94,7 +93,7 @@ fn authority(key: &Key) -> HeaderValue {
         text.push(':');
         text.push_str(&key.port.to_string());
     }
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+    text.into()
 }
 
 /// An HTTP/2 connection; everyone has a copy.

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use mi_engine::transport::{HttpReply, HttpRequest, HttpService, Payload};
 use tokio::time::Sleep;
 
 use super::body::{self, OutBody};
-use super::headers::{strip_hop_by_hop, strip_nominated};
+use super::headers::{self, strip_nominated};
 use super::io::Activity;
 use super::screen;
 use super::server::{Limits, Progress, Running};
@@ -99,7 +99,7 @@ impl hyper::service::Service<Request<Incoming>> for Adapter {
         }
         if self.listening.running.count() > self.listening.limits.max_requests {
             let mut reply = HttpReply::new(StatusCode::SERVICE_UNAVAILABLE);
-            reply.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            reply.headers.set("Retry-After", "1");
             replying.state = State::Refused(Some(replying.response(reply, Some(guard))));
             return replying;
         }
@@ -117,10 +117,10 @@ impl hyper::service::Service<Request<Incoming>> for Adapter {
 impl Adapter {
     fn translate(&self, request: Request<Incoming>) -> HttpRequest {
         let (parts, incoming) = request.into_parts();
-        let mut headers = parts.headers;
+        let mut fields = parts.headers;
         let uri = parts.uri;
-        let target = if parts.version < Version::HTTP_2 {
-            strip_nominated(&mut headers);
+        let http1 = parts.version < Version::HTTP_2;
+        let target = if http1 {
             match (uri.scheme(), uri.path_and_query()) {
                 (None, Some(path)) => path.as_str().to_owned(),
                 _ => uri.to_string(),
@@ -129,11 +129,15 @@ impl Adapter {
             if let Some(authority) = uri.authority()
                 && let Ok(host) = HeaderValue::from_str(authority.as_str())
             {
-                headers.insert(HOST, host);
+                fields.insert(HOST, host);
             }
-            join_cookies(&mut headers);
+            headers::join_cookies(&mut fields);
             uri.path_and_query().map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned())
         };
+        let mut headers = headers::from_map(&fields);
+        if http1 {
+            strip_nominated(&mut headers);
+        }
         HttpRequest {
             method: parts.method,
             target,
@@ -145,17 +149,6 @@ impl Adapter {
             secure: self.secure,
             client_certificate: self.client_certificate.clone(),
         }
-    }
-}
-
-/// HTTP/2 may split a cookie field, HTTP/1 back ends want one (RFC 9113, 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    if headers.get_all(http::header::COOKIE).iter().nth(1).is_none() {
-        return;
-    }
-    let crumbs: Vec<&[u8]> = headers.get_all(http::header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
-        headers.insert(http::header::COOKIE, joined);
     }
 }
 
@@ -237,24 +230,25 @@ impl Drop for Replying {
 
 impl Replying {
     fn response(&self, reply: HttpReply, guard: Option<RequestGuard>) -> Response<ReplyBody> {
-        let HttpReply { status, reason, mut headers, body, close } = reply;
+        let HttpReply { status, reason, headers, body, close } = reply;
         if status.is_informational() {
             log::error!("{}: a service answered with the interim status {status}", self.listening.name);
             return self.response(HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR), guard);
         }
-        let length = if self.head { headers.remove(CONTENT_LENGTH) } else { None };
-        strip_hop_by_hop(&mut headers);
-        if let Some(length) = length.filter(|length| length.as_bytes().iter().all(u8::is_ascii_digit)) {
+        let mut fields = headers::to_map(&headers);
+        let length =
+            headers.get("Content-Length").filter(|length| self.head && length.bytes().all(|it| it.is_ascii_digit()));
+        if let Some(length) = length.and_then(|length| HeaderValue::from_str(length).ok()) {
             // What a GET would have had; hyper sends no body for HEAD.
-            headers.insert(CONTENT_LENGTH, length);
+            fields.insert(CONTENT_LENGTH, length);
         }
         if self.http1 && (close || self.listening.progress.is_draining()) {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            fields.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let body = if self.head { Payload::Empty } else { body };
         let mut response = Response::new(OutBody::new(body, false, guard));
         *response.status_mut() = status;
-        *response.headers_mut() = headers;
+        *response.headers_mut() = fields;
         if self.http1
             && let Some(phrase) = reason_phrase(status, reason)
         {

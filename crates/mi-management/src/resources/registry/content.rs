@@ -1,8 +1,7 @@
 //! `/registry-resources/content` and `/metadata`. MI: `RegistryContentResource`, `RegistryMetadataResource`.
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use mi_engine::transport::{HttpReply, Payload};
 use serde_json::json;
 
@@ -51,14 +50,14 @@ fn read(registry: &dyn RegistryAccess, place: &Place) -> HttpReply {
     };
     let mut reply = HttpReply::new(StatusCode::OK);
     // Not one that a browser would render.
-    reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/txt"));
+    reply.headers.set("Content-Type", "application/txt");
     reply.body = Payload::Bytes(bytes);
     reply
 }
 
 /// The content that was sent: the part `file` of a form, or the whole body.
 fn content(request: &Request) -> Result<Bytes, HttpReply> {
-    let Some(content_type) = request.header(CONTENT_TYPE) else {
+    let Some(content_type) = request.header("Content-Type") else {
         return Err(answer::bad("Error while fetching Content-Type from request"));
     };
     if !content_type.contains("multipart/form-data") {

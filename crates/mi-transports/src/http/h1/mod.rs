@@ -7,6 +7,7 @@
 mod body;
 mod chunks;
 mod exchange;
+mod fields;
 mod request;
 mod response;
 #[cfg(test)]
@@ -14,5 +15,6 @@ mod tests;
 
 pub(crate) use body::AnswerBody;
 pub(crate) use exchange::{Connection, Failure};
+pub(crate) use fields::HeadLimits;
 pub(crate) use request::{Outbound, RequestHead};
-pub(crate) use response::{Head, HeadLimits};
+pub(crate) use response::Head;

@@ -5,14 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::header::{EXPECT, HOST, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Version};
+use http::{Method, Version};
 use http_body::Body;
 use mi_engine::transport::Payload;
-use mi_message::{BodyStream, BoxError};
+use mi_message::{BodyStream, BoxError, Headers};
 use tokio::io::AsyncWrite;
 
-use crate::http::headers::is_hop_by_hop;
+use crate::http::headers::{self, is_hop_by_hop};
 
 /// Body pieces up to this size are copied behind the head, which is cheaper than handing the system two pieces.
 const COPIED: usize = 4 * 1024;
@@ -33,9 +32,9 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) method: &'a Method,
     pub(crate) target: &'a str,
     pub(crate) version: Version,
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) headers: &'a Headers,
     /// `Host`, when the fields have none.
-    pub(crate) authority: &'a HeaderValue,
+    pub(crate) authority: &'a str,
     /// Say that the connection will be closed.
     pub(crate) close: bool,
 }
@@ -124,17 +123,16 @@ impl Outbound {
         let version: &[u8] = if head.version == Version::HTTP_10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" };
         text.extend_from_slice(version);
         let mut has_host = false;
-        for (name, value) in head.headers {
-            if *name == HOST {
-                has_host = true;
-            } else if is_hop_by_hop(name) || *name == EXPECT {
-                // The body is sent without waiting for leave.
+        for (name, value) in head.headers.iter() {
+            // The body is sent without waiting for leave.
+            if is_hop_by_hop(name) || name.eq_ignore_ascii_case("Expect") {
                 continue;
             }
-            write_field(text, name, value);
+            let written = headers::write_field(text, name, value);
+            has_host |= written && name.eq_ignore_ascii_case("Host");
         }
         if !has_host {
-            write_field(text, &HOST, head.authority);
+            headers::write_field(text, "Host", head.authority);
         }
         if head.close {
             text.extend_from_slice(b"Connection: close\r\n");
@@ -268,16 +266,4 @@ impl Outbound {
             self.tail = CHUNK_END_AND_LAST;
         }
     }
-}
-
-/// A field with the name in the form in which MI and most others write it.
-fn write_field(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    let mut start = true;
-    for byte in name.as_str().bytes() {
-        text.push(if start { byte.to_ascii_uppercase() } else { byte });
-        start = byte == b'-';
-    }
-    text.extend_from_slice(b": ");
-    text.extend_from_slice(value.as_bytes());
-    text.extend_from_slice(b"\r\n");
 }

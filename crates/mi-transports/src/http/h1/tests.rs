@@ -4,16 +4,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{Method, Version};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use mi_engine::transport::Payload;
-use mi_message::{BodyStream, BoxError};
+use mi_message::{BodyStream, BoxError, Headers};
 use tokio::io::AsyncWrite;
 
 use super::chunks::{Chunks, Step};
+use super::fields::HeadLimits;
 use super::request::{Outbound, RequestHead};
-use super::response::{Framing, HeadLimits, take_head};
+use super::response::{Framing, take_head};
 
 /// Decodes `input` given in pieces of `step` bytes: the data, or what is wrong; and what is left behind the end.
 fn decode(input: &str, step: usize) -> (Result<String, &'static str>, String) {
@@ -198,14 +199,13 @@ impl AsyncWrite for Narrow {
 }
 
 fn outbound(payload: Payload, chunked: bool) -> Outbound {
-    let headers = HeaderMap::new();
-    let authority = HeaderValue::from_static("h");
+    let headers = Headers::new();
     let head = RequestHead {
         method: &Method::POST,
         target: "/",
         version: Version::HTTP_11,
         headers: &headers,
-        authority: &authority,
+        authority: "h",
         close: false,
     };
     Outbound::new(&head, payload, chunked)

@@ -25,7 +25,7 @@ async fn prior_knowledge_is_understood_on_both_sides() {
     let (_, body) = fetch(&client, h2(request(Method::POST, address, "/echo", stream))).await.unwrap();
     assert_eq!(body, "onetwo");
     let (_, names) = fetch(&client, h2(get(address, "/headers"))).await.unwrap();
-    assert_eq!(names, "host");
+    assert_eq!(names, "Host");
     let (status, _) = fetch(&client, h2(get(address, "/panic"))).await.unwrap();
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     let cut = within(client.send(h2(get(address, "/cut")))).await;

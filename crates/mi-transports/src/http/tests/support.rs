@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use mi_engine::transport::{HttpClient, HttpReply, HttpRequest, HttpService, Incoming, Outgoing, Payload, SendError};
-use mi_message::{BodyStream, BoxError};
+use mi_message::{BodyStream, BoxError, Headers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -73,7 +73,7 @@ impl Demo {
             "/panic" => panic!("as asked"),
             "/none" => return None,
             "/headers" => {
-                let names: Vec<&str> = request.headers.keys().map(|name| name.as_str()).collect();
+                let names: Vec<&str> = request.headers.iter().map(|(name, _)| name).collect();
                 reply(Payload::Bytes(names.join(",").into()))
             }
             "/framed" => {
@@ -81,7 +81,7 @@ impl Demo {
                 for (name, value) in
                     [("transfer-encoding", "gzip"), ("content-length", "99"), ("connection", "x-y"), ("x-kept", "1")]
                 {
-                    framed.headers.append(name, value.parse().unwrap());
+                    framed.headers.append(name, value);
                 }
                 framed
             }
@@ -192,7 +192,7 @@ pub(super) fn request(method: Method, address: SocketAddr, target: &str, body: P
         port: address.port(),
         target: target.into(),
         version: Version::HTTP_11,
-        headers: HeaderMap::new(),
+        headers: Headers::new(),
         body,
         chunked: true,
         close: false,
