@@ -1,8 +1,7 @@
 //! `deployment.toml`: the settings of the server as one typed model, with MI's defaults.
 //!
-//! What this server has no use for (thread pools, Java classes) is accepted without a word if MI knows it; a
-//! key that nobody knows is a warning with its place. Settings that other crates read on their own (tracing,
-//! metrics, brokers) are in [`Deployment::settings`] by their full key.
+//! What this server has no use for (sizes of thread pools) is accepted without a word if MI knows it. A key that nobody
+//! knows, and one that MI obeys and this server does not, is a warning with its place.
 //! MI: the config mapper with `default.json`, `key-mappings.json` and the templates of `conf/*`.
 
 mod keys;
@@ -17,8 +16,8 @@ use crate::diagnostic::Diagnostics;
 use crate::scope::Placeholders;
 
 pub use model::{
-    Connector, Cors, DataSourceConfig, HandlerClass, HttpSettings, JsonSwitches, KeyStore, ManagementApi, Mediation,
-    OutboundProxy, Sender, Server, TlsListener, TrustStore, User, VerifyClient,
+    Connector, Cors, DataSourceConfig, GlobalSuspension, HttpSettings, JsonSwitches, KeyStore, ManagementApi,
+    Mediation, OutboundProxy, Sender, Server, TlsListener, TrustStore, User, VerifyClient,
 };
 pub use table::TableSettings;
 
@@ -35,26 +34,12 @@ pub struct Deployment {
     pub management: ManagementApi,
     /// `[keystore.primary]`
     pub primary_keystore: KeyStore,
-    /// `[keystore.internal]`, otherwise the primary one
-    pub internal_keystore: KeyStore,
     /// `[truststore]`
     pub truststore: TrustStore,
     /// `[[datasource]]`
     pub datasources: Vec<DataSourceConfig>,
-    /// `[[synapse_handlers]]`
-    pub handlers: Vec<HandlerClass>,
-    /// `[[transport.jms.listener]]` and the like, by `jms.listener`
-    pub transports: BTreeMap<String, Vec<TableSettings>>,
-    /// `[message_builders]` and `[[custom_message_builders]]`: content type to class
-    pub message_builders: BTreeMap<String, String>,
-    /// `[message_formatters]` and `[[custom_message_formatters]]`
-    pub message_formatters: BTreeMap<String, String>,
     /// `synapse.properties` as MI would write it
     pub synapse_properties: BTreeMap<String, String>,
-    /// `passthru-http.properties` as MI would write it
-    pub passthru_properties: BTreeMap<String, String>,
-    /// Every scalar of the file by its full key, placeholders replaced; lists are joined by commas
-    pub settings: BTreeMap<String, String>,
 }
 
 impl Default for Deployment {
@@ -74,18 +59,13 @@ impl Deployment {
         let mut table = table::Table::parse(file, text, &mut out);
         secret::resolve(&mut table, placeholders, &mut out);
         let deployment = read::deployment(&table, placeholders, &mut out);
-        keys::report_unknown(&table, &mut out);
+        keys::report(&table, &mut out);
         (deployment, out)
     }
 
     /// The settings without a file, under the flags of the command line.
     pub fn without_file(placeholders: &dyn Placeholders) -> Self {
         read::deployment(&table::Table::default(), placeholders, &mut Diagnostics::new())
-    }
-
-    /// A setting by its full key, such as `opentelemetry.url`.
-    pub fn setting(&self, key: &str) -> Option<&str> {
-        self.settings.get(key).map(String::as_str)
     }
 
     /// Port of the HTTP listener with the offset.

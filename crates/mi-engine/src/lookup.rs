@@ -1,6 +1,6 @@
 //! What expressions find outside a message, answered by the snapshot.
 
-use mi_expr::Lookup;
+use mi_expr::{ExprOptions, Lookup};
 use mi_message::Value;
 
 use crate::snapshot::Snapshot;
@@ -46,6 +46,10 @@ impl Lookup for Snapshot {
 
     fn new_id(&self) -> String {
         self.services.clock.new_id()
+    }
+
+    fn options(&self) -> &ExprOptions {
+        &self.settings.expressions
     }
 
     fn vault(&self, alias: &str, kind: &str) -> Option<String> {

@@ -127,8 +127,10 @@ pub struct Settings {
     pub preserve_server: bool,
     /// CORS of APIs.
     pub cors: crate::api::Cors,
-    /// `[synapse_properties]` and its mapped keys.
-    pub synapse_properties: HashMap<String, String>,
+    /// How long endpoints are suspended that do not say it themselves.
+    pub suspension: mi_config::deployment::GlobalSuspension,
+    /// Switches of expressions.
+    pub expressions: mi_expr::ExprOptions,
 }
 
 impl Default for Settings {
@@ -145,7 +147,12 @@ impl Default for Settings {
             preserve_user_agent: false,
             preserve_server: true,
             cors: crate::api::Cors::default(),
-            synapse_properties: HashMap::new(),
+            suspension: mi_config::deployment::GlobalSuspension {
+                initial_ms: -1,
+                progression_factor: 1.0,
+                wins: false,
+            },
+            expressions: mi_expr::ExprOptions::default(),
         }
     }
 }

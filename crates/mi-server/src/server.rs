@@ -242,7 +242,8 @@ pub struct Running {
     inbounds: Arc<RunningInbounds>,
     deployer: Redeployer,
     management: management::Management,
-    internal: HttpServer,
+    /// `None` when `[mediation] internal_http_api_enable` is false.
+    internal: Option<HttpServer>,
     main: HttpServer,
     probes: Arc<Probes>,
     logs: LogHandle,
@@ -258,13 +259,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         .context("cannot start the log")?;
     let probes = Arc::new(Probes::starting());
     let address = bind_address(None)?;
-    let internal = HttpServer::start(
-        vec![(
-            ListenerConfig::new("Internal HTTP", SocketAddr::new(address, prepared.deployment.internal_http_port())),
-            Arc::new(InternalService(probes.clone())) as Arc<dyn HttpService>,
-        )],
-        1,
-    )?;
+    let internal = internal_listener(&prepared.deployment, address, &probes)?;
     let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
     let client = Client::new(client_config(&prepared.deployment, keys.client.clone()));
     let http: Arc<dyn HttpClient> = Arc::new(client);
@@ -326,6 +321,20 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         grace: if graceful { Duration::from_millis(grace) } else { Duration::ZERO },
         drain_delay: property("drainDelay").and_then(|it| it.parse().ok()).map_or(DRAIN_DELAY, Duration::from_millis),
     })
+}
+
+/// Probes and metrics, on a thread of their own.
+fn internal_listener(
+    deployment: &Deployment,
+    address: IpAddr,
+    probes: &Arc<Probes>,
+) -> anyhow::Result<Option<HttpServer>> {
+    if !deployment.mediation.internal_api {
+        return Ok(None);
+    }
+    let config = ListenerConfig::new("Internal HTTP", SocketAddr::new(address, deployment.internal_http_port()));
+    let service: Arc<dyn HttpService> = Arc::new(InternalService(probes.clone()));
+    Ok(Some(HttpServer::start(vec![(config, service)], 1)?))
 }
 
 /// MI writes below `repository/logs`; the short layout of a home has `logs`.
@@ -438,7 +447,9 @@ impl Running {
         let Self { internal, main, management, logs, .. } = self;
         main.shutdown();
         management.shutdown();
-        internal.shutdown();
+        if let Some(internal) = internal {
+            internal.shutdown();
+        }
         if left > 0 {
             log::warn!(target: "ServerManagement", "{left} requests did not end within the grace time");
         }

@@ -93,7 +93,8 @@ pub fn settings(deployment: &Deployment) -> Settings {
             allowed_headers: mediation.cors.allow_headers.clone(),
             ..mi_engine::api::Cors::default()
         },
-        synapse_properties: deployment.synapse_properties.clone().into_iter().collect(),
+        suspension: mediation.suspension,
+        expressions: mi_expr::ExprOptions { ignore_missing_json_path: mediation.jsonpath_ignore_not_found },
         ..Settings::default()
     }
 }

@@ -152,19 +152,14 @@ pub(super) const PASSTHRU_DEFAULTS: &[(&str, &str)] = &[
     ("force.json.message.reverseProxyMode", "false"),
 ];
 
-/// Keys and sections that MI knows and that nothing here reads, or that other crates read by their full key.
-/// A name stands for itself and for everything below it.
+/// Keys and sections that MI knows and whose effect is MI's own machinery (pools, class names, caches of Java
+/// libraries), or that are read elsewhere. A name stands for itself and for everything below it.
 const SILENT: &[&str] = &[
     "analytics",
     "authorization_manager",
     "blocking",
-    "cluster_config",
     "cpu_watcher",
-    "custom_transport",
-    "dashboard_config",
     "database",
-    "encryption",
-    "icp_config",
     "integration",
     "internal_api_ssl_config",
     "liveness_probe",
@@ -173,95 +168,182 @@ const SILENT: &[&str] = &[
     "management_api.authorization_handler",
     "management_api.jwt_token_security_handler",
     "memory_watcher",
-    "metric_handler",
     "monitoring",
     "opentelemetry",
     "prometheus_api",
     "readiness_probe",
     "realm_manager",
     "secrets",
+    "server.attachment_dir",
     "server.auth2_token_validation_service",
     "server.blocking",
     "server.cache_attachments",
-    "server.attachment_dir",
-    "server.enable_basic_auth",
     "server.enable_security_deployment_interceptor",
     "server.hide_admin_service_wsdl",
     "server.identity_server_password",
     "server.identity_server_username",
     "server.serverDetails",
     "server.size_threshold",
-    "server.synapse_config_file_path",
     "server.userAgent",
     "server_configuration",
     "super_admin",
     "system.parameter",
-    "task_handling",
     "tasks",
     "traffic_analyzer",
-    "transaction_counter",
     "transport.blocking",
     "transport.client",
     "transport.default_content_type",
-    "transport.fix",
-    "transport.jms",
-    "transport.jndi",
-    "transport.local",
-    "transport.mail",
-    "transport.modules",
-    "transport.mqtt",
-    "transport.msmq",
-    "transport.netty",
-    "transport.rabbitmq",
-    "transport.sap",
-    "transport.tcp",
-    "transport.udp",
-    "transport.vfs",
-    "transport.ws",
-    "transport.wss",
     "transport.http.listener.certificate_revocation_cache_delay",
     "transport.http.listener.certificate_revocation_cache_size",
-    "transport.http.listener.certificate_revocation_verifier_enable",
     "transport.http.listener.class",
     "transport.http.listener.ssl_profile.read_interval",
     "transport.http.sender.certificate_revocation_cache_delay",
-    "transport.http.sender.certificate_revocation_cache_size",
-    "transport.http.sender.certificate_revocation_verifier_enable",
     "transport.http.sender.class",
-    "transport.http.sender.ssl_profile.read_interval",
     "transport.http.sender.warn_on_http_500",
+    "transport.local",
+    "transport.modules",
+    "transport.netty",
+    "transport.vfs",
     "truststore.algorithm",
     "truststore.alias",
     "user_access",
-    "user_store",
     "zip_file_configuration",
 ];
 
-/// `[[tables]]` that are read or known to MI.
+/// A setting that MI obeys and this server does not.
+struct Unsupported {
+    /// Full key, section, or property of `synapse.properties` and `passthru-http.properties`.
+    key: &'static str,
+    /// Values that change nothing.
+    harmless: &'static [&'static str],
+    /// What happens instead.
+    instead: &'static str,
+}
+
+const fn unsupported(key: &'static str, harmless: &'static [&'static str], instead: &'static str) -> Unsupported {
+    Unsupported { key, harmless, instead }
+}
+
+const OFF: &[&str] = &["false", ""];
+const NO_TRACES: &str = "no traces or events are sent";
+const NO_BROKER: &str = "services and endpoints of this transport are not available";
+const NOT_ONE: &str = "it is not read";
+
+const UNSUPPORTED: &[Unsupported] = &[
+    unsupported("analytics.enabled", OFF, NO_TRACES),
+    unsupported("opentelemetry.enable", OFF, NO_TRACES),
+    unsupported("mediation.flow.statistics.collect.all", OFF, NO_TRACES),
+    unsupported("maximum.failover.retries", &["-1"], "failover tries every endpoint once for each message"),
+    unsupported("inbound.port.offset.enable", OFF, "ports of inbound endpoints are used as they are"),
+    unsupported("freemarker.template.base.path", &[""], "templates do not include other templates"),
+    unsupported("http.client.global.proxy.enabled", OFF, "blocking calls go directly"),
+    unsupported("message.size.validation.enabled", OFF, "bodies of any size are relayed, and built up to 512 MiB"),
+    unsupported("force.xml.message.validation", OFF, "bodies are checked when they are read"),
+    unsupported("force.json.message.validation", OFF, "bodies are checked when they are read"),
+    unsupported("force.json.message.reverseProxyMode", OFF, NOT_ONE),
+    unsupported("http.block_service_list", &[""], "proxy services are served to every client"),
+    unsupported("max_open_connections", &["-1", "0"], "connections are not counted"),
+    unsupported("server.proxy_context_path", &["", "/"], NOT_ONE),
+    unsupported("server.http_content_negotiation", OFF, NOT_ONE),
+    unsupported("server.enable_mtom", OFF, "attachments are sent inline"),
+    unsupported("server.enableMTOM", OFF, "attachments are sent inline"),
+    unsupported("server.enable_swa", OFF, "attachments are not sent"),
+    unsupported("server.enableSwA", OFF, "attachments are not sent"),
+    unsupported("server.enable_basic_auth", OFF, NOT_ONE),
+    unsupported("server.service_path", &["services", "/services"], "services are below /services"),
+    unsupported("server.synapse_config_file_path", &[""], "synapse-configs/default is read"),
+    unsupported("transport.http.listener.wsdl_epr_prefix", &[""], "WSDLs name the host name and port of the server"),
+    unsupported("transport.http.listener.parameter.WSDLEPRPrefix", &[""], "WSDLs name the host name of the server"),
+    unsupported("transport.http.listener.preferred_ciphers", &[""], "the cipher suites of rustls are offered"),
+    unsupported(
+        "transport.https.listener.parameter.PreferredCiphers",
+        &[""],
+        "the cipher suites of rustls are offered",
+    ),
+    unsupported("transport.http.listener.ssl_profile.file_path", &[""], "there is one certificate for all names"),
+    unsupported("transport.http.sender.ssl_profile.file_path", &[""], "there is one trust store for all hosts"),
+    unsupported("transport.http.listener.certificate_revocation_verifier_enable", OFF, "revocation is not checked"),
+    unsupported("transport.http.sender.certificate_revocation_verifier_enable", OFF, "revocation is not checked"),
+    unsupported("management_api.authorization_handler.resources", &[""], NOT_ONE),
+    unsupported("cluster_config", &[""], "each server runs its own tasks"),
+    unsupported("task_handling", &[""], "each server runs its own tasks"),
+    unsupported("dashboard_config", &[""], "the server does not report to a dashboard"),
+    unsupported("icp_config", &[""], "the server does not report to a control plane"),
+    unsupported("encryption", &[""], "encrypted secrets are refused"),
+    unsupported("metric_handler", &[""], "metrics are built in"),
+    unsupported("transaction_counter", &[""], "transactions are not counted"),
+    // What MI ships, in its present and its older default file.
+    unsupported("user_store.type", &["read_only_ldap", "database"], "users are those of [[internal_apis.users]]"),
+    unsupported("user_store", &[""], "users are those of [[internal_apis.users]]"),
+    unsupported("custom_transport", &[""], NO_BROKER),
+    unsupported("transport.fix", &[""], NO_BROKER),
+    unsupported("transport.jms", &[""], NO_BROKER),
+    unsupported("transport.jndi", &[""], NO_BROKER),
+    unsupported("transport.mail", &[""], NO_BROKER),
+    unsupported("transport.mqtt", &[""], NO_BROKER),
+    unsupported("transport.msmq", &[""], NO_BROKER),
+    unsupported("transport.rabbitmq", &[""], NO_BROKER),
+    unsupported("transport.sap", &[""], NO_BROKER),
+    unsupported("transport.tcp", &[""], NO_BROKER),
+    unsupported("transport.udp", &[""], NO_BROKER),
+    unsupported("transport.ws", &[""], NO_BROKER),
+    unsupported("transport.wss", &[""], NO_BROKER),
+    unsupported("message_builders", &[""], "content types are read by the built-in builders"),
+    unsupported("custom_message_builders", &[""], "content types are read by the built-in builders"),
+    unsupported("message_formatters", &[""], "content types are written by the built-in formatters"),
+    unsupported("custom_message_formatters", &[""], "content types are written by the built-in formatters"),
+    unsupported("synapse_handlers", &[""], "Java classes do not run here"),
+    unsupported("external_vault", &[""], "secrets come from the environment and from files"),
+    unsupported("service_catalog", &[""], "services are not published to a catalog"),
+];
+
+/// `[[tables]]` that are read, or known to MI and without an effect here.
 const KNOWN_ARRAYS: &[&str] = &[
     "datasource",
-    "synapse_handlers",
     "internal_apis.users",
-    "custom_message_builders",
-    "custom_message_formatters",
-    "external_vault",
-    "service_catalog",
     "server.get_request_processor",
     "server_conf",
     "transport.http.proxy_profile",
     "transport.http.secured_proxy_profile",
     "transport.phase_order",
-    "transport.modules",
 ];
 
 fn is_below(key: &str, section: &str) -> bool {
     key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// A warning for each setting that nothing reads and MI does not know.
-pub(super) fn report_unknown(table: &Table, out: &mut Diagnostics) {
+/// A warning for each setting that MI obeys and this server does not, and for each that nobody knows.
+pub(super) fn report(table: &Table, out: &mut Diagnostics) {
+    let mut told: Vec<&str> = Vec::new();
+    for (key, entry) in table.entries() {
+        let Some(found) = find_unsupported(key) else { continue };
+        // One line for a section says enough.
+        if found.harmless.iter().any(|it| entry.is(it)) || told.contains(&found.key) {
+            continue;
+        }
+        told.push(found.key);
+        let message = format!("the setting {key} is not supported: {}", found.instead);
+        out.push(table.diagnostic(Severity::Warning, entry.offset, message));
+    }
+    for (name, offset) in table.arrays() {
+        if let Some(found) = find_unsupported(name) {
+            let message = format!("the tables [[{name}]] are not supported: {}", found.instead);
+            out.push(table.diagnostic(Severity::Warning, offset, message));
+        }
+    }
+    report_unknown(table, out);
+}
+
+/// By its full key, by a section around it, or by the property that it sets.
+fn find_unsupported(key: &str) -> Option<&'static Unsupported> {
+    let property = SYNAPSE.iter().chain(PASSTHRU).find(|(short, _)| *short == key).map(|(_, property)| *property);
+    let section = ["synapse_properties.", "passthru_properties."].iter().find_map(|it| key.strip_prefix(it));
+    UNSUPPORTED.iter().find(|it| is_below(key, it.key) || property == Some(it.key) || section == Some(it.key))
+}
+
+fn report_unknown(table: &Table, out: &mut Diagnostics) {
     for (key, entry) in table.unused() {
-        if SILENT.iter().any(|section| is_below(key, section)) {
+        if SILENT.iter().any(|section| is_below(key, section)) || find_unsupported(key).is_some() {
             continue;
         }
         let mut warning = table.diagnostic(Severity::Warning, entry.offset, format!("the setting {key} has no effect"));
@@ -270,13 +352,14 @@ pub(super) fn report_unknown(table: &Table, out: &mut Diagnostics) {
         }
         out.push(warning);
     }
-    let unknown = table.array_names().filter(|name| {
-        !KNOWN_ARRAYS.contains(name)
-            && !SILENT.iter().any(|section| is_below(name, section))
-            && !name.starts_with("management_api")
-    });
-    for name in unknown {
-        out.push(table.diagnostic(Severity::Warning, 0, format!("the tables [[{name}]] have no effect")));
+    for (name, offset) in table.arrays() {
+        let known = KNOWN_ARRAYS.contains(&name)
+            || name.starts_with("management_api")
+            || SILENT.iter().any(|section| is_below(name, section))
+            || find_unsupported(name).is_some();
+        if !known {
+            out.push(table.diagnostic(Severity::Warning, offset, format!("the tables [[{name}]] have no effect")));
+        }
     }
 }
 

@@ -17,18 +17,6 @@ pub struct Server {
     pub graceful_shutdown_timeout_ms: u64,
     /// Artifacts for other roles are left out: `roles`, `-DserverRoles`.
     pub roles: Vec<String>,
-    /// `[cluster_config] node_id`
-    pub node_id: Option<String>,
-    /// `proxy_context_path`
-    pub proxy_context_path: String,
-    /// `service_path`, `services` by default
-    pub service_path: String,
-    /// Faults follow the Accept header of the request.
-    pub http_content_negotiation: bool,
-    /// MTOM for outgoing attachments
-    pub enable_mtom: bool,
-    /// SOAP with attachments for outgoing attachments
-    pub enable_swa: bool,
 }
 
 impl Server {
@@ -53,16 +41,8 @@ pub struct HttpSettings {
     pub socket_timeout_ms: u64,
     /// `connection_timeout`: longest time to connect
     pub connection_timeout_ms: Option<u64>,
-    /// `core_worker_pool_size`
-    pub core_workers: u32,
-    /// `max_worker_pool_size`
-    pub max_workers: u32,
-    /// `worker_pool_queue_length`; `None` is without bound
-    pub worker_queue: Option<u32>,
     /// `max_http_connection_per_host_port`
     pub max_connections_per_host: u32,
-    /// `max_open_connections`; `None` is without bound
-    pub max_open_connections: Option<u32>,
     /// The client's User-Agent goes on to the back end.
     pub preserve_user_agent: bool,
     /// The back end's Server header goes back to the client.
@@ -71,14 +51,6 @@ pub struct HttpSettings {
     pub preserve_headers: Vec<String>,
     /// Connections are used again.
     pub keep_alive: bool,
-    /// Largest body, when `enable_message_size_validation` is on
-    pub max_message_size: Option<u64>,
-    /// A body that is no XML where XML is announced is refused.
-    pub force_xml_validation: bool,
-    /// The same for JSON.
-    pub force_json_validation: bool,
-    /// Services that are not served over HTTP (`block_service_list`)
-    pub blocked_services: Vec<String>,
 }
 
 /// A listening port.
@@ -90,8 +62,6 @@ pub struct Connector {
     pub port: u16,
     /// `None` is every address.
     pub bind_address: Option<String>,
-    /// Put in front of the addresses in a WSDL
-    pub wsdl_prefix: Option<String>,
 }
 
 /// TLS of a listener.
@@ -103,12 +73,8 @@ pub struct TlsListener {
     pub truststore: TrustStore,
     /// Protocol names as Java has them; empty means the default
     pub protocols: Vec<String>,
-    /// Cipher names as Java has them; empty means the default
-    pub ciphers: Vec<String>,
     /// Must a client show a certificate?
     pub verify_client: VerifyClient,
-    /// File with profiles for single addresses
-    pub profiles: Option<String>,
 }
 
 /// Must a client show a certificate?
@@ -184,8 +150,6 @@ pub struct Sender {
     pub proxy_profiles: Vec<OutboundProxy>,
     /// `[[transport.http.secured_proxy_profile]]`
     pub secured_proxy_profiles: Vec<OutboundProxy>,
-    /// File with TLS profiles for single hosts
-    pub profiles: Option<String>,
 }
 
 /// A proxy on the way to back ends.
@@ -208,32 +172,10 @@ pub struct OutboundProxy {
 /// `[mediation]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mediation {
-    /// `synapse.core_threads`
-    pub core_threads: u32,
-    /// `synapse.max_threads`
-    pub max_threads: u32,
     /// `synapse.global_timeout_interval`: time-out of endpoints without one
     pub global_timeout_ms: u64,
     /// How JSON and XML become each other
     pub json: JsonSwitches,
-    /// XPath 2.0 where an expression is no valid 1.0
-    pub xpath_dom_failover: bool,
-    /// `synapse.script_mediator_pool_size`
-    pub script_pool_size: u32,
-    /// `flow.statistics.enable`
-    pub statistics: bool,
-    /// `flow.statistics.capture_all`
-    pub statistics_of_all: bool,
-    /// `stat.tracer.collect_payloads`
-    pub trace_payloads: bool,
-    /// `stat.tracer.collect_mediation_properties`
-    pub trace_properties: bool,
-    /// `stat.tracer.collect_mediation_variables`
-    pub trace_variables: bool,
-    /// `inbound.core_threads`
-    pub inbound_core_threads: u32,
-    /// `inbound.max_threads`
-    pub inbound_max_threads: u32,
     /// The offset is added to the ports of HTTP inbound endpoints.
     pub inbound_port_offset: bool,
     /// `internal_http_api_enable`
@@ -242,24 +184,25 @@ pub struct Mediation {
     pub internal_http_port: u16,
     /// `internal_https_api_port`, without the offset
     pub internal_https_port: u16,
-    /// `maximum_failover_retries`; `None` is without bound
-    pub max_failover_retries: Option<u32>,
-    /// `suspend_duration_on_maximum_failover`
-    pub failover_suspend_ms: u64,
-    /// `synapse.global_endpoint_suspend_duration`
-    pub endpoint_suspend_ms: Option<i64>,
-    /// `synapse.global_endpoint_suspend_progression_factor`
-    pub endpoint_suspend_factor: f32,
-    /// The two above win over what endpoints say.
-    pub endpoint_suspend_override: bool,
-    /// `freemarker_templates_base_path`
-    pub freemarker_base: Option<String>,
-    /// A JSONPath that finds nothing is no error.
+    /// How long endpoints are suspended that do not say it themselves
+    pub suspension: GlobalSuspension,
+    /// A path of `json-eval` over a property that finds nothing gives the empty text instead of a fault.
     pub jsonpath_ignore_not_found: bool,
     /// APIs and proxies of versioned applications carry group, name and version in their path.
     pub expose_versioned_services: bool,
     /// CORS of APIs
     pub cors: Cors,
+}
+
+/// `synapse.global_endpoint_suspend_*`. MI: `EndpointDefinition`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GlobalSuspension {
+    /// First suspension in milliseconds; negative is MI's default of 30 s.
+    pub initial_ms: i64,
+    /// Each suspension lasts this much longer than the one before.
+    pub progression_factor: f32,
+    /// The two above win over what endpoints say.
+    pub wins: bool,
 }
 
 /// `synapse.rest.CORSConfig.*`; without an origin every preflight is refused.
@@ -282,8 +225,6 @@ pub struct JsonSwitches {
     pub namespace_declarations: bool,
     /// Between prefix and name
     pub namespace_separator: char,
-    /// Colons in names are escaped.
-    pub valid_nc_names: bool,
     /// Texts that read as numbers or booleans become some.
     pub auto_primitive: bool,
     /// Texts that fit stay strings.
@@ -296,18 +237,12 @@ pub struct JsonSwitches {
     pub auto_array: bool,
     /// `<?xml-multiple?>` is written for arrays.
     pub multiple_pi: bool,
-    /// Arrays of XML that a JSON formatter writes
-    pub xml_auto_array: bool,
     /// The same with `<?xml-multiple?>`
     pub xml_multiple_pi: bool,
-    /// Empty elements become empty strings in place of null.
-    pub empty_element_to_empty_string: bool,
     /// `xsi:nil` is null both ways.
     pub xml_nil: bool,
     /// Empty elements become null (`enableXmlNullForEmptyElement`).
     pub null_for_empty_element: bool,
-    /// Processing instructions are added to XML made from JSON.
-    pub processing_instructions: bool,
 }
 
 /// The internal APIs: management, probes, metrics.
@@ -385,15 +320,4 @@ impl std::fmt::Debug for DataSourceConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DataSourceConfig").field("id", &self.id).field("url", &self.url).finish_non_exhaustive()
     }
-}
-
-/// `[[synapse_handlers]]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandlerClass {
-    /// Name
-    pub name: String,
-    /// Class
-    pub class: String,
-    /// `parameters.*`
-    pub parameters: BTreeMap<String, String>,
 }

@@ -1,6 +1,5 @@
 //! From full keys to the typed model.
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::diagnostic::Diagnostics;
@@ -26,21 +25,13 @@ pub(super) const KEYS: &[&str] = &[
     "server.graceful_shutdown_enabled",
     "server.graceful_shutdown_timeout",
     "server.roles",
-    "server.proxy_context_path",
-    "server.service_path",
-    "server.http_content_negotiation",
-    "server.enable_mtom",
-    "server.enable_swa",
     "transport.http.listener.enable",
     "transport.http.listener.port",
     "transport.http.listener.bind_address",
-    "transport.http.listener.wsdl_epr_prefix",
     "transport.http.listener.secured_enable",
     "transport.http.listener.secured_port",
     "transport.http.listener.secured_bind_address",
-    "transport.http.listener.secured_wsdl_epr_prefix",
     "transport.http.listener.secured_protocols",
-    "transport.http.listener.preferred_ciphers",
     "transport.http.listener.verify_client",
     "transport.http.preserve_http_headers",
     "transport.http.sender.proxy_host",
@@ -76,7 +67,6 @@ pub(super) fn deployment(table: &Table, outside: &dyn Placeholders, out: &mut Di
     let passthru = properties(table, "passthru_properties", PASSTHRU, PASSTHRU_DEFAULTS);
     let mut reader = Reader { table, out };
     let primary_keystore = reader.keystore("keystore.primary", None);
-    let internal_keystore = reader.keystore("keystore.internal", Some(&primary_keystore));
     let truststore = reader.truststore("truststore", "file_name", None);
     let server = reader.server(outside);
     let http = reader.http(&passthru, &primary_keystore, &truststore, outside);
@@ -88,16 +78,9 @@ pub(super) fn deployment(table: &Table, outside: &dyn Placeholders, out: &mut Di
         mediation,
         management,
         primary_keystore,
-        internal_keystore,
         truststore,
-        datasources: table.tables("datasource").iter().map(data_source).collect(),
-        handlers: table.tables("synapse_handlers").iter().map(handler).collect(),
-        transports: transports(table),
-        message_builders: media_types(table, "message_builders", "custom_message_builders"),
-        message_formatters: media_types(table, "message_formatters", "custom_message_formatters"),
         synapse_properties: synapse,
-        passthru_properties: passthru,
-        settings: table.flat(),
+        datasources: table.tables("datasource").iter().map(data_source).collect(),
     }
 }
 
@@ -204,12 +187,6 @@ impl Reader<'_> {
             roles: roles
                 .or_else(|| self.table.list("server.roles"))
                 .unwrap_or_else(|| DEFAULT_ROLES.map(str::to_owned).to_vec()),
-            node_id: from_flag("node.id").or_else(|| self.text(&["cluster_config.node_id"])),
-            proxy_context_path: self.text(&["server.proxy_context_path"]).unwrap_or_default(),
-            service_path: self.text(&["server.service_path"]).unwrap_or("services".to_owned()),
-            http_content_negotiation: self.flag("server.http_content_negotiation", false),
-            enable_mtom: self.text(&["server.enable_mtom", "server.enableMTOM"]).is_some_and(|text| is_true(&text)),
-            enable_swa: self.text(&["server.enable_swa", "server.enableSwA"]).is_some_and(|text| is_true(&text)),
         }
     }
 
@@ -221,13 +198,6 @@ impl Reader<'_> {
         outside: &dyn Placeholders,
     ) -> HttpSettings {
         let flag = |key: &str| passthru.get(key).is_some_and(|text| is_true(text));
-        let bounded = |number: i64| u32::try_from(number).ok();
-        let validate = flag("message.size.validation.enabled");
-        let max_message_size = self.property(passthru, "valid.max.message.size.in.bytes", 81_920);
-        let list = |key: &str| -> Vec<String> {
-            let text = passthru.get(key).map(String::as_str).unwrap_or_default();
-            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
-        };
         HttpSettings {
             http: self.connector(&HTTP_LISTENER, 8280, "http.nio.port", outside),
             https: self.connector(&HTTPS_LISTENER, 8243, "https.nio.port", outside),
@@ -235,11 +205,7 @@ impl Reader<'_> {
             sender: self.sender(keystore, truststore),
             socket_timeout_ms: self.property(passthru, "http.socket.timeout", 180_000),
             connection_timeout_ms: passthru.get("http.connection.timeout").and_then(|text| text.trim().parse().ok()),
-            core_workers: self.property(passthru, "worker_pool_size_core", 400),
-            max_workers: self.property(passthru, "worker_pool_size_max", 400),
-            worker_queue: bounded(self.property(passthru, "worker_pool_queue_length", -1)),
             max_connections_per_host: self.property(passthru, "http.max.connection.per.host.port", 32_767),
-            max_open_connections: bounded(self.property(passthru, "max_open_connections", -1)),
             preserve_user_agent: flag("http.user.agent.preserve"),
             preserve_server: flag("http.server.preserve"),
             preserve_headers: self
@@ -247,10 +213,6 @@ impl Reader<'_> {
                 .list("transport.http.preserve_http_headers")
                 .unwrap_or_else(|| vec!["Content-Type".to_owned()]),
             keep_alive: !flag("http.connection.disable.keepalive"),
-            max_message_size: validate.then_some(max_message_size),
-            force_xml_validation: flag("force.xml.message.validation"),
-            force_json_validation: flag("force.json.message.validation"),
-            blocked_services: list("http.block_service_list"),
         }
     }
 
@@ -260,7 +222,6 @@ impl Reader<'_> {
             enabled: self.text(names.enable).is_none_or(|text| is_true(&text)),
             port: outside.system_property(port_flag).and_then(|text| text.trim().parse().ok()).unwrap_or(given),
             bind_address: self.text(names.bind_address),
-            wsdl_prefix: self.text(names.wsdl_prefix),
         }
     }
 
@@ -286,12 +247,7 @@ impl Reader<'_> {
                 self,
                 ["transport.http.listener.secured_protocols", "transport.https.listener.parameter.HttpsProtocols"],
             ),
-            ciphers: names(
-                self,
-                ["transport.http.listener.preferred_ciphers", "transport.https.listener.parameter.PreferredCiphers"],
-            ),
             verify_client,
-            profiles: self.text(&["transport.http.listener.ssl_profile.file_path"]),
         }
     }
 
@@ -315,7 +271,6 @@ impl Reader<'_> {
             non_proxy_hosts: self.table.list("transport.http.sender.non_proxy_hosts").unwrap_or_default(),
             proxy_profiles,
             secured_proxy_profiles,
-            profiles: self.text(&["transport.http.sender.ssl_profile.file_path"]),
         }
     }
 
@@ -335,32 +290,18 @@ impl Reader<'_> {
 
     fn mediation(&mut self, synapse: &TableSettings) -> Mediation {
         let flag = |key: &str, default: bool| synapse.get(key).map_or(default, |text| is_true(text));
-        let suspend = self.property(synapse, "synapse.global_endpoint_suspend_duration", -1);
-        let retries: i64 = self.property(synapse, "maximum.failover.retries", -1);
         Mediation {
-            core_threads: self.property(synapse, "synapse.threads.core", 20),
-            max_threads: self.property(synapse, "synapse.threads.max", 100),
             global_timeout_ms: self.property(synapse, "synapse.global_timeout_interval", 120_000),
             json: json_switches(synapse),
-            xpath_dom_failover: flag("synapse.xpath.dom.failover.enabled", false),
-            script_pool_size: self.property(synapse, "synapse.script.mediator.pool.size", 15),
-            statistics: flag("mediation.flow.statistics.enable", false),
-            statistics_of_all: flag("mediation.flow.statistics.collect.all", false),
-            trace_payloads: flag("mediation.flow.statistics.tracer.collect.payloads", false),
-            trace_properties: flag("mediation.flow.statistics.tracer.collect.properties", false),
-            trace_variables: flag("mediation.flow.statistics.tracer.collect.variables", false),
-            inbound_core_threads: self.property(synapse, "inbound.threads.core", 20),
-            inbound_max_threads: self.property(synapse, "inbound.threads.max", 100),
             inbound_port_offset: flag("inbound.port.offset.enable", false),
             internal_api: flag("internal.http.api.enabled", true),
             internal_http_port: self.property(synapse, "internal.http.api.port", 9191),
             internal_https_port: self.property(synapse, "internal.https.api.port", 9154),
-            max_failover_retries: u32::try_from(retries).ok(),
-            failover_suspend_ms: self.property(synapse, "suspend.duration.on.maximum.failover", 30_000),
-            endpoint_suspend_ms: Some(suspend).filter(|millis| *millis >= 0),
-            endpoint_suspend_factor: self.property(synapse, "synapse.global_endpoint_suspend_progression_factor", 1.0),
-            endpoint_suspend_override: flag("synapse.override_endpoint_suspend_config_with_global_values", false),
-            freemarker_base: synapse.get("freemarker.template.base.path").cloned(),
+            suspension: GlobalSuspension {
+                initial_ms: self.property(synapse, "synapse.global_endpoint_suspend_duration", -1),
+                progression_factor: self.property(synapse, "synapse.global_endpoint_suspend_progression_factor", 1.0),
+                wins: flag("synapse.override_endpoint_suspend_config_with_global_values", false),
+            },
             jsonpath_ignore_not_found: flag("synapse.jsonpath.ignore.not.found.error", false),
             expose_versioned_services: flag("expose.versioned.services", false),
             cors: cors(synapse),
@@ -393,13 +334,11 @@ impl Reader<'_> {
                 keystore: self.endpoint_keystore("internal_api_ssl_config.key_store", keystore),
                 truststore: self.truststore("internal_api_ssl_config.trust_store", "location", Some(truststore)),
                 protocols: self.table.list("internal_api_ssl_config.parameter.httpsProtocols").unwrap_or_default(),
-                ciphers: self.table.list("internal_api_ssl_config.parameter.preferredCiphers").unwrap_or_default(),
                 verify_client: match self.text(&["internal_api_ssl_config.parameter.sslVerifyClient"]).as_deref() {
                     Some("true" | "require" | "required") => VerifyClient::Require,
                     Some("optional") => VerifyClient::Optional,
                     _ => VerifyClient::None,
                 },
-                profiles: None,
             },
         }
     }
@@ -429,7 +368,6 @@ struct ListenerKeys {
     enable: &'static [&'static str],
     port: &'static [&'static str],
     bind_address: &'static [&'static str],
-    wsdl_prefix: &'static [&'static str],
 }
 
 const HTTP_LISTENER: ListenerKeys = ListenerKeys {
@@ -447,7 +385,6 @@ const HTTP_LISTENER: ListenerKeys = ListenerKeys {
         "transport.passthru.http.listener.bind_address",
         "transport.passthru.http.listener.parameter.bind-address",
     ],
-    wsdl_prefix: &["transport.http.listener.wsdl_epr_prefix", "transport.http.listener.parameter.WSDLEPRPrefix"],
 };
 
 const HTTPS_LISTENER: ListenerKeys = ListenerKeys {
@@ -470,10 +407,6 @@ const HTTPS_LISTENER: ListenerKeys = ListenerKeys {
         "transport.passthru.https.listener.bind_address",
         "transport.passthru.https.listener.parameter.bind-address",
     ],
-    wsdl_prefix: &[
-        "transport.http.listener.secured_wsdl_epr_prefix",
-        "transport.https.listener.parameter.WSDLEPRPrefix",
-    ],
 };
 
 fn json_switches(synapse: &TableSettings) -> JsonSwitches {
@@ -486,19 +419,15 @@ fn json_switches(synapse: &TableSettings) -> JsonSwitches {
         preserve_namespace: json("preserve.namespace", false),
         namespace_declarations: json("output.enableNSDeclarations", false),
         namespace_separator: separator.unwrap_or('_'),
-        valid_nc_names: json("buildValidNCNames", false),
         auto_primitive: json("output.autoPrimitive", true),
         disable_auto_primitive_regex: synapse.get("synapse.commons.json.output.disableAutoPrimitive.regex").cloned(),
         custom_replace_regex: synapse.get(&format!("{replace}.customReplaceRegex")).cloned(),
         custom_replace_sequence: synapse.get(&format!("{replace}.customReplaceSequence")).cloned(),
         auto_array: json("output.jsonoutAutoArray", true),
         multiple_pi: json("output.jsonoutMultiplePI", true),
-        xml_auto_array: json("output.xmloutAutoArray", true),
         xml_multiple_pi: json("output.xmloutMultiplePI", false),
-        empty_element_to_empty_string: json("output.emptyXmlElemToEmptyStr", false),
         xml_nil,
         null_for_empty_element: flag("synapse.commons.enableXmlNullForEmptyElement", !xml_nil),
-        processing_instructions: flag("synapse.json.to.xml.processing.instruction.enabled", true),
     }
 }
 
@@ -533,55 +462,3 @@ fn data_source(table: &Table) -> DataSourceConfig {
         pool: table.below("pool_options").into_iter().collect(),
     }
 }
-
-fn handler(table: &Table) -> HandlerClass {
-    HandlerClass {
-        name: table.text("name").unwrap_or_default(),
-        class: table.text("class").unwrap_or_default(),
-        parameters: table.below("parameters").into_iter().collect(),
-    }
-}
-
-/// `transport.jms.listener` becomes `jms.listener`.
-fn transports(table: &Table) -> BTreeMap<String, Vec<TableSettings>> {
-    let named = table.array_names().filter_map(|name| {
-        let key = name.strip_prefix("transport.").or_else(|| name.starts_with("custom_transport").then_some(name))?;
-        Some((key.to_owned(), table.tables(name).iter().map(Table::flat).collect()))
-    });
-    named.collect()
-}
-
-fn media_types(table: &Table, section: &str, custom: &str) -> BTreeMap<String, String> {
-    let mut map: BTreeMap<String, String> = table
-        .below(section)
-        .into_iter()
-        .map(|(name, class)| {
-            (MEDIA_TYPES.iter().find(|(short, _)| *short == name).map_or(name, |it| it.1.to_owned()), class)
-        })
-        .collect();
-    let given = table.tables(custom).iter().filter_map(|it| Some((it.text("content_type")?, it.text("class")?)));
-    map.extend(given);
-    map
-}
-
-/// Names of the media types in `[message_builders]` and `[message_formatters]`.
-const MEDIA_TYPES: &[(&str, &str)] = &[
-    ("form_urlencoded", "application/x-www-form-urlencoded"),
-    ("multipart_form_data", "multipart/form-data"),
-    ("application_xml", "application/xml"),
-    ("text_xml", "text/xml"),
-    ("soap_xml", "application/soap+xml"),
-    ("text_plain", "text/plain"),
-    ("application_json", "application/json"),
-    ("json_badgerfish", "application/json/badgerfish"),
-    ("text_javascript", "text/javascript"),
-    ("octet_stream", "application/octet-stream"),
-    ("application_binary", "application/binary"),
-    ("application_pdf", "application/pdf"),
-    ("application_msword", "application/msword"),
-    ("application_docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-    ("application_ppt", "application/vnd.ms-powerpoint"),
-    ("application_pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
-    ("application_xls", "application/vnd.ms-excel"),
-    ("application_xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-];

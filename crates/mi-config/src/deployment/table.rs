@@ -32,6 +32,11 @@ pub(super) struct Entry {
 pub type TableSettings = BTreeMap<String, String>;
 
 impl Entry {
+    /// Is this its value? Case and blanks around do not count.
+    pub(super) fn is(&self, value: &str) -> bool {
+        self.text().trim().eq_ignore_ascii_case(value)
+    }
+
     fn text(&self) -> String {
         self.values.join(",")
     }
@@ -129,9 +134,10 @@ impl Table {
         self.entries().filter(|(_, entry)| !entry.used.get())
     }
 
-    /// Names of the `[[tables]]`.
-    pub(super) fn array_names(&self) -> impl Iterator<Item = &str> {
-        self.arrays.keys().map(String::as_str)
+    /// Names of the `[[tables]]`, each with the offset of the first key in them.
+    pub(super) fn arrays(&self) -> impl Iterator<Item = (&str, usize)> {
+        let first = |tables: &Vec<Self>| tables.iter().flat_map(Self::entries).map(|(_, entry)| entry.offset).min();
+        self.arrays.iter().map(move |(name, tables)| (name.as_str(), first(tables).unwrap_or_default()))
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {

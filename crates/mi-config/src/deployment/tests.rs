@@ -80,7 +80,7 @@ fn spellings_of_ports_and_switches_mean_the_same() {
     }
     let it =
         check("[transport.http]\nmax_worker_pool_size = 500\n[server]\nhot_deployment = \"false\"\noffset = 0", &[]);
-    assert_eq!((it.http.max_workers, it.server.hot_deployment, it.http_port()), (500, false, 8280));
+    assert_eq!((it.server.hot_deployment, it.http_port()), (false, 8280));
 }
 
 #[test]
@@ -93,17 +93,51 @@ fn slips_are_reported_with_their_place() {
         ],
     );
     check(
-        "[sever]\na = 1\n[user_store]\ntype = 'database'\n[[transport.jms.listener]]\nname = 'a'",
-        &["d.toml:2:1: the setting sever.a has no effect"],
+        "[sever]\na = 1\n[[severs]]\nb = 1",
+        &["d.toml:2:1: the setting sever.a has no effect", "d.toml:4:1: the tables [[severs]] have no effect"],
     );
     let it = check(
-        "[server]\noffset = 'many'\n[mediation]\nsynapse.core_threads = 'x'",
+        "[server]\noffset = 'many'\n[mediation]\nsynapse.global_timeout_interval = 'x'",
         &[
             "d.toml:2:1: server.offset must be a number, not 'many'; the default is used",
-            "d.toml:4:9: mediation.synapse.core_threads must be a number, not 'x'; the default is used",
+            "d.toml:4:9: mediation.synapse.global_timeout_interval must be a number, not 'x'; the default is used",
         ],
     );
-    assert_eq!((it.server.offset, it.mediation.core_threads), (10, 20));
+    assert_eq!((it.server.offset, it.mediation.global_timeout_ms), (10, 120_000));
+}
+
+#[test]
+fn what_mi_obeys_and_this_server_does_not_is_said() {
+    check(
+        "[user_store]\ntype = 'database'\nclass = 'x'\n[[transport.jms.listener]]\nname = 'a'",
+        &[
+            "d.toml:3:1: the setting user_store.class is not supported: users are those of [[internal_apis.users]]",
+            "d.toml:5:1: the tables [[transport.jms.listener]] are not supported: services and endpoints of this transport \
+         are not available",
+        ],
+    );
+    let revocation = "the setting transport.http.sender.certificate_revocation_verifier_enable is not supported: \
+                      revocation is not checked";
+    for value in ["true", "'True'"] {
+        let text = format!("[transport.http.sender]\ncertificate_revocation_verifier_enable = {value}");
+        check(&text, &[&format!("d.toml:2:1: {revocation}")]);
+    }
+    // By each of the spellings of a property; the value that holds anyway changes nothing.
+    let failover = "is not supported: failover tries every endpoint once for each message";
+    for key in ["mediation.synapse.maximum_failover_retries", "synapse_properties.'maximum.failover.retries'"] {
+        check(&format!("{key} = -1"), &[]);
+        check(&format!("{key} = 3"), &[&format!("d.toml:1:{}: the setting {} {failover}", column(key), plain(key))]);
+    }
+    check("[transport.http]\ncore_worker_pool_size = 10\n[mediation]\ninbound.core_threads = 3", &[]);
+}
+
+/// Column of the last part of a key.
+fn column(key: &str) -> usize {
+    key.find(".'").or_else(|| key.rfind('.')).map_or(1, |at| at + 2)
+}
+
+fn plain(key: &str) -> String {
+    key.replace('\'', "")
 }
 
 #[test]
@@ -143,7 +177,7 @@ fn cycles_of_references_end() {
 }
 
 #[test]
-fn management_users_handlers_and_media_types() {
+fn management_users_and_cors() {
     let it = check(
         r#"
 [[internal_apis.users]]
@@ -155,15 +189,6 @@ protocols = "https"
 [management_api.jwt_token_security_handler]
 enable = false
 token_config.expiry = "60"
-[[synapse_handlers]]
-name = "H"
-class = "org.x.H"
-parameters.level = "1"
-[[custom_message_builders]]
-content_type = "text/csv"
-class = "C"
-[message_formatters]
-text_plain = "P"
 [synapse_properties]
 'synapse.rest.CORSConfig.Access-Control-Allow-Origin' = "http://a, http://b"
 "#,
@@ -171,8 +196,6 @@ text_plain = "P"
     );
     assert_eq!((it.management.http, it.management.https, it.management.jwt), (false, true, false));
     assert_eq!((it.management.users[0].name.as_str(), it.management.token_expiry_s), ("a", 60));
-    assert_eq!((it.handlers[0].class.as_str(), it.handlers[0].parameters["level"].as_str()), ("org.x.H", "1"));
-    assert_eq!((it.message_builders["text/csv"].as_str(), it.message_formatters["text/plain"].as_str()), ("C", "P"));
     assert_eq!(it.mediation.cors.allow_origins, ["http://a", "http://b"]);
 }
 

@@ -113,10 +113,10 @@ pub struct Suspension {
     pub retry_delay_ms: i64,
     /// `suspendOnFailure/errorCodes`; empty means every code.
     pub suspend_codes: Vec<i32>,
-    /// First suspension; `None` is MI's default of 30 000.
+    /// First suspension; `None` is what `deployment.toml` says, else 30 000.
     pub initial_ms: Option<i64>,
-    /// Each suspension lasts this much longer than the one before.
-    pub progression_factor: f32,
+    /// Each suspension lasts this much longer than the one before; `None` is what `deployment.toml` says, else 1.
+    pub progression_factor: Option<f32>,
     /// Longest suspension.
     pub maximum_ms: i64,
     /// These codes are not tried at another endpoint.
@@ -133,7 +133,7 @@ impl Default for Suspension {
             retry_delay_ms: 0,
             suspend_codes: Vec::new(),
             initial_ms: None,
-            progression_factor: 1.0,
+            progression_factor: None,
             maximum_ms: i64::MAX,
             retry_disabled_codes: Vec::new(),
             retry_enabled_codes: Vec::new(),
@@ -279,9 +279,7 @@ impl Suspension {
         if let Some(suspend) = element.child("suspendOnFailure") {
             it.suspend_codes = codes(&suspend, "errorCodes", out);
             it.initial_ms = child_number(&suspend, "initialDuration", out).or(it.initial_ms);
-            if let Some(factor) = child_number(&suspend, "progressionFactor", out) {
-                it.progression_factor = factor;
-            }
+            it.progression_factor = child_number(&suspend, "progressionFactor", out);
             if let Some(maximum) = child_number(&suspend, "maximumDuration", out) {
                 it.maximum_ms = maximum;
             }

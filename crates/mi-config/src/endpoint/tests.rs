@@ -54,7 +54,7 @@ fn addresses_with_quality_of_service() {
             retry_delay_ms: 10,
             suspend_codes: vec![101_503],
             initial_ms: Some(-1),
-            progression_factor: 1.5,
+            progression_factor: Some(1.5),
             maximum_ms: 60_000,
             retry_disabled_codes: vec![1, 2],
             retry_enabled_codes: Vec::new(),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mi_config::endpoint::{Format, Optimize, Qos, TimeoutAction, TimeoutDuration};
+use mi_config::deployment::GlobalSuspension;
+use mi_config::endpoint::{Format, Optimize, Qos, Suspension, TimeoutAction, TimeoutDuration};
 use mi_config::uri_template::UriExpander;
 use mi_config::{Diagnostic, EndpointConfig, EndpointKind};
 use mi_message::{Body, Value};
@@ -17,7 +18,7 @@ use crate::build::BuildCx;
 use crate::context::Context;
 use crate::fault::{Fault, codes};
 use crate::services::OutMessage;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Settings, Snapshot};
 use crate::transport::{Incoming, Outgoing, Payload};
 use crate::{flow, incoming};
 
@@ -111,7 +112,7 @@ impl Leaf {
             leaf.http2 = http.http2;
             leaf.authenticator = http.authentication.as_ref().map(Authenticator::new);
         }
-        leaf.apply_qos(qos);
+        leaf.apply_qos(qos, cx.settings);
         if qos.security.is_some() {
             let text = "WS-Security (<enableSec>) is not applied by this version; messages go out without it";
             cx.report(config.element.warning(text));
@@ -119,7 +120,7 @@ impl Leaf {
         Ok(leaf)
     }
 
-    fn apply_qos(&mut self, qos: &Qos) {
+    fn apply_qos(&mut self, qos: &Qos, settings: &Settings) {
         self.format = qos.format;
         self.encoding.clone_from(&qos.encoding);
         self.addressing = qos
@@ -131,25 +132,10 @@ impl Leaf {
             || matches!(qos.optimize, Some(Optimize::Mtom | Optimize::Swa));
         self.timeout.clone_from(&qos.timeout.duration);
         self.discard_on_timeout = qos.timeout.action == TimeoutAction::Discard;
-        let unsigned = |codes: &[i32]| codes.iter().filter_map(|code| u32::try_from(*code).ok()).collect::<Vec<_>>();
         let suspension = &qos.suspension;
-        // A list of codes that are all below zero (`-1`, as people write to switch suspension off) must stay a list
-        // that matches nothing.
-        let listed = |codes: &[i32]| {
-            let known = unsigned(codes);
-            if known.is_empty() && !codes.is_empty() { vec![u32::MAX] } else { known }
-        };
         self.retry_disabled = unsigned(&suspension.retry_disabled_codes);
         self.retry_enabled = unsigned(&suspension.retry_enabled_codes);
-        self.state = EndpointState::new(SuspensionPolicy {
-            timeout_codes: listed(&suspension.timeout_codes),
-            retries_before_suspension: suspension.retries_before_suspension,
-            retry_delay: suspension.retry_delay_ms,
-            suspend_codes: listed(&suspension.suspend_codes),
-            initial_duration: suspension.initial_ms.unwrap_or(-1),
-            progression_factor: suspension.progression_factor,
-            maximum_duration: suspension.maximum_ms,
-        });
+        self.state = EndpointState::new(suspension_policy(suspension, &settings.suspension));
     }
 
     pub(super) fn may_retry(&self, code: Option<u32>) -> bool {
@@ -544,9 +530,47 @@ fn java_date(millis: i64, offset_seconds: i32) -> String {
     )
 }
 
+fn unsigned(codes: &[i32]) -> Vec<u32> {
+    codes.iter().filter_map(|code| u32::try_from(*code).ok()).collect()
+}
+
+/// What the endpoint says over what `deployment.toml` says, or the other way when that is to win.
+fn suspension_policy(own: &Suspension, global: &GlobalSuspension) -> SuspensionPolicy {
+    // A list of codes that are all below zero (`-1`, as people write to switch suspension off) must stay a list
+    // that matches nothing.
+    let listed = |codes: &[i32]| {
+        let known = unsigned(codes);
+        if known.is_empty() && !codes.is_empty() { vec![u32::MAX] } else { known }
+    };
+    let (initial, factor) = if global.wins { (None, None) } else { (own.initial_ms, own.progression_factor) };
+    SuspensionPolicy {
+        timeout_codes: listed(&own.timeout_codes),
+        retries_before_suspension: own.retries_before_suspension,
+        retry_delay: own.retry_delay_ms,
+        suspend_codes: listed(&own.suspend_codes),
+        initial_duration: initial.unwrap_or(global.initial_ms),
+        progression_factor: factor.unwrap_or(global.progression_factor),
+        maximum_duration: own.maximum_ms,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::java_date;
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_suspended_as_it_says_unless_the_server_overrules_it() {
+        let own = Suspension { initial_ms: Some(100), suspend_codes: vec![-1], ..Suspension::default() };
+        for (wins, initial, factor) in [(false, 100, 3.0), (true, 5000, 3.0)] {
+            let global = GlobalSuspension { initial_ms: 5000, progression_factor: 3.0, wins };
+            let policy = suspension_policy(&own, &global);
+            assert_eq!((policy.initial_duration, policy.progression_factor), (initial, factor));
+            assert_eq!(policy.suspend_codes, [u32::MAX]);
+            let doubling = Suspension { progression_factor: Some(2.0), ..own.clone() };
+            let expected = if wins { 3.0 } else { 2.0 };
+            assert_eq!(suspension_policy(&doubling, &global).progression_factor, expected);
+        }
+    }
 
     #[test]
     fn moments_are_shown_as_java_shows_them() {

@@ -96,7 +96,7 @@ fn service(cx: &ManagementContext, config: &NamedConfig, artifact: &DeployedArti
         "dataSources": sources,
         "configuration": configuration(artifact),
         "swagger_url": cx.base_urls().first().map(|base| {
-            format!("{base}/{}/{}?swagger.json", cx.deployment.server.service_path, config.name)
+            format!("{base}/services/{}?swagger.json", config.name)
         }),
     }))
 }

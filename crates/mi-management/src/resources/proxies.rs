@@ -33,7 +33,7 @@ pub(super) fn handle(cx: &ManagementContext, request: &Request) -> HttpReply {
 /// Addresses of the documents of a service.
 pub(super) fn wsdl(cx: &ManagementContext, service: &str) -> (String, String) {
     let base = cx.base_urls().into_iter().next().unwrap_or_default();
-    let url = format!("{base}/{}/{service}", cx.deployment.server.service_path);
+    let url = format!("{base}/services/{service}");
     (format!("{url}?wsdl"), format!("{url}?wsdl2"))
 }
 
@@ -44,7 +44,7 @@ fn whole(cx: &ManagementContext, proxy: &ProxyConfig, artifact: &DeployedArtifac
         let transport = base.split("://").next().unwrap_or_default();
         proxy.transports.is_empty() || proxy.transports.iter().any(|it| it == transport)
     };
-    let path = format!("/{}/{}", cx.deployment.server.service_path, proxy.name);
+    let path = format!("/services/{}", proxy.name);
     let eprs: Vec<String> = cx.base_urls().into_iter().filter(served).map(|base| base + &path).collect();
     let running = cx.engine.snapshot().proxies.get(&proxy.name).is_some_and(|it| it.is_running());
     json!({
