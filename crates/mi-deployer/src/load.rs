@@ -78,6 +78,8 @@ pub struct Application {
     pub main_sequence: Option<String>,
     /// Its names carry the id.
     pub versioned: bool,
+    /// Paths of the resources that it brings, below the root of the registry.
+    pub resources: Vec<String>,
 }
 
 /// An application that could not be loaded.
@@ -89,6 +91,8 @@ pub struct FaultyApplication {
     pub version: Option<String>,
     /// File name of the archive or folder.
     pub file: Arc<str>,
+    /// Names and types of its artifacts, if its descriptors could be read.
+    pub artifacts: Vec<(String, String)>,
     /// Why; at least one is an error.
     pub reasons: Vec<Diagnostic>,
 }
@@ -216,6 +220,7 @@ impl Loader<'_> {
             name: car.map_or_else(|| stem.to_owned(), |car| car.name.clone()),
             version: car.and_then(|car| car.version.clone()),
             file: file.clone(),
+            artifacts: car.map(described).unwrap_or_default(),
             reasons,
         });
     }
@@ -244,17 +249,18 @@ impl Loader<'_> {
             let api = additions.api_names.get(artifact).unwrap_or(artifact);
             out.api_definitions.insert(api.clone(), document.clone());
         }
+        let resources = additions.registry.keys().cloned().collect();
         self.registry.extend(additions.registry);
         self.configs.extend(additions.configs);
-        let described = |part: &Part| (part.descriptor.name.clone(), part.descriptor.kind.clone());
         out.applications.push(Application {
             id: id.clone(),
             name: car.name.clone(),
             version: car.version.clone(),
             file: car.file.clone(),
-            artifacts: car.parts.iter().map(described).collect(),
+            artifacts: described(car),
             main_sequence: car.main_sequence.clone(),
             versioned: car.project.as_ref().is_some_and(|project| project.versioned),
+            resources,
         });
         let origin = Origin::Application(id);
         out.artifacts
@@ -339,23 +345,21 @@ impl Loader<'_> {
 }
 
 impl LoadedDeployment {
-    /// Takes out what came from `origin`, because runtime objects cannot be made of it: a whole application
-    /// becomes faulty, a loose file only loses its artifacts.
-    ///
-    /// Registry resources of the application stay readable until the next load, as other applications may
-    /// already refer to them.
-    pub fn reject(&mut self, origin: &Origin, reasons: Vec<Diagnostic>) {
-        self.artifacts.retain(|it| it.origin != *origin);
-        match origin {
-            Origin::File(_) => self.diagnostics.extend(reasons),
-            Origin::Application(id) => {
-                let Some(at) = self.applications.iter().position(|it| it.id == *id) else { return };
-                let Application { name, version, file, .. } = self.applications.remove(at);
-                self.libraries.retain(|library| !library.file.starts_with(&format!("{file}!/")));
-                self.faulty.push(FaultyApplication { name, version, file, reasons });
-            }
-        }
+    /// Takes an application out, with all that it brings, because runtime objects cannot be made of it.
+    /// `reasons` are its errors.
+    pub fn reject(&mut self, id: &str, reasons: Vec<Diagnostic>) {
+        let Some(at) = self.applications.iter().position(|it| &*it.id == id) else { return };
+        let Application { name, version, file, artifacts, resources, .. } = self.applications.remove(at);
+        self.artifacts.retain(|it| !matches!(&it.origin, Origin::Application(known) if **known == *id));
+        self.libraries.retain(|library| !library.file.starts_with(&format!("{file}!/")));
+        self.registry.drop_brought(&resources);
+        self.faulty.push(FaultyApplication { name, version, file, artifacts, reasons });
     }
+}
+
+/// Names and types of the artifacts of an application.
+fn described(car: &Car) -> Vec<(String, String)> {
+    car.parts.iter().map(|part| (part.descriptor.name.clone(), part.descriptor.kind.clone())).collect()
 }
 
 /// Archives and folders by file name. A file in place of the folder is taken as one application, which is what

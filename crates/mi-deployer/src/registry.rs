@@ -1,5 +1,7 @@
-//! The registry: what applications bring, over the files below `registry/` of the home.
+//! The registry: files below `registry/` of the home, and what applications bring.
 //!
+//! What an application brings is seen at once and becomes files when its deployment has succeeded, as in MI; where the
+//! folder cannot be written, as in a read-only container, it stays in memory.
 //! Keys: `conf:x` is `/_system/config/x`, `gov:x` `/_system/governance/x`, `local:x` `/_system/local/x`,
 //! `resources:x` is `gov:mi-resources/x`, and a key without a prefix is governance. `file:` names a file
 //! relative to the home. A key cannot leave its folder, also not by links.
@@ -58,7 +60,7 @@ impl std::error::Error for RegistryError {}
 pub struct Registry {
     root: PathBuf,
     home: PathBuf,
-    /// What applications bring, by path below the root.
+    /// What applications bring and is no file yet, by path below the root.
     content: RwLock<BTreeMap<String, Arc<RegistryResource>>>,
     cache: RwLock<BTreeMap<String, Cached>>,
 }
@@ -164,11 +166,55 @@ impl Registry {
     /// The key leaves the registry, or a file cannot be written.
     pub fn put(&self, key: &str, resource: RegistryResource) -> Result<(), RegistryError> {
         let path = self.writable(key)?;
-        let file = self.root.join(&path);
-        let folder = file.parent().ok_or_else(|| RegistryError::Key(key.to_owned()))?;
+        self.write_files(&path, &resource)?;
+        if let Some(entry) = self.lock_content().get_mut(&path) {
+            *entry = Arc::new(resource);
+        }
+        Ok(())
+    }
+
+    /// Makes files of what applications bring. Files that hold it already are left alone.
+    /// MI: `FileRegistryResourceDeployer#writeArtifactToRegistry`.
+    ///
+    /// # Errors
+    /// A file cannot be written; it and those behind it are served from memory.
+    pub fn keep_brought(&self) -> Result<(), RegistryError> {
+        let brought: Vec<_> = self.lock_content().iter().map(|(path, it)| (path.clone(), it.clone())).collect();
+        for (path, resource) in brought {
+            if read(&self.root.join(&path), Some(&self.root)).as_ref() != Some(&*resource) {
+                self.write_files(&path, &resource)?;
+            }
+            self.lock_content().remove(&path);
+        }
+        Ok(())
+    }
+
+    /// Takes back what an application that failed would have brought.
+    pub fn drop_brought(&self, paths: &[String]) {
+        let mut content = self.lock_content();
+        for path in paths {
+            content.remove(path);
+        }
+    }
+
+    /// Removes the files of an application that is gone. MI: `#removeArtifactFromRegistry`.
+    ///
+    /// # Errors
+    /// A file cannot be removed; the others are gone.
+    pub fn remove_brought(&self, paths: &[String]) -> Result<(), RegistryError> {
+        paths.iter().map(|path| self.remove(path).map(|_| ())).fold(Ok(()), Result::and)
+    }
+
+    fn lock_content(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Arc<RegistryResource>>> {
+        self.content.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_files(&self, path: &str, resource: &RegistryResource) -> Result<(), RegistryError> {
+        let file = self.root.join(path);
+        let folder = file.parent().ok_or_else(|| RegistryError::Key(path.to_owned()))?;
         std::fs::create_dir_all(folder).map_err(RegistryError::Io)?;
         if beneath(folder, &self.root).is_none() {
-            return Err(RegistryError::Key(key.to_owned()));
+            return Err(RegistryError::Key(path.to_owned()));
         }
         match &resource.bytes {
             Some(bytes) => write(&file, bytes)?,
@@ -185,11 +231,7 @@ impl Registry {
             std::fs::create_dir_all(folder.join(METADATA)).map_err(RegistryError::Io)?;
             write(&meta, format!("mediaType={media_type}\n").as_bytes())?;
         }
-        self.forget(&path);
-        let mut content = self.content.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = content.get_mut(&path) {
-            *entry = Arc::new(resource);
-        }
+        self.forget(path);
         Ok(())
     }
 
@@ -208,9 +250,12 @@ impl Registry {
     /// # Errors
     /// The key leaves the registry, or a file cannot be removed.
     pub fn delete(&self, key: &str) -> Result<bool, RegistryError> {
-        let path = self.writable(key)?;
-        let brought = self.content.write().unwrap_or_else(PoisonError::into_inner).remove(&path).is_some();
-        let file = self.root.join(&path);
+        self.remove(&self.writable(key)?)
+    }
+
+    fn remove(&self, path: &str) -> Result<bool, RegistryError> {
+        let brought = self.lock_content().remove(path).is_some();
+        let file = self.root.join(path);
         let mut existed = brought;
         if beneath(&file, &self.root).is_some() {
             let removed = if file.is_dir() { std::fs::remove_dir_all(&file) } else { std::fs::remove_file(&file) };
@@ -222,7 +267,7 @@ impl Registry {
                 std::fs::remove_file(extra).map_err(RegistryError::Io)?;
             }
         }
-        self.forget(&path);
+        self.forget(path);
         Ok(existed)
     }
 

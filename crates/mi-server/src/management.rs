@@ -111,31 +111,23 @@ impl Management {
 
 /// What the API shows of a deployment. `artifacts` are those that were compiled, in the order of `loaded` with the
 /// server's own at the end; `failed` are indexes of those that do not run.
-pub fn deployed(
-    loaded: &LoadedDeployment,
-    artifacts: Vec<Artifact>,
-    failed: &HashSet<usize>,
-    rolled_back: &[mi_deployer::Application],
-) -> Deployed {
+pub fn deployed(loaded: &LoadedDeployment, artifacts: Vec<Artifact>, failed: &HashSet<usize>) -> Deployed {
     let origin = |index: usize| match loaded.artifacts.get(index).map(|it| &it.origin) {
         Some(Origin::Application(id)) => Some(id.clone()),
         Some(Origin::File(_)) | None => None,
     };
     let running = artifacts.into_iter().enumerate().filter(|(index, _)| !failed.contains(index));
-    let application = |it: &mi_deployer::Application| Application {
-        name: it.name.clone(),
-        version: it.version.clone(),
-        artifacts: it.artifacts.clone(),
+    let application = |name: &String, version: &Option<String>, artifacts: &Vec<(String, String)>| Application {
+        name: name.clone(),
+        version: version.clone(),
+        artifacts: artifacts.clone(),
     };
-    let unread = loaded.faulty.iter().map(|it| Application {
-        name: it.name.clone(),
-        version: it.version.clone(),
-        artifacts: Vec::new(),
-    });
+    let running_applications = loaded.applications.iter().map(|it| application(&it.name, &it.version, &it.artifacts));
+    let faulty = loaded.faulty.iter().map(|it| application(&it.name, &it.version, &it.artifacts));
     Deployed {
         artifacts: running.map(|(index, artifact)| DeployedArtifact { artifact, application: origin(index) }).collect(),
-        applications: loaded.applications.iter().map(application).collect(),
-        faulty: unread.chain(rolled_back.iter().map(application)).collect(),
+        applications: running_applications.collect(),
+        faulty: faulty.collect(),
         connectors: loaded
             .libraries
             .iter()

@@ -118,6 +118,7 @@ mod tests {
             artifacts: Vec::new(),
             main_sequence: None,
             versioned: false,
+            resources: Vec::new(),
         }
     }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use mi_config::{Artifact, Deployment, Diagnostic, Severity, SourceFile};
-use mi_deployer::{Application, Home, LoadedDeployment, Origin, Watcher};
+use mi_config::{Artifact, Deployment, Diagnostic, SourceFile};
+use mi_deployer::{Application, Home, LoadedDeployment, Origin, Registry, Watcher};
 use mi_engine::inbound::RunningInbounds;
 use mi_engine::services::Sender;
 use mi_engine::transport::{HttpClient, HttpService};
@@ -55,19 +55,16 @@ pub struct Deployed {
     pub deployments: report::Deployments,
     /// What the management API shows.
     pub managed: mi_management::Deployed,
+    /// With what the applications bring.
+    pub registry: Arc<Registry>,
 }
 
 impl Prepared {
     /// Reads the home folder and the applications named on the command line.
     pub fn read(args: &RunArgs) -> anyhow::Result<Self> {
-        let root = home_of(&args.home)?;
-        let mut home = Home::locate(&root);
-        for application in &args.applications {
-            let shown = || format!("cannot read the application {}", application.display());
-            home.named.push(application.canonicalize().with_context(shown)?);
-        }
+        let home = locate(args)?;
         let mut system = system_properties(&args.home);
-        system.entry("carbon.home".to_owned()).or_insert_with(|| root.display().to_string());
+        system.entry("carbon.home".to_owned()).or_insert_with(|| home.root.display().to_string());
         let environment = mi_deployer::Environment::new(&home, std::env::vars().collect(), system);
         let (mut deployment, diagnostics) = mi_deployer::read_deployment(&home, &environment)
             .with_context(|| format!("cannot read {}", home.deployment_toml.display()))?;
@@ -80,24 +77,22 @@ impl Prepared {
     /// Compiles what was read. An application with a broken artifact is left out as a whole, as MI rolls it back.
     pub fn deploy(mut self, services: Arc<Services>) -> Deployed {
         let mut diagnostics = std::mem::take(&mut self.loaded.diagnostics);
-        let mut faulty: Vec<FaultyApplication> = self.loaded.faulty.iter().map(described).collect();
         let settings = wire::settings(&self.deployment);
-        let mut rolled_back: Vec<Application> = Vec::new();
-        let mut built = loop {
-            let artifacts: Vec<Artifact> = self.artifacts();
+        let (artifacts, mut built) = loop {
+            let artifacts = self.artifacts();
             let built = mi_engine::build(&artifacts, services.clone(), settings.clone());
             let applications = self.failed_applications(&built);
             if applications.is_empty() {
-                break built;
+                break (artifacts, built);
             }
-            for (id, reason) in applications {
-                rolled_back.extend(self.loaded.applications.iter().find(|it| *it.id == *id).cloned());
-                faulty.push(FaultyApplication { name: remove_application(&mut self.loaded, &id), reason });
+            for (id, reasons) in applications {
+                self.loaded.reject(&id, reasons);
             }
         };
+        let faulty = self.loaded.faulty.iter().map(described).collect();
         let degraded = built.warnings.iter().filter_map(|warning| warning.artifact.clone()).collect::<Vec<_>>();
         let failed: HashSet<usize> = built.failed.iter().map(|(index, _)| *index).collect();
-        let managed = management::deployed(&self.loaded, self.artifacts(), &failed, &rolled_back);
+        let managed = management::deployed(&self.loaded, artifacts, &failed);
         let deployments = report::Deployments::of(&self.loaded, &failed);
         // Those of applications that were rolled back are told with the application.
         diagnostics.extend(std::mem::take(&mut built.failed).into_iter().flat_map(|(_, found)| found));
@@ -111,6 +106,7 @@ impl Prepared {
             diagnostics,
             deployments,
             managed,
+            registry: self.loaded.registry.clone(),
         }
     }
 
@@ -127,16 +123,13 @@ impl Prepared {
         artifacts
     }
 
-    /// Applications with a broken artifact: the id and the first thing that is wrong.
-    fn failed_applications(&self, built: &Built) -> Vec<(String, String)> {
-        let mut applications: Vec<(String, String)> = Vec::new();
+    /// Ids of applications with a broken artifact, with their errors.
+    fn failed_applications(&self, built: &Built) -> BTreeMap<Arc<str>, Vec<Diagnostic>> {
+        let mut applications: BTreeMap<Arc<str>, Vec<Diagnostic>> = BTreeMap::new();
         for (index, diagnostics) in &built.failed {
-            let origin = self.loaded.artifacts.get(*index).map(|it| &it.origin);
-            let first = diagnostics.iter().find(|it| it.severity == Severity::Error);
-            if let (Some(Origin::Application(id)), Some(first)) = (origin, first)
-                && !applications.iter().any(|(known, _)| **known == **id)
-            {
-                applications.push((id.to_string(), first.to_string()));
+            if let Some(Origin::Application(id)) = self.loaded.artifacts.get(*index).map(|it| &it.origin) {
+                let errors = diagnostics.iter().filter(|it| it.is_error()).cloned();
+                applications.entry(id.clone()).or_default().extend(errors);
             }
         }
         applications
@@ -153,11 +146,17 @@ fn file_stem(file: &str) -> &str {
     file.strip_suffix(".car").unwrap_or(file)
 }
 
-/// Takes an application out with all its artifacts; gives the name of its file.
-fn remove_application(loaded: &mut LoadedDeployment, id: &str) -> String {
-    loaded.artifacts.retain(|it| !matches!(&it.origin, Origin::Application(known) if &**known == id));
-    let found = loaded.applications.iter().position(|it| &*it.id == id);
-    found.map_or_else(|| id.to_owned(), |at| file_stem(&loaded.applications.remove(at).file).to_owned())
+/// Makes files of what the deployed applications bring, and removes those of applications that are gone.
+fn keep_registry(registry: &Registry, before: &[Application], now: &[Application]) {
+    let kept: HashSet<&String> = now.iter().flat_map(|it| &it.resources).collect();
+    let gone: Vec<String> =
+        before.iter().flat_map(|it| &it.resources).filter(|path| !kept.contains(path)).cloned().collect();
+    if let Err(error) = registry.keep_brought() {
+        log::warn!(target: "MicroIntegratorRegistry", "Resources of applications stay in memory: {error}");
+    }
+    if let Err(error) = registry.remove_brought(&gone) {
+        log::warn!(target: "MicroIntegratorRegistry", "Resources of a removed application stay: {error}");
+    }
 }
 
 /// `-D` properties that stand for settings of `deployment.toml`.
@@ -184,6 +183,16 @@ fn dedup(mut names: Vec<String>) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// The home with the applications named on the command line.
+fn locate(args: &RunArgs) -> anyhow::Result<Home> {
+    let mut home = Home::locate(&home_of(&args.home)?);
+    for application in &args.applications {
+        let shown = || format!("cannot read the application {}", application.display());
+        home.named.push(application.canonicalize().with_context(shown)?);
+    }
+    Ok(home)
 }
 
 /// `--home`, else `$MI_HOME`, `$CARBON_HOME`, `$WSO2_SERVER_HOME`, else the current folder.
@@ -254,6 +263,8 @@ pub struct Running {
 /// Starts the server: the probes first, then the deployment, then the listeners.
 pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let began = Instant::now();
+    // Looks at the folders before they are read, so that no change in between is missed.
+    let watcher = Watcher::new(&locate(args)?);
     let prepared = Prepared::read(args)?;
     let logs = mi_telemetry::log::init(&LogConfig { folder: log_folder(&prepared.home.root), ..LogConfig::default() })
         .context("cannot start the log")?;
@@ -263,13 +274,13 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
     let client = Client::new(client_config(&prepared.deployment, keys.client.clone()));
     let http: Arc<dyn HttpClient> = Arc::new(client);
-    let watcher = Watcher::new(&prepared.home);
     let services = services(&prepared, http.clone());
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let deployed = prepared.deploy(services);
     report::deployed(&deployed, None);
-    let Deployed { snapshot, applications, faulty, degraded, managed, .. } = deployed;
+    let Deployed { snapshot, applications, faulty, degraded, managed, registry, .. } = deployed;
+    keep_registry(&registry, &[], &applications);
     let summary = banner::describe(&snapshot, &applications, &deployment);
     let engine = Arc::new(Engine::new(snapshot));
     let service = Arc::new(MainService { engine: engine.clone(), probes: probes.clone() });
@@ -404,6 +415,7 @@ impl Redeployer {
         let deployed = prepared.deploy(services);
         report::deployed(&deployed, Some(&changes));
         report::undeployed(&self.applications, &deployed.applications);
+        keep_registry(&deployed.registry, &self.applications, &deployed.applications);
         self.applications = deployed.applications;
         self.engine.swap(deployed.snapshot);
         self.inbounds.apply();

@@ -81,6 +81,33 @@ fn properties_and_media_types_are_in_sidecars() {
 }
 
 #[test]
+fn what_applications_bring_becomes_files() {
+    let dir = TempDir::new();
+    let kept = dir.write("registry/config/same", "same");
+    let before = std::fs::metadata(&kept).unwrap().modified().unwrap();
+    let registry = registry(&dir, &[("governance/a/x", "brought"), ("config/same", "same"), ("config/no", "failed")]);
+    registry.drop_brought(&["config/no".to_owned()]);
+    registry.keep_brought().unwrap();
+    let file = dir.path().join("registry/governance/a/x");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "brought");
+    assert_eq!(std::fs::metadata(&kept).unwrap().modified().unwrap(), before);
+    check(&registry, "gov:a/x", Some("brought"));
+    check(&registry, "conf:no", None);
+    registry.remove_brought(&["governance/gone".to_owned(), "governance/a/x".to_owned()]).unwrap();
+    assert!(!file.exists());
+    check(&registry, "gov:a/x", None);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_leaves_resources_in_memory() {
+    let dir = TempDir::new();
+    dir.write("registry/governance", "a file where a folder is needed");
+    let registry = registry(&dir, &[("governance/a/x", "brought")]);
+    assert!(matches!(registry.keep_brought(), Err(RegistryError::Io(_))));
+    check(&registry, "gov:a/x", Some("brought"));
+}
+
+#[test]
 fn written_resources_are_seen_at_once() {
     let dir = TempDir::new();
     let registry = registry(&dir, &[("governance/c", "car")]);
