@@ -6,7 +6,9 @@ use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element};
 use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, MediatorSpec, codes, flow};
 use mi_expr::Expr;
-use mi_message::{Body, Envelope, Message, SoapVersion, Value, XmlValue};
+use mi_message::{Body, Envelope, Message, Native, SoapVersion, Value, XmlValue};
+
+use crate::payload;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "callout", parse };
 
@@ -34,18 +36,18 @@ enum Target {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    const KNOWN: [&str; 8] = [
-        "serviceURL",
-        "endpointKey",
-        "action",
-        "useServerConfig",
-        "initAxis2ClientOptions",
-        "description",
-        "statistics",
-        "trace",
-    ];
+    const KNOWN: [&str; 7] =
+        ["serviceURL", "endpointKey", "action", "description", "statistics", "trace", "traceFilter"];
     cx.report_all(el.unknown_attrs(&KNOWN));
-    let endpoint = match (el.attr("endpointKey"), el.child("endpoint"), el.resolved_attr("serviceURL")?) {
+    cx.report_all(el.unknown_children(&["endpoint", "source", "target", "enableSec", "description"]));
+    if let Some(security) = el.child("enableSec") {
+        let text = "WS-Security (<enableSec>) is not applied by this version; messages go out without it";
+        cx.report(security.warning(text));
+    }
+    // MI: with `serviceURL` the key is not looked at, and an endpoint inside wins over the URL.
+    let url = el.resolved_attr("serviceURL")?;
+    let key = el.attr("endpointKey").filter(|_| url.is_none());
+    let endpoint = match (key, el.child("endpoint"), url) {
         (Some(key), _, _) => mi_engine::endpoint::reference(&el.qualify(&key)?, cx),
         (None, Some(endpoint), _) => cx.endpoint(&endpoint)?,
         (None, None, Some(url)) if !url.trim().is_empty() => mi_engine::endpoint::for_address(url.trim()),
@@ -88,7 +90,8 @@ impl Mediator for Callout {
     }
 
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
-        let envelope = self.request(cx)?;
+        // A JSON payload goes out whole, whatever the source says.
+        let envelope = if cx.message.body.is_json() { None } else { Some(self.request(cx)?) };
         Ok(Flow::wait(CalloutEffect {
             endpoint: self.endpoint.clone(),
             action: self.action.clone(),
@@ -131,7 +134,8 @@ impl Callout {
 struct CalloutEffect {
     endpoint: Arc<Endpoint>,
     action: Option<String>,
-    envelope: Envelope,
+    /// `None`: the JSON of the message.
+    envelope: Option<Envelope>,
     target: Target,
 }
 
@@ -154,24 +158,27 @@ impl Effect for CalloutEffect {
 }
 
 impl CalloutEffect {
-    /// A SOAP message with the flow's transport headers. MI: `CalloutMediator#getSynapseOutMsgCtx`.
+    /// The message to send, with the flow's transport headers. MI: `CalloutMediator#mediate`.
     fn message(&self, cx: &Context) -> Message {
         let mut message = cx.message.copy();
-        let mut envelope = self.envelope.clone();
-        envelope.set_wrapped(false);
-        let content_type = match envelope.version() {
-            SoapVersion::Soap11 => "text/xml",
-            SoapVersion::Soap12 => "application/soap+xml",
-        };
         for name in ["Content-Type", "Content-Length", "SOAPAction"] {
             message.headers.remove(name);
         }
-        message.rest = false;
+        let content_type = match self.envelope.as_ref().map(Envelope::version) {
+            None => "application/json",
+            Some(SoapVersion::Soap11) => "text/xml",
+            Some(SoapVersion::Soap12) => "application/soap+xml",
+        };
         message.axis2 = mi_message::Properties::default();
         message.axis2.set("messageType", content_type);
         message.axis2.set("HTTP_METHOD", "POST");
         message.addressing.action.clone_from(&self.action);
-        message.body = Body::from_envelope(envelope);
+        message.rest = self.envelope.is_none();
+        if let Some(envelope) = &self.envelope {
+            let mut envelope = envelope.clone();
+            envelope.set_wrapped(false);
+            message.body = Body::from_envelope(envelope);
+        }
         message
     }
 }
@@ -184,6 +191,11 @@ fn failed(fault: &Fault) -> Fault {
 }
 
 fn put_answer(target: &Target, cx: &mut Context, answer: &Message) -> Result<(), Fault> {
+    if let Native::Json(json) = answer.body.native()? {
+        payload::set_json_text(&mut cx.message, json.text().clone());
+        payload::set_message_type(&mut cx.message, &Value::from("application/json"));
+        return Ok(());
+    }
     let received = answer.body.envelope()?;
     // An answer without a payload leaves the message as it is.
     let Some(payload) = received.payload() else { return Ok(()) };
@@ -210,4 +222,80 @@ fn put_answer(target: &Target, cx: &mut Context, answer: &Message) -> Result<(),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Flowing, Outcome};
+
+    const ANSWER: &str =
+        "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><r>2</r></e:Body></e:Envelope>";
+
+    fn run(inside: &str) -> Outcome {
+        Flowing::of(&format!("<callout serviceURL='http://b:1/x' action='urn:go'>{inside}</callout>"))
+            .xml("<o><n>1</n><m/></o>")
+            .with(|message| message.properties.set("p", "no XML"))
+            .answer("text/xml", ANSWER)
+            .run()
+    }
+
+    /// What was sent in the Body, and what the payload is afterwards.
+    #[track_caller]
+    fn check(inside: &str, sent: &str, payload: &str) {
+        let outcome = run(inside);
+        assert_eq!(outcome.fault(), None);
+        let [request] = outcome.received() else { panic!("{:?}", outcome.received()) };
+        assert_eq!((request.url.as_str(), request.content_type.as_str()), ("http://b:1/x", "text/xml; charset=UTF-8"));
+        assert!(request.body.contains(&format!("Body>{sent}</")), "{}", request.body);
+        assert_eq!(outcome.payload_xml(), payload);
+    }
+
+    #[test]
+    fn sources_and_targets() {
+        const ALL: &str = "<o><n>1</n><m/></o>";
+        check("", ALL, "<r>2</r>");
+        check("<source type='envelope'/><target key='a'/>", ALL, ALL);
+        check("<source xpath='//n'/><target xpath='//m'/>", "<n>1</n>", "<o><n>1</n><r>2</r></o>");
+        assert_eq!(run("<target key='a'/>").property("a").as_deref(), Some("<r>2</r>"));
+    }
+
+    #[test]
+    fn what_cannot_be_found_is_a_fault() {
+        for (inside, part) in [
+            ("<source xpath='//none'/>", "did not result in an OMNode"),
+            ("<source key='p'/>", "holds no XML"),
+            ("<target xpath='//none'/>", "did not yeild an OMNode"),
+        ] {
+            let fault = run(inside).fault().unwrap_or_default();
+            assert!(fault.contains(part), "{fault}");
+        }
+        let outcome = Flowing::of("<callout serviceURL='http://b:1/x'/>").xml("<o/>").run();
+        assert_eq!(outcome.property("ERROR_CODE").as_deref(), Some("401000"));
+    }
+
+    #[test]
+    fn json_goes_out_and_comes_back_whole() {
+        let outcome =
+            Flowing::of("<callout serviceURL='http://b:1/x'><source xpath='//n'/><target key='a'/></callout>")
+                .json("{\"n\":1}")
+                .answer("application/json", "{\"r\":2}")
+                .run();
+        assert_eq!(outcome.fault(), None);
+        assert_eq!(outcome.received()[0].body, "{\"n\":1}");
+        assert_eq!(outcome.payload_text(), "{\"r\":2}");
+    }
+
+    #[test]
+    fn what_has_no_effect_is_reported() {
+        let warnings = Flowing::of(
+            "<callout serviceURL='http://b:1/x' useServerConfig='true' initAxis2ClientOptions='false'>\
+             <configuration axis2xml='a'/><enableSec policy='p'/></callout>",
+        )
+        .warnings();
+        for part in ["'useServerConfig'", "'initAxis2ClientOptions'", "<configuration>", "without it"] {
+            assert!(warnings.iter().any(|it| it.contains(part)), "{part}: {warnings:?}");
+        }
+        assert!(Flowing::error_of("<callout><source/></callout>").contains("<source> needs one of"));
+        assert!(Flowing::error_of("<callout><target/></callout>").contains("<target> needs one of"));
+    }
 }
