@@ -36,14 +36,19 @@ pub(crate) fn set_json(message: &mut Message, value: serde_json::Value) {
 
 /// Replaces the content of the Body by one element; the Header stays when the body is XML.
 pub(crate) fn set_element(message: &mut Message, document: &Document, node: NodeId) {
+    set_elements(message, document, &[node]);
+}
+
+/// As [`set_element`], for nodes that stand side by side.
+pub(crate) fn set_elements(message: &mut Message, document: &Document, nodes: &[NodeId]) {
     if matches!(message.body.native(), Ok(Native::Xml(_)))
         && let Ok(envelope) = message.body.envelope_mut()
     {
-        envelope.set_payload(document, &[node]);
+        envelope.set_payload(document, nodes);
         return;
     }
     let mut envelope = Envelope::empty(message.body.soap_version());
-    envelope.set_payload(document, &[node]);
+    envelope.set_payload(document, nodes);
     set_native(message, Native::Xml(envelope));
 }
 

@@ -1,10 +1,11 @@
 //! Runs one mediator on one message: the harness of this crate's tests.
 
 use std::cell::{Cell, RefCell};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt, Full};
 use mi_config::{SourceFile, parse_artifact};
 use mi_engine::build::{self, Built};
 use mi_engine::context::{ArtifactInfo, Context, SequenceTarget};
@@ -13,7 +14,7 @@ use mi_engine::flow::{self, Ended};
 use mi_engine::services::{Clock, Environment, RegistryView, Services};
 use mi_engine::snapshot::{Settings, Snapshot};
 use mi_engine::spec::Specs;
-use mi_engine::transport::{HttpClient, HttpReply, Incoming, Outgoing, SendError};
+use mi_engine::transport::{HttpClient, HttpReply, Incoming, Outgoing, Payload, SendError};
 use mi_message::{Body, Envelope, Message, Native, SoapVersion};
 use mi_xml::Document;
 
@@ -23,6 +24,16 @@ pub(crate) struct Flowing {
     artifacts: Vec<String>,
     out_sequence: Option<String>,
     message: Message,
+    /// Content type and body of what the back end answers.
+    answer: Option<(String, String)>,
+}
+
+/// A request that the back end got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) url: String,
+    pub(crate) content_type: String,
+    pub(crate) body: String,
 }
 
 /// What became of the message.
@@ -30,6 +41,7 @@ pub(crate) struct Outcome {
     cx: Context,
     ended: Ended,
     reply: Option<HttpReply>,
+    received: Vec<Received>,
 }
 
 /// Name of the sequence around the mediator.
@@ -40,7 +52,13 @@ const NOTED: &str = "fault-of-the-test";
 impl Flowing {
     /// A mediator with an empty message.
     pub(crate) fn of(mediator: &str) -> Self {
-        Self { mediator: mediator.to_owned(), artifacts: Vec::new(), out_sequence: None, message: Message::new() }
+        Self {
+            mediator: mediator.to_owned(),
+            artifacts: Vec::new(),
+            out_sequence: None,
+            message: Message::new(),
+            answer: None,
+        }
     }
 
     /// An XML payload.
@@ -67,6 +85,11 @@ impl Flowing {
         self.artifact(format!("<sequence name='{name}'>{steps}</sequence>"))
     }
 
+    /// A named endpoint.
+    pub(crate) fn endpoint(self, xml: &str) -> Self {
+        self.artifact(xml.to_owned())
+    }
+
     /// A sequence template.
     pub(crate) fn template(self, xml: &str) -> Self {
         self.artifact(xml.to_owned())
@@ -88,12 +111,18 @@ impl Flowing {
         self
     }
 
+    /// What every back end answers with status 200; without it none can be reached.
+    pub(crate) fn answer(mut self, content_type: &str, body: &str) -> Self {
+        self.answer = Some((content_type.to_owned(), body.to_owned()));
+        self
+    }
+
     fn artifact(mut self, xml: String) -> Self {
         self.artifacts.push(xml);
         self
     }
 
-    fn build(&self) -> Built {
+    fn build(&self, services: Arc<Services>) -> Built {
         let noted =
             format!("<sequence name='{NOTED}'><property name='noted' value='yes' scope='operation'/></sequence>");
         let subject = format!("<sequence name='{SUBJECT}' onError='{NOTED}'>{}</sequence>", self.mediator);
@@ -105,18 +134,18 @@ impl Flowing {
                 artifacts
             })
             .collect();
-        build::build(&artifacts, services(), Settings::default())
+        build::build(&artifacts, services, Settings::default())
     }
 
     /// The warnings of deployment.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        self.build().warnings.iter().map(ToString::to_string).collect()
+        self.build(services()).warnings.iter().map(ToString::to_string).collect()
     }
 
     /// The errors of a mediator that cannot be deployed.
     #[track_caller]
     pub(crate) fn error_of(mediator: &str) -> String {
-        let built = Self::of(mediator).build();
+        let built = Self::of(mediator).build(services());
         assert_eq!(built.failed.len(), 1, "{mediator} was deployed");
         built.failed[0].1.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
@@ -137,12 +166,13 @@ impl Flowing {
     /// Deploys it, for several messages.
     #[track_caller]
     pub(crate) fn deploy(self) -> Deployed {
-        let built = self.build();
+        let backend = Arc::new(Backend { answer: self.answer.clone(), received: Mutex::default() });
+        let built = self.build(services_with(backend.clone()));
         assert!(built.failed.is_empty(), "{:?}", built.failed);
         let snapshot = Arc::new(built.snapshot);
         let out = self.out_sequence.as_ref().and_then(|_| snapshot.sequences.by_name("out-of-the-test").cloned());
         let artifact = ArtifactInfo { out_sequence: out.map(SequenceTarget::Inline), ..ArtifactInfo::default() };
-        Deployed { snapshot, artifact: Arc::new(artifact) }
+        Deployed { snapshot, artifact: Arc::new(artifact), backend }
     }
 }
 
@@ -150,6 +180,7 @@ impl Flowing {
 pub(crate) struct Deployed {
     snapshot: Arc<Snapshot>,
     artifact: Arc<ArtifactInfo>,
+    backend: Arc<Backend>,
 }
 
 impl Deployed {
@@ -168,6 +199,10 @@ impl Deployed {
         let services = cx.snapshot.services.clone();
         let ended = runtime.block_on(async {
             let ended = flow::run(&mut cx, subject).await;
+            // An answer that no step needed is built for the test to look at.
+            if !cx.message.body.is_built() {
+                flow::build_body(&mut cx).await.expect("a well-formed answer");
+            }
             // Parts of a split message run beside it; the clock only moves when all of them wait.
             tokio::time::sleep(patience).await;
             while services.in_flight.load(std::sync::atomic::Ordering::Relaxed) > 0 {
@@ -175,7 +210,8 @@ impl Deployed {
             }
             ended
         });
-        Outcome { cx, ended, reply: receiver.try_recv().ok() }
+        let received = std::mem::take(&mut *self.backend.received.lock().expect("no test holds it"));
+        Outcome { cx, ended, reply: receiver.try_recv().ok(), received }
     }
 }
 
@@ -199,6 +235,11 @@ impl Outcome {
     /// The answer to the client.
     pub(crate) fn reply(&self) -> Option<&HttpReply> {
         self.reply.as_ref()
+    }
+
+    /// What back ends got.
+    pub(crate) fn received(&self) -> &[Received] {
+        &self.received
     }
 
     /// A property of the default scope as text.
@@ -230,9 +271,13 @@ impl Outcome {
 
 /// The services of an engine without a world around it.
 pub(crate) fn services() -> Arc<Services> {
+    services_with(Arc::new(Backend { answer: None, received: Mutex::default() }))
+}
+
+fn services_with(http: Arc<Backend>) -> Arc<Services> {
     let specs = Arc::new(Specs::new(&[crate::mediators::UNSUPPORTED, crate::mediators::TABLE]));
     Arc::new(Services {
-        http: Arc::new(World),
+        http,
         clock: Arc::new(World),
         registry: Arc::new(World),
         environment: Arc::new(World),
@@ -242,16 +287,43 @@ pub(crate) fn services() -> Arc<Services> {
     })
 }
 
-/// No back end answers, nothing is stored, and the time stands still until [`set_clock`].
-struct World;
+/// One back end for all addresses.
+struct Backend {
+    answer: Option<(String, String)>,
+    received: Mutex<Vec<Received>>,
+}
 
-impl HttpClient for World {
-    fn send(&self, _request: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
-        Box::pin(async {
-            Err(SendError { code: 101_503, message: "no back end".to_owned(), detail: "no back end".to_owned() })
-        })
+impl HttpClient for Backend {
+    fn send(&self, request: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
+        let body = match request.body {
+            Payload::Empty => String::new(),
+            Payload::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Payload::Stream(_) => "a stream".to_owned(),
+        };
+        let content_type = request.headers.get("Content-Type").and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let url = format!("http://{}:{}{}", request.host, request.port, request.target);
+        self.received.lock().expect("no test holds it").push(Received { url, content_type, body });
+        let answer = match &self.answer {
+            Some((content_type, body)) => Ok(Incoming {
+                status: http::StatusCode::OK,
+                reason: None,
+                version: http::Version::HTTP_11,
+                headers: [(http::header::CONTENT_TYPE, content_type.parse().expect("a content type"))]
+                    .into_iter()
+                    .collect(),
+                body: Full::new(body.clone().into()).map_err(|never| match never {}).boxed_unsync(),
+            }),
+            None => {
+                Err(SendError { code: 101_503, message: "no back end".to_owned(), detail: "no back end".to_owned() })
+            }
+        };
+        Box::pin(async { answer })
     }
 }
+
+/// Nothing is stored, and the time stands still until [`set_clock`].
+struct World;
 
 impl Clock for World {
     fn now_millis(&self) -> i64 {

@@ -48,6 +48,16 @@ impl Properties {
         }
     }
 
+    /// Sets `name`, or removes it when there is no value or the value is null.
+    pub fn set_or_remove(&mut self, name: &str, value: Option<Value>) {
+        match value {
+            Some(value) if !value.is_null() => self.set(name, value),
+            _ => {
+                self.remove(name);
+            }
+        }
+    }
+
     /// Removes `name` and gives back its value.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
         let at = self.entries.iter().position(|(key, _)| &**key == name)?;

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element};
 use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, MediatorSpec, Sent, codes, flow, outflow};
 use mi_expr::{Dynamic, Expr};
-use mi_message::{Body, Envelope, Headers, Native, SoapVersion, Value, XmlValue};
+use mi_message::{Body, Headers, Native, Value, XmlValue};
 
 use crate::payload;
 
@@ -27,6 +27,9 @@ struct Exchange {
     source: Option<Source>,
     content_type: Option<String>,
     target: Option<Target>,
+    /// Whether the message is again what it was once the answer is in its target. `<source type="body">` alone keeps
+    /// the answer as the body, too. MI: `CallMediatorFactory`, `isSourceAvailable`.
+    restores: bool,
 }
 
 #[derive(Debug)]
@@ -44,14 +47,16 @@ enum Target {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    const KNOWN: [&str; 7] =
-        ["blocking", "initAxis2ClientOptions", "axis2xml", "repository", "description", "statistics", "trace"];
-    cx.report_all(el.unknown_attrs(&KNOWN));
-    let source = el.child("source");
+    cx.report_all(el.unknown_attrs(&["blocking", "description", "statistics", "trace", "traceFilter"]));
+    cx.report_all(el.unknown_children(&["endpoint", "source", "target", "description"]));
+    let source_el = el.child("source");
+    let source = source_el.as_ref().map(parse_source).transpose()?.flatten();
+    let target = el.child("target").map(|it| parse_target(&it)).transpose()?.flatten();
     let exchange = Exchange {
-        source: source.as_ref().map(parse_source).transpose()?.flatten(),
-        content_type: source.as_ref().and_then(|it| it.attr("contentType").map(|it| it.into_owned())),
-        target: el.child("target").map(|it| parse_target(&it)).transpose()?.flatten(),
+        restores: target.is_some() && (source.is_some() || source_el.is_none()),
+        content_type: source_el.as_ref().and_then(|it| it.attr("contentType").map(|it| it.into_owned())),
+        source,
+        target,
     };
     Ok(Box::new(Call {
         endpoint: el.child("endpoint").map(|endpoint| cx.endpoint(&endpoint)).transpose()?,
@@ -98,7 +103,7 @@ fn parse_target(el: &Element) -> Result<Option<Target>, Diagnostic> {
 
 impl Mediator for Call {
     fn reads_body(&self) -> bool {
-        self.blocking || self.exchange.source.is_some()
+        self.blocking || self.exchange.source.is_some() || self.exchange.restores
     }
 
     fn mediate(&self, _cx: &mut Context) -> Result<Flow, Fault> {
@@ -155,14 +160,9 @@ impl Original {
         let message = &mut cx.message;
         message.body = self.body;
         message.headers = self.headers;
-        for (name, value) in [("messageType", self.message_type), ("ContentType", self.content_type)] {
-            if let Some(value) = value {
-                message.axis2.set(name, value);
-            }
-        }
-        if let Some(value) = self.no_entity_body {
-            message.axis2.set("NO_ENTITY_BODY", value);
-        }
+        message.axis2.set_or_remove("messageType", self.message_type);
+        message.axis2.set_or_remove("ContentType", self.content_type);
+        message.axis2.set_or_remove("NO_ENTITY_BODY", self.no_entity_body);
     }
 }
 
@@ -175,7 +175,7 @@ impl CallEffect {
         if cx.message.properties.is_true("OUT_ONLY") {
             return self.run_one_way(cx).await;
         }
-        let original = self.keep_original(cx);
+        let original = self.exchange.restores.then(|| Original::of(cx));
         if let Some(source) = &self.exchange.source {
             put_source(source, self.exchange.content_type.as_deref(), cx)?;
         }
@@ -206,10 +206,6 @@ impl CallEffect {
         Ok(Flow::Next)
     }
 
-    fn keep_original(&self, cx: &Context) -> Option<Original> {
-        (self.exchange.source.is_some() && self.exchange.target.is_some()).then(|| Original::of(cx))
-    }
-
     /// MI: `BlockingMsgSender#handleFault` gives failures of its own a code of the 401 family.
     fn failed(&self, fault: Fault) -> Fault {
         if self.blocking && fault.code.is_none() {
@@ -237,9 +233,7 @@ fn put_source(source: &Source, content_type: Option<&str>, cx: &mut Context) -> 
     );
     put_body(&value, json, cx);
     if let Some(content_type) = content_type {
-        cx.message.axis2.set("messageType", content_type);
-        cx.message.axis2.set("ContentType", content_type);
-        cx.message.headers.set("Content-Type", content_type);
+        payload::set_message_type(&mut cx.message, &Value::from(content_type));
     }
     cx.message.axis2.remove("NO_ENTITY_BODY");
     Ok(())
@@ -247,17 +241,13 @@ fn put_source(source: &Source, content_type: Option<&str>, cx: &mut Context) -> 
 
 /// Makes `value` the payload.
 fn put_body(value: &Value, json: bool, cx: &mut Context) {
-    let native = match value {
-        Value::Xml(xml) => {
-            let mut envelope = Envelope::empty(SoapVersion::Soap11);
-            envelope.set_payload(&xml.document, &xml.nodes);
-            Native::Xml(envelope)
-        }
-        Value::Json(json) => Native::Json(mi_message::JsonBody::from_value((**json).clone())),
-        other if json => Native::Json(mi_message::JsonBody::from_text(other.to_text().into_owned())),
-        other => Native::Text(other.to_text().into()),
-    };
-    payload::set_native(&mut cx.message, native);
+    let message = &mut cx.message;
+    match value {
+        Value::Xml(xml) => payload::set_elements(message, &xml.document, &xml.nodes),
+        Value::Json(json) => payload::set_json(message, (**json).clone()),
+        other if json => payload::set_json_text(message, other.to_text().into_owned()),
+        other => payload::set_native(message, Native::Text(other.to_text().into())),
+    }
 }
 
 /// The payload as a value of its own.
@@ -306,4 +296,95 @@ async fn take_answer(target: &Target, cx: &mut Context) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Flowing;
+
+    const ENDPOINT: &str = "<endpoint><address uri='http://b:1/x'/></endpoint>";
+
+    /// Calls with `<o><n>1</n></o>`, answered with `{"a":1}`: what was sent, what the message is afterwards, and its
+    /// type.
+    #[track_caller]
+    fn check(inside: &str, sent: &str, payload: &str, message_type: Option<&str>) {
+        let outcome = Flowing::of(&format!("<call>{inside}{ENDPOINT}</call>"))
+            .xml("<o><n>1</n></o>")
+            .with(|message| message.rest = true)
+            .answer("application/json", "{\"a\":1}")
+            .run();
+        assert_eq!(outcome.fault(), None);
+        let bodies: Vec<&str> = outcome.received().iter().map(|it| it.body.as_str()).collect();
+        assert_eq!(bodies, [sent]);
+        let is_json = outcome.message().body.is_json();
+        assert_eq!(if is_json { outcome.payload_text() } else { outcome.payload_xml() }, payload);
+        assert_eq!(outcome.message().axis2.get_str("messageType"), message_type);
+        if inside.contains("<target") {
+            assert_eq!(outcome.property("answer").as_deref(), Some("{\"a\":1}"));
+        }
+    }
+
+    const TARGET: &str = "<target type='property'>answer</target>";
+    const SOURCE: &str = "<source type='custom'>//n</source>";
+
+    #[test]
+    fn what_is_sent_and_what_the_message_becomes() {
+        const ALL: &str = "<o><n>1</n></o>";
+        check(SOURCE, "<n>1</n>", "{\"a\":1}", Some("application/json"));
+        check(TARGET, ALL, ALL, None);
+        check(&format!("{SOURCE}{TARGET}"), "<n>1</n>", ALL, None);
+        check(&format!("<source type='body'/>{TARGET}"), ALL, "{\"a\":1}", Some("application/json"));
+        check(&format!("<source type='inline' contentType='application/json'>[2]</source>{TARGET}"), "[2]", ALL, None);
+        check(&format!("<source type='inline'><i/></source>{TARGET}"), "<i/>", ALL, None);
+    }
+
+    #[test]
+    fn a_source_keeps_the_soap_header_and_version() {
+        let envelope = "<e:Envelope xmlns:e='http://www.w3.org/2003/05/soap-envelope'><e:Header><h/></e:Header>\
+            <e:Body><o><n>1</n></o></e:Body></e:Envelope>";
+        let outcome = Flowing::of(&format!("<call>{SOURCE}{TARGET}{ENDPOINT}</call>"))
+            .xml(envelope)
+            .answer("application/json", "{}")
+            .run();
+        assert_eq!(outcome.fault(), None);
+        let expected = envelope.replace("<o><n>1</n></o>", "<n>1</n>");
+        assert!(outcome.received()[0].body.ends_with(&expected), "{:?}", outcome.received());
+    }
+
+    #[test]
+    fn answers_in_variables_have_headers_and_a_status() {
+        let outcome = Flowing::of(&format!(
+            "<call><target type='variable'>{{concat('v', 1)}}</target>{ENDPOINT}</call>\
+             <property name='a' expression='${{vars.v1.payload.a}}'/>\
+             <property name='status' expression='${{vars.v1.attributes.statusCode}}'/>"
+        ))
+        .xml("<o/>")
+        .answer("application/json", "{\"a\":1}")
+        .run();
+        assert_eq!(outcome.property("a").as_deref(), Some("1"));
+        assert_eq!(outcome.property("status").as_deref(), Some("200"));
+    }
+
+    #[test]
+    fn a_back_end_that_cannot_be_reached_is_a_fault() {
+        let outcome = Flowing::of(&format!("<call>{ENDPOINT}</call>")).xml("<o/>").run();
+        assert_eq!(outcome.property("ERROR_CODE").as_deref(), Some("101503"));
+    }
+
+    #[test]
+    fn wrong_configurations_are_refused_or_reported() {
+        for (inside, part) in [
+            ("<source type='custom'/>", "needs an expression"),
+            ("<source type='inline'/>", "needs a payload"),
+            ("<source type='envelope'/>", "unknown source type 'envelope'"),
+            ("<target type='variable'/>", "needs a name"),
+            ("<target type='soap'/>", "unknown target type 'soap'"),
+        ] {
+            let error = Flowing::error_of(&format!("<call>{inside}</call>"));
+            assert!(error.contains(part), "{error}");
+        }
+        let warnings = Flowing::of("<call axis2xml='a'><targt/></call>").warnings().join("\n");
+        assert!(warnings.contains("'axis2xml' of <call> has no effect"), "{warnings}");
+        assert!(warnings.contains("did you mean 'target'?"), "{warnings}");
+    }
 }

@@ -210,10 +210,10 @@ impl Property {
                 if name == "SET_ROLLBACK_ONLY" {
                     message.operation.set(name, value.clone());
                 }
-                set_or_remove(&mut message.axis2, name, value);
+                message.axis2.set_or_remove(name, Some(value));
             }
-            Scope::Axis2Client => set_or_remove(&mut message.axis2_client, name, value),
-            Scope::Operation => set_or_remove(&mut message.operation, name, value),
+            Scope::Axis2Client => message.axis2_client.set_or_remove(name, Some(value)),
+            Scope::Operation => message.operation.set_or_remove(name, Some(value)),
             Scope::Transport => message.headers.set(name, value.to_text().into_owned()),
             Scope::Registry => write_registry(cx, name, &value)?,
             Scope::System => {
@@ -246,14 +246,6 @@ impl Property {
             Scope::Registry | Scope::System | Scope::Trace | Scope::Analytics => return,
         };
         properties.remove(name);
-    }
-}
-
-fn set_or_remove(properties: &mut mi_message::Properties, name: &str, value: Value) {
-    if value.is_null() {
-        properties.remove(name);
-    } else {
-        properties.set(name, value);
     }
 }
 

@@ -69,3 +69,52 @@ impl Effect for SendBack {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Flowing;
+
+    const ENDPOINT: &str = "<endpoint><address uri='http://b:1/x'/></endpoint>";
+    const AFTER: &str = "<property name='after' value='1'/>";
+
+    #[test]
+    fn the_answer_enters_the_out_flow() {
+        let outcome = Flowing::of(&format!("<send>{ENDPOINT}</send>{AFTER}"))
+            .xml("<o/>")
+            .out_sequence("<property name='out' expression='json-eval($.a)'/>")
+            .answer("application/json", "{\"a\":1}")
+            .run();
+        assert_eq!(outcome.received().len(), 1);
+        assert_eq!((outcome.property("out").as_deref(), outcome.property("after")), (Some("1"), None));
+        assert!(outcome.message().is_response);
+    }
+
+    #[test]
+    fn a_receiving_sequence_gets_the_answer_instead() {
+        let outcome = Flowing::of(&format!("<send receive='{{string(\"got\")}}'>{ENDPOINT}</send>{AFTER}"))
+            .xml("<o/>")
+            .sequence("got", "<property name='got' value='1'/>")
+            .out_sequence("<property name='out' value='1'/>")
+            .answer("application/json", "{}")
+            .run();
+        assert_eq!((outcome.property("got").as_deref(), outcome.property("out")), (Some("1"), None));
+    }
+
+    #[test]
+    fn a_response_goes_back_to_the_client() {
+        let outcome = Flowing::of(&format!("<send/>{AFTER}")).json("{}").with(|it| it.is_response = true).run();
+        assert!(outcome.reply().is_some() && outcome.stopped());
+        assert_eq!(outcome.received(), []);
+        assert_eq!(outcome.property("after"), None);
+    }
+
+    #[test]
+    fn without_an_endpoint_the_address_is_that_of_the_message() {
+        let outcome = Flowing::of("<send/>")
+            .json("{}")
+            .with(|it| it.addressing.to = Some("http://c:2/y".to_owned()))
+            .answer("application/json", "{}")
+            .run();
+        assert_eq!(outcome.received()[0].url, "http://c:2/y");
+    }
+}

@@ -102,3 +102,56 @@ impl Effect for SendTo {
         Box::pin(async move { outflow::send_and_follow(cx, self.0, None).await })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Flowing;
+
+    /// Goes to a target and tells what the sequences noted, and where the message went.
+    #[track_caller]
+    fn check(target: &str, noted: Option<&str>, urls: &[&str]) {
+        let xml = format!(
+            "<conditionalRouter><conditionalRoute><condition><equal type='url' value='/a'/></condition>{target}\
+             </conditionalRoute></conditionalRouter>"
+        );
+        let note =
+            "<property name='ran' expression=\"concat('s ', get-property('To'), ' ', get-property('Action'))\"/>";
+        let outcome = Flowing::of(&xml)
+            .sequence("s", note)
+            .endpoint("<endpoint name='e'><address uri='http://e:1/'/></endpoint>")
+            .xml("<o/>")
+            .with(|message| message.addressing.to = Some("/a".to_owned()))
+            .answer("application/json", "{}")
+            .run();
+        assert_eq!(outcome.property("ran").as_deref(), noted, "{:?}", outcome.fault());
+        let received: Vec<&str> = outcome.received().iter().map(|it| it.url.as_str()).collect();
+        assert_eq!(received, urls);
+    }
+
+    #[test]
+    fn destinations() {
+        check("<target to='http://t' soapAction='urn:x' sequence='s'/>", Some("s http://t urn:x"), &[]);
+        check("<target endpoint='e'/>", None, &["http://e:1/"]);
+        check("<target><endpoint><address uri='http://i:1/'/></endpoint></target>", None, &["http://i:1/"]);
+        let inline = "<sequence><property name='ran' value='inline'/></sequence>";
+        check(&format!("<target sequence='s' endpoint='e'>{inline}</target>"), Some("inline"), &[]);
+        check("<target sequence='s' endpoint='e'/>", Some("s /a "), &[]);
+    }
+
+    #[test]
+    fn what_does_not_exist_is_a_fault() {
+        for (target, text) in [
+            ("<target sequence='none'/>", "Sequence named none cannot be found"),
+            ("<target endpoint='none'/>", "Couldn't find the endpoint named : none"),
+        ] {
+            let xml = format!(
+                "<conditionalRouter><conditionalRoute><condition><equal type='url' value='/a'/></condition>{target}\
+                 </conditionalRoute></conditionalRouter>"
+            );
+            let outcome = Flowing::of(&xml).with(|message| message.addressing.to = Some("/a".to_owned())).run();
+            assert_eq!(outcome.fault().as_deref(), Some(text));
+        }
+        let warnings = Flowing::of("<clone><target sequense='s'/></clone>").warnings();
+        assert!(warnings.iter().any(|it| it.contains("did you mean 'sequence'?")), "{warnings:?}");
+    }
+}

@@ -20,7 +20,7 @@ use mi_engine::fault::Fault;
 use mi_engine::mediator::{Effect, Flow, Mediator, Resume};
 use mi_engine::reply;
 use mi_engine::spec::MediatorSpec;
-use mi_message::{Headers, Message, Properties};
+use mi_message::{Headers, Message, Value};
 
 use self::config::Config;
 use self::key::Key;
@@ -155,8 +155,8 @@ impl Cache {
             message.axis2.remove("NO_ENTITY_BODY");
         }
         message.headers = answer.headers.clone();
-        set_or_remove(&mut message.axis2, "messageType", answer.message_type.clone());
-        set_or_remove(&mut message.axis2, "ContentType", answer.headers.get("Content-Type").map(str::to_owned));
+        message.axis2.set_or_remove("messageType", answer.message_type.as_deref().map(Value::from));
+        message.axis2.set_or_remove("ContentType", answer.headers.get("Content-Type").map(Value::from));
         let Some(http) = &self.config.http else { return };
         if let Some(status) = answer.status {
             message.axis2.set("HTTP_SC", status);
@@ -167,15 +167,6 @@ impl Cache {
         if http.age {
             let age = answer.made_at.abs_diff(now) / 1000;
             message.headers.append("Age", age.to_string());
-        }
-    }
-}
-
-fn set_or_remove(properties: &mut Properties, name: &str, value: Option<String>) {
-    match value {
-        Some(value) => properties.set(name, value),
-        None => {
-            properties.remove(name);
         }
     }
 }
