@@ -42,6 +42,7 @@ pub(crate) struct Outcome {
     ended: Ended,
     reply: Option<HttpReply>,
     received: Vec<Received>,
+    tasks_left: usize,
 }
 
 /// Name of the sequence around the mediator.
@@ -211,7 +212,13 @@ impl Deployed {
             ended
         });
         let received = std::mem::take(&mut *self.backend.received.lock().expect("no test holds it"));
-        Outcome { cx, ended, reply: receiver.try_recv().ok(), received }
+        Outcome {
+            cx,
+            ended,
+            reply: receiver.try_recv().ok(),
+            received,
+            tasks_left: runtime.metrics().num_alive_tasks(),
+        }
     }
 }
 
@@ -235,6 +242,11 @@ impl Outcome {
     /// The answer to the client.
     pub(crate) fn reply(&self) -> Option<&HttpReply> {
         self.reply.as_ref()
+    }
+
+    /// Tasks that still wait for something.
+    pub(crate) fn tasks_left(&self) -> usize {
+        self.tasks_left
     }
 
     /// What back ends got.

@@ -5,11 +5,16 @@ use std::sync::Arc;
 
 use mi_config::{Diagnostic, Element};
 use mi_engine::context::Context;
+use mi_engine::fault::Fault;
 use mi_engine::flow::{self, Ended};
 use mi_engine::mediator::Sequence;
+use mi_engine::snapshot::Snapshot;
+use mi_expr::Dynamic;
 use mi_message::{Message, Value, XmlValue};
 use mi_xml::Document;
 use serde_json::Value as Json;
+
+use crate::typed;
 
 /// Branches that run at the same time; more wait for their turn.
 pub(super) const MAX_PARALLEL: usize = 500;
@@ -22,8 +27,8 @@ pub(super) struct Finished {
     pub(super) message: Option<Message>,
 }
 
-/// Runs a branch to its end. The payload of its message is built.
-pub(super) async fn run(mut part: Context, index: usize, sequence: Arc<Sequence>) -> Finished {
+/// Runs a branch to its end. The payload of its message is built; `logger` is the mediator that says why that failed.
+pub(super) async fn run(mut part: Context, index: usize, sequence: Arc<Sequence>, logger: &'static str) -> Finished {
     let _running = part.snapshot.services.begin_flow();
     if flow::run(&mut part, sequence).await != Ended::Completed {
         return Finished { index, message: None };
@@ -31,10 +36,19 @@ pub(super) async fn run(mut part: Context, index: usize, sequence: Arc<Sequence>
     if !part.message.body.is_built()
         && let Err(fault) = flow::build_body(&mut part).await
     {
-        log::error!(target: "ScatterGather", "{}{}", part.artifact.log_prefix, fault.message);
+        log::error!(target: logger, "{}{}", part.artifact.log_prefix, fault.message);
         return Finished { index, message: None };
     }
     Finished { index, message: Some(part.message) }
+}
+
+/// `min` or `max` of a message count, an expression on the first message; 0 for none.
+pub(super) fn limit(limit: Option<&Dynamic>, message: &Message, snapshot: &Snapshot) -> Result<usize, Fault> {
+    let Some(limit) = limit else { return Ok(0) };
+    let text = limit.eval_string(message, snapshot)?;
+    let number = typed::java_double(&text)
+        .ok_or_else(|| Fault::new(format!("the message count '{text}' of an aggregation is no number")))?;
+    Ok(if number > 0.0 { number as usize } else { 0 })
 }
 
 /// The form of a result.

@@ -20,9 +20,11 @@ use tokio::time::Instant;
 
 use super::branch;
 use super::gather::{self, Finished, ResultType};
-use crate::{payload, typed, xml};
+use crate::{payload, xml};
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "scatter-gather", parse };
+
+const LOGGER: &str = "ScatterGather";
 
 #[derive(Debug)]
 struct ScatterGather(Arc<Settings>);
@@ -136,7 +138,7 @@ impl Gather {
             for (index, (part, sequence)) in parts.into_iter().enumerate() {
                 let sender = sender.clone();
                 tokio::spawn(async move {
-                    let finished = gather::run(part, index, sequence).await;
+                    let finished = gather::run(part, index, sequence, LOGGER).await;
                     // The receiver is gone when others were enough.
                     sender.send(finished).await.ok();
                 });
@@ -144,7 +146,7 @@ impl Gather {
         } else {
             tokio::spawn(async move {
                 for (index, (part, sequence)) in parts.into_iter().enumerate() {
-                    let finished = gather::run(part, index, sequence).await;
+                    let finished = gather::run(part, index, sequence, LOGGER).await;
                     sender.send(finished).await.ok();
                 }
             });
@@ -189,8 +191,8 @@ impl Settings {
             }
             if messages.is_empty() {
                 deadline = self.timeout.map(|timeout| Instant::now() + timeout);
-                min = limit(self.min.as_ref(), &message, snapshot)?;
-                max = limit(self.max.as_ref(), &message, snapshot)?;
+                min = gather::limit(self.min.as_ref(), &message, snapshot)?;
+                max = gather::limit(self.max.as_ref(), &message, snapshot)?;
             }
             messages.push(message);
             let count = messages.len();
@@ -262,14 +264,6 @@ impl Settings {
         };
         messages.iter().map(element).collect()
     }
-}
-
-fn limit(limit: Option<&Dynamic>, message: &Message, snapshot: &Snapshot) -> Result<usize, Fault> {
-    let Some(limit) = limit else { return Ok(0) };
-    let text = limit.eval_string(message, snapshot)?;
-    let number = typed::java_double(&text)
-        .ok_or_else(|| Fault::new(format!("the message count '{text}' of a scatter-gather is no number")))?;
-    Ok(if number > 0.0 { number as usize } else { 0 })
 }
 
 #[cfg(test)]

@@ -17,10 +17,10 @@ use crate::payload;
 /// Parts of one message that run at the same time; more wait for their turn.
 const MAX_PARALLEL: usize = 500;
 
-/// Names of the properties by which parts are told. MI: `EIPConstants`.
 /// MI: `EIPConstants.AGGREGATE_CORRELATION`, spelling included.
 const CORRELATION: &str = "aggregateCorelation";
 
+/// Names of the properties by which parts are told. MI: `EIPConstants`.
 #[derive(Clone, Debug)]
 pub(super) struct Marks {
     /// Holds the id of the message that was split.
@@ -28,8 +28,15 @@ pub(super) struct Marks {
     /// Holds `number/count`.
     pub(super) sequence: Arc<str>,
     /// Holds what all parts of one split have in common.
-    pub(super) holder: Arc<str>,
-    has_id: bool,
+    holder: Arc<str>,
+}
+
+/// A property that is a text.
+pub(super) fn text_of(message: &Message, name: &str) -> Option<Arc<str>> {
+    match message.properties.get(name) {
+        Some(Value::String(text)) => Some(text.clone()),
+        _ => None,
+    }
 }
 
 impl Marks {
@@ -45,8 +52,12 @@ impl Marks {
             correlation: name(CORRELATION),
             sequence: name("messageSequence"),
             holder: name("EIP_SHARED_DATA_HOLDER"),
-            has_id: id.is_some(),
         }
+    }
+
+    /// What a part has in common with the others of its split.
+    pub(super) fn holder_of(&self, part: &Message) -> Option<Arc<str>> {
+        text_of(part, &self.holder)
     }
 
     /// Marks the message that is about to be split, and gives its id.
@@ -58,7 +69,7 @@ impl Marks {
 
     /// Marks a part.
     pub(super) fn mark(&self, part: &mut Message, parent: &Arc<str>, number: usize, count: usize) {
-        if self.has_id {
+        if &*self.correlation != CORRELATION {
             part.properties.set(self.correlation.clone(), Value::String(parent.clone()));
         }
         // Every copy of a message carries the plain mark, which an aggregate without an id looks for; that of an outer

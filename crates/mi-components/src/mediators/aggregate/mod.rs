@@ -19,16 +19,18 @@ use mi_engine::mediator::{Flow, Mediator, Resume};
 use mi_engine::spec::MediatorSpec;
 use mi_expr::{Dynamic, Expr};
 use mi_message::{Message, Value};
+use tokio::task::AbortHandle;
 
 use self::merge::Merge;
-use super::branch;
-use super::split::Marks;
-use crate::typed;
+use super::split::{Marks, text_of};
+use super::{branch, gather};
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "aggregate", parse };
 
 /// Most groups that are open at a time; without a time-out they may wait for ever.
 const MAX_GROUPS: usize = 100_000;
+/// Most messages that one group holds; without a limit or time-out of its own it may grow for ever.
+const MAX_MESSAGES: usize = 100_000;
 /// Most completed groups that are remembered, so that late parts are dropped and begin no new group.
 const MAX_COMPLETED: usize = 10_000;
 
@@ -65,6 +67,8 @@ struct Group {
     /// Zero: no limit.
     min: usize,
     max: usize,
+    /// Waits for the time-out; it keeps a part of the flow alive until then.
+    timer: Option<AbortHandle>,
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
@@ -102,15 +106,9 @@ impl Mediator for Aggregate {
 
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
         let Some(correlation) = self.0.correlation(cx)? else { return Ok(Flow::Next) };
-        let Some(messages) = self.0.clone().collect(cx, correlation)? else { return Ok(Flow::End) };
+        let Some(messages) = self.0.collect(cx, &correlation)? else { return Ok(Flow::End) };
         self.0.complete(cx, messages)
     }
-}
-
-/// What became of a message that was added to a group.
-enum Collected {
-    Waiting,
-    Complete(Vec<Message>),
 }
 
 impl Shared {
@@ -126,10 +124,7 @@ impl Shared {
                 _ => Ok(Some(expression.source().into())),
             };
         }
-        Ok(match cx.message.properties.get(&self.marks.correlation) {
-            Some(Value::String(parent)) => Some(parent.clone()),
-            _ => None,
-        })
+        Ok(text_of(&cx.message, &self.marks.correlation))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -137,77 +132,65 @@ impl Shared {
     }
 
     /// Adds the message to its group; gives all messages when that completes the group.
-    fn collect(self: Arc<Self>, cx: &mut Context, correlation: Arc<str>) -> Result<Option<Vec<Message>>, Fault> {
-        let holder = match cx.message.properties.get(&self.marks.holder) {
-            Some(Value::String(holder)) => Some(holder.clone()),
-            _ => None,
-        };
-        let is_new = !self.state().groups.contains_key(&correlation);
-        // The limits are expressions on the first message, evaluated outside of the lock.
-        let limits =
-            if is_new { (self.limit(cx, self.min.as_ref())?, self.limit(cx, self.max.as_ref())?) } else { (0, 0) };
-        let mut began = None;
-        let collected = {
+    fn collect(self: &Arc<Self>, cx: &mut Context, correlation: &Arc<str>) -> Result<Option<Vec<Message>>, Fault> {
+        let holder = self.marks.holder_of(&cx.message);
+        {
             let mut state = self.state();
-            if !state.groups.contains_key(&correlation) {
-                if holder.as_ref().is_some_and(|holder| state.completed.contains(holder)) {
-                    return Ok(None);
-                }
-                began = Some(state.begin(&correlation, limits)?);
+            if state.groups.contains_key(correlation) {
+                return state.add(correlation, cx, &self.marks);
             }
-            // The message is moved; what the end of its flow looks at stays.
-            let axis2 = cx.message.axis2.clone();
-            let message = std::mem::replace(&mut cx.message, Message { axis2, ..Message::new() });
-            state.add(&correlation, message, &self.marks)
-        };
-        match collected {
-            Collected::Waiting => {
-                if let (Some(number), Some(timeout)) = (began, self.timeout) {
-                    let keeper = cx.fork_resuming(Message::new());
-                    self.watch(keeper, correlation, number, timeout);
-                }
-                Ok(None)
-            }
-            Collected::Complete(messages) => {
-                self.state().remember(holder);
-                Ok(Some(messages))
+            if state.is_completed(holder.as_ref()) {
+                return Ok(None);
             }
         }
+        // The limits are expressions on the first message, evaluated outside of the lock.
+        let limits = (self.limit(cx, self.min.as_ref())?, self.limit(cx, self.max.as_ref())?);
+        let mut state = self.state();
+        if state.groups.contains_key(correlation) {
+            return state.add(correlation, cx, &self.marks);
+        }
+        if state.is_completed(holder.as_ref()) {
+            return Ok(None);
+        }
+        let number = state.begin(correlation, limits)?;
+        let collected = state.add(correlation, cx, &self.marks)?;
+        if let (Some(timeout), Some(group)) = (self.timeout, state.groups.get_mut(correlation)) {
+            let keeper = cx.fork_resuming(Message::new());
+            group.timer = Some(self.clone().watch(keeper, correlation.clone(), number, timeout));
+        }
+        Ok(collected)
     }
 
     fn limit(&self, cx: &Context, limit: Option<&Dynamic>) -> Result<usize, Fault> {
-        let Some(limit) = limit else { return Ok(0) };
-        let text = limit.eval_string(&cx.message, &*cx.snapshot)?;
-        let number = typed::java_double(&text)
-            .ok_or_else(|| Fault::new(format!("the message count '{text}' of an aggregate is no number")))?;
-        Ok(if number > 0.0 { number as usize } else { 0 })
+        gather::limit(limit, &cx.message, &cx.snapshot)
     }
 
     /// Completes the group when its time is over and it is still the same group.
-    fn watch(self: Arc<Self>, mut keeper: Context, correlation: Arc<str>, number: u64, timeout: Duration) {
-        tokio::spawn(async move {
+    fn watch(
+        self: Arc<Self>,
+        mut keeper: Context,
+        correlation: Arc<str>,
+        number: u64,
+        timeout: Duration,
+    ) -> AbortHandle {
+        let waiting = tokio::spawn(async move {
             tokio::time::sleep(timeout).await;
-            let group = {
+            let messages = {
                 let mut state = self.state();
                 if state.groups.get(&correlation).is_none_or(|group| group.number != number) {
                     return;
                 }
-                state.groups.remove(&correlation)
+                state.finish(&correlation, &self.marks)
             };
-            let Some(group) = group else { return };
             log::warn!(target: "Aggregate", "{}Aggregate mediator timeout occurred.", keeper.artifact.log_prefix);
-            let holder = group.messages.last().and_then(|message| match message.properties.get(&self.marks.holder) {
-                Some(Value::String(holder)) => Some(holder.clone()),
-                _ => None,
-            });
-            self.state().remember(holder);
             let _running = keeper.snapshot.services.begin_flow();
-            let first = match self.complete(&mut keeper, group.messages) {
+            let first = match self.complete(&mut keeper, messages) {
                 Ok(Flow::EnterThen(sequence, _)) => Ok(Flow::EnterThen(sequence, Box::new(AfterTimeout))),
                 other => other,
             };
             flow::drive(&mut keeper, first).await;
         });
+        waiting.abort_handle()
     }
 
     /// Makes one message of the parts and enters `onComplete` with it.
@@ -245,21 +228,44 @@ impl State {
             )));
         }
         self.next_group += 1;
-        let group = Group { number: self.next_group, messages: Vec::new(), min, max };
+        let group = Group { number: self.next_group, messages: Vec::new(), min, max, timer: None };
         self.groups.insert(correlation.clone(), group);
         Ok(self.next_group)
     }
 
-    fn add(&mut self, correlation: &Arc<str>, message: Message, marks: &Marks) -> Collected {
-        let Some(group) = self.groups.get_mut(correlation) else { return Collected::Waiting };
+    /// Moves the message into its group; gives all messages when that completes the group.
+    fn add(&mut self, correlation: &Arc<str>, cx: &mut Context, marks: &Marks) -> Result<Option<Vec<Message>>, Fault> {
+        let Some(group) = self.groups.get_mut(correlation) else { return Ok(None) };
+        if group.messages.len() >= MAX_MESSAGES {
+            return Err(Fault::new(format!(
+                "an aggregation holds {MAX_MESSAGES} messages, which is the limit; give its messageCount a max, or the \
+                 aggregate a timeout"
+            )));
+        }
+        // What the end of the message's flow looks at stays.
+        let axis2 = cx.message.axis2.clone();
+        let message = std::mem::replace(&mut cx.message, Message { axis2, ..Message::new() });
         if group.max == 0 || group.messages.len() < group.max {
             group.messages.push(message);
         }
         if !group.is_complete(marks) {
-            return Collected::Waiting;
+            return Ok(None);
         }
+        if let Some(timer) = group.timer.take() {
+            timer.abort();
+        }
+        Ok(Some(self.finish(correlation, marks)))
+    }
+
+    /// Takes the group out and remembers it, so that late parts begin no new one.
+    fn finish(&mut self, correlation: &Arc<str>, marks: &Marks) -> Vec<Message> {
         let messages = self.groups.remove(correlation).map(|group| group.messages).unwrap_or_default();
-        Collected::Complete(messages)
+        self.remember(messages.last().and_then(|last| marks.holder_of(last)));
+        messages
+    }
+
+    fn is_completed(&self, holder: Option<&Arc<str>>) -> bool {
+        holder.is_some_and(|holder| self.completed.contains(holder))
     }
 
     fn remember(&mut self, holder: Option<Arc<str>>) {

@@ -1,3 +1,4 @@
+use super::*;
 use crate::testing::{Flowing, Outcome, log_lines};
 
 /// Splits by an expression and aggregates in the target; `onComplete` logs the result.
@@ -112,8 +113,67 @@ fn other_ids_pass() {
 
 #[test]
 fn what_cannot_be_merged_is_a_fault_of_the_last_part() {
-    let (lines, _) = split(EACH, ">", "expression='//none'", NUMBERS);
-    assert_eq!(lines, Vec::<String>::new());
+    let xml = format!(
+        "<iterate {EACH}><target><sequence onError='failed'><log level='custom'><property name='part' expression='//n'/>\
+         </log><aggregate><onComplete expression='//none'><log level='custom'><property name='result' value='1'/></log>\
+         </onComplete></aggregate></sequence></target></iterate>"
+    );
+    let failed = "<log level='custom'><property name='failed' expression='//n'/></log>";
+    let lines = log_lines(|| {
+        Flowing::of(&xml).sequence("failed", failed).xml(NUMBERS).run();
+    });
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim_start_matches("INFO LogMediator ")).collect();
+    assert_eq!(lines, ["part = 1", "part = 2", "part = 3", "failed = 3"]);
+}
+
+#[test]
+fn nothing_waits_for_a_group_that_is_complete() {
+    let with = |count: &str| {
+        let xml = format!(
+            "<iterate {EACH}><target><sequence><aggregate><completeCondition timeout='600'><messageCount min='{count}'/>\
+             </completeCondition><onComplete/></aggregate></sequence></target></iterate>"
+        );
+        Flowing::of(&xml).xml(NUMBERS).run().tasks_left()
+    };
+    assert_eq!(with("2"), 0);
+    // The time-out of a group without its last part.
+    let open = "<iterate expression='//n'><target><sequence><filter xpath='//n = 2'><drop/></filter><aggregate>\
+        <completeCondition timeout='600'/><onComplete/></aggregate></sequence></target></iterate>";
+    assert_eq!(Flowing::of(open).xml(NUMBERS).run().tasks_left(), 1);
+}
+
+/// A late part finds that its group is complete in the same moment in which the group is gone.
+#[test]
+fn a_group_is_remembered_when_it_goes() {
+    let marks = Marks::new(None);
+    let mut state = State::default();
+    let correlation: Arc<str> = "c".into();
+    state.begin(&correlation, (1, 0)).expect("room");
+    let mut part = context();
+    part.message.properties.set("EIP_SHARED_DATA_HOLDER", "h");
+    let messages = state.add(&correlation, &mut part, &marks).expect("room").expect("complete");
+    assert_eq!(messages.len(), 1);
+    assert!(!state.groups.contains_key(&correlation) && state.is_completed(Some(&"h".into())));
+}
+
+#[test]
+fn a_group_does_not_grow_for_ever() {
+    let marks = Marks::new(None);
+    let mut state = State::default();
+    let correlation: Arc<str> = "c".into();
+    state.begin(&correlation, (0, 0)).expect("room");
+    let mut part = context();
+    for _ in 0..MAX_MESSAGES {
+        assert!(state.add(&correlation, &mut part, &marks).expect("room").is_none());
+    }
+    let fault = state.add(&correlation, &mut part, &marks).expect_err("no room");
+    assert!(fault.message.contains("100000 messages, which is the limit"), "{}", fault.message);
+}
+
+fn context() -> Context {
+    let built = mi_engine::build::build(&[], crate::testing::services(), mi_engine::snapshot::Settings::default());
+    let exchange = Arc::new(mi_engine::exchange::Exchange::detached());
+    Context::new(Message::new(), Arc::new(built.snapshot), exchange, Arc::default())
 }
 
 #[test]

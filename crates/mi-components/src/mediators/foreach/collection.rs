@@ -19,6 +19,8 @@ use crate::mediators::branch;
 use crate::mediators::gather::{self, Finished, ResultType};
 use crate::payload;
 
+const LOGGER: &str = "ForEachMediatorV2";
+
 #[derive(Debug)]
 struct ForEachCollection(Arc<Settings>);
 
@@ -193,7 +195,7 @@ impl Mediator for ForEachCollection {
         };
         if items.len() == 0 {
             log::info!(
-                target: "ForEachMediatorV2",
+                target: LOGGER,
                 "{}No elements found for the expression : {}", cx.artifact.log_prefix, settings.collection.source()
             );
             return Ok(Flow::Next);
@@ -269,7 +271,7 @@ impl Run {
                     None => break,
                 }
             }
-            running.spawn(gather::run(part, index, self.sequence.clone()));
+            running.spawn(gather::run(part, index, self.sequence.clone(), LOGGER));
         }
         while let Some(finished) = running.join_next().await {
             keep(finished);
