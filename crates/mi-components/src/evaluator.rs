@@ -6,7 +6,7 @@ use mi_engine::context::Context;
 use mi_engine::fault::Fault;
 use mi_expr::{Expr, Namespaces};
 
-use crate::java_regex::JavaRegex;
+use mi_expr::java::FullMatch;
 
 /// Deepest nesting of conditions.
 const MAX_DEPTH: usize = 50;
@@ -17,7 +17,7 @@ pub(crate) enum Evaluator {
     And(Vec<Evaluator>),
     Or(Vec<Evaluator>),
     Not(Box<Evaluator>),
-    Match(Source, JavaRegex),
+    Match(Source, FullMatch),
     /// Without regard to case.
     Equal(Source, String),
 }
@@ -70,7 +70,7 @@ impl Evaluator {
                 Ok(Self::Not(Box::new(Self::parse_nested(&inner, depth + 1)?)))
             }
             "match" => {
-                let regex = JavaRegex::of_attr(el, "regex")?;
+                let regex = el.full_regex("regex")?;
                 let regex = regex.ok_or_else(|| el.error("<match> needs the attribute 'regex'"))?;
                 Ok(Self::Match(Source::parse(el)?, regex))
             }
@@ -110,7 +110,7 @@ impl Evaluator {
                 false
             }
             Self::Not(inner) => !inner.holds_for(cx, url)?,
-            Self::Match(source, regex) => source.text(cx, url)?.is_some_and(|text| regex.is_full_match(&text)),
+            Self::Match(source, regex) => source.text(cx, url)?.is_some_and(|text| regex.fits(&text)),
             Self::Equal(source, value) => {
                 source.text(cx, url)?.is_some_and(|text| text.to_lowercase() == value.to_lowercase())
             }

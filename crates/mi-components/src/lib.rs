@@ -1,11 +1,9 @@
 //! Components that need no outside client: the mediators, one file each, listed in plain tables.
 //!
 //! A mediator only decides; branches, waits and faults are run by `mi_engine::flow`. What several mediators share
-//! (typed values, payload changes, inline expressions, Java's regular expressions) stands beside the folder.
+//! (typed values, payload changes, resources) stands beside the folder.
 
 mod evaluator;
-mod java_regex;
-mod java_search;
 mod json;
 pub mod mediators;
 mod payload;

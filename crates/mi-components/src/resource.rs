@@ -1,4 +1,9 @@
 //! What a key stands for: a local entry, else a resource of the registry. MI: `MessageContext#getEntry`.
+//!
+//! [`Cached`] keeps what was compiled from resources for as long as they do not change.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use mi_engine::snapshot::Snapshot;
 use mi_expr::Lookup;
@@ -13,23 +18,7 @@ pub(crate) fn value(snapshot: &Snapshot, key: &str) -> Option<Value> {
 
 /// The text behind `key` as it was stored; XML entries are written out.
 pub(crate) fn text(snapshot: &Snapshot, key: &str, layout: Layout) -> Option<String> {
-    if let Some(entry) = snapshot.local_entry(key) {
-        return Some(match (entry, layout) {
-            (Value::Xml(xml), Layout::Compact) => {
-                xml.nodes.iter().map(|node| xml::without_indentation(&xml.document, *node)).collect()
-            }
-            (entry, _) => entry.to_text().into_owned(),
-        });
-    }
-    let content = snapshot.services.registry.content(key)?;
-    let text = String::from_utf8_lossy(&content).into_owned();
-    if layout == Layout::Compact
-        && text.trim_start().starts_with('<')
-        && let Ok(parsed) = xml::parse(&text)
-    {
-        return Some(parsed.nodes.iter().map(|node| xml::without_indentation(&parsed.document, *node)).collect());
-    }
-    Some(text)
+    Source::of(snapshot, key).text(layout)
 }
 
 /// How [`text`] writes XML.
@@ -39,4 +28,201 @@ pub(crate) enum Layout {
     Compact,
     /// As it is.
     Verbatim,
+}
+
+/// What a key stands for at a moment.
+#[derive(Debug)]
+enum Source {
+    Missing,
+    Entry(Value),
+    Registry(Arc<[u8]>),
+}
+
+impl Source {
+    fn of(snapshot: &Snapshot, key: &str) -> Self {
+        if let Some(entry) = snapshot.local_entry(key) {
+            return Self::Entry(entry);
+        }
+        snapshot.services.registry.content(key).map_or(Self::Missing, Self::Registry)
+    }
+
+    fn text(&self, layout: Layout) -> Option<String> {
+        match (self, layout) {
+            (Self::Missing, _) => None,
+            (Self::Entry(Value::Xml(xml)), Layout::Compact) => {
+                Some(xml.nodes.iter().map(|node| xml::without_indentation(&xml.document, *node)).collect())
+            }
+            (Self::Entry(entry), _) => Some(entry.to_text().into_owned()),
+            (Self::Registry(bytes), layout) => {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                if layout == Layout::Compact
+                    && text.trim_start().starts_with('<')
+                    && let Ok(parsed) = xml::parse(&text)
+                {
+                    let written = parsed.nodes.iter().map(|it| xml::without_indentation(&parsed.document, *it));
+                    return Some(written.collect());
+                }
+                Some(text)
+            }
+        }
+    }
+
+    /// Entries are compared by identity: those of a snapshot never change.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Missing, Self::Missing) => true,
+            (Self::Registry(one), Self::Registry(other)) => one == other,
+            (Self::Entry(Value::Xml(one)), Self::Entry(Value::Xml(other))) => {
+                Arc::ptr_eq(&one.document, &other.document) && one.nodes == other.nodes
+            }
+            (Self::Entry(one), Self::Entry(other)) => {
+                !matches!((one, other), (Value::Xml(_), _) | (_, Value::Xml(_))) && one.to_text() == other.to_text()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Reads resources for something that is compiled, and notes which ones. Clones share their notes.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    snapshot: Arc<Snapshot>,
+    read: Arc<Mutex<Vec<(Arc<str>, Source)>>>,
+}
+
+impl Reader {
+    /// A reader that has read nothing.
+    pub(crate) fn new(snapshot: &Arc<Snapshot>) -> Self {
+        Self { snapshot: snapshot.clone(), read: Arc::default() }
+    }
+
+    /// As [`text`].
+    pub(crate) fn text(&self, key: &str, layout: Layout) -> Option<String> {
+        let source = Source::of(&self.snapshot, key);
+        let text = source.text(layout);
+        self.note(key, source);
+        text
+    }
+
+    /// As [`value`].
+    pub(crate) fn value(&self, key: &str) -> Option<Value> {
+        self.note(key, Source::of(&self.snapshot, key));
+        value(&self.snapshot, key)
+    }
+
+    fn note(&self, key: &str, source: Source) {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).push((key.into(), source));
+    }
+}
+
+/// Most things that one [`Cached`] keeps; a dynamic key may name any number of them.
+const MAX_KEPT: usize = 100;
+
+/// What was compiled from resources, by a key. It is compiled anew once any of the resources that were read for it has
+/// changed, come or gone.
+#[derive(Debug)]
+pub(crate) struct Cached<T> {
+    kept: RwLock<HashMap<Arc<str>, Kept<T>>>,
+}
+
+#[derive(Debug)]
+struct Kept<T> {
+    compiled: Arc<T>,
+    read: Arc<Vec<(Arc<str>, Source)>>,
+}
+
+impl<T> Default for Cached<T> {
+    fn default() -> Self {
+        Self { kept: RwLock::default() }
+    }
+}
+
+impl<T> Cached<T> {
+    /// What is kept under `key`, or what `compile` makes. No lock is held meanwhile; two messages may compile at once.
+    pub(crate) fn get<E>(
+        &self,
+        key: &str,
+        snapshot: &Arc<Snapshot>,
+        compile: impl FnOnce(&Reader) -> Result<T, E>,
+    ) -> Result<Arc<T>, E> {
+        let known = {
+            let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+            kept.get(key).map(|known| (known.compiled.clone(), known.read.clone()))
+        };
+        if let Some((compiled, read)) = known
+            && read.iter().all(|(key, source)| source.is_same(&Source::of(snapshot, key)))
+        {
+            return Ok(compiled);
+        }
+        let reader = Reader::new(snapshot);
+        let compiled = Arc::new(compile(&reader)?);
+        let read = std::mem::take(&mut *reader.read.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(key.into(), Kept { compiled: compiled.clone(), read: Arc::new(read) });
+        Ok(compiled)
+    }
+}
+
+/// `<resource location="…" key="…"/>`: keys by the locations that something includes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resources(Vec<(String, String)>);
+
+impl Resources {
+    /// Reads the `<resource>` children. MI: `ResourceMapFactory`.
+    pub(crate) fn parse(el: &mi_config::Element) -> Result<Self, mi_config::Diagnostic> {
+        let pair = |it: mi_config::Element| {
+            Ok((it.require_attr("location")?.into_owned(), it.require_attr("key")?.into_owned()))
+        };
+        el.children_named("resource").map(pair).collect::<Result<Vec<_>, _>>().map(Self)
+    }
+
+    /// The key that stands for a location.
+    pub(crate) fn key_of(&self, location: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == location).map(|(_, key)| key.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use mi_engine::snapshot::Snapshot;
+
+    use super::{Cached, Layout};
+    use crate::testing::Flowing;
+
+    /// Compiles `a` with what it includes, counting.
+    fn compile(cached: &Cached<String>, snapshot: &Arc<Snapshot>, count: &Cell<u32>) -> String {
+        let compiled = cached.get("a", snapshot, |reader| {
+            count.set(count.get() + 1);
+            let main = reader.text("a", Layout::Compact).ok_or("no a")?;
+            Ok::<_, &str>(main + &reader.text("b", Layout::Verbatim).unwrap_or_default())
+        });
+        compiled.map_or_else(str::to_owned, |it| it.to_string())
+    }
+
+    #[test]
+    fn a_change_of_anything_that_was_read_counts() {
+        let deployed = Flowing::of("<drop/>").text_entry("e", "x").deploy();
+        let (cached, count) = (Cached::default(), Cell::new(0));
+        let check = |change: Option<(&str, Option<&str>)>, expected: &str, compiled: u32| {
+            if let Some((key, text)) = change {
+                deployed.write_registry(key, text);
+            }
+            assert_eq!(compile(&cached, deployed.snapshot(), &count), expected);
+            assert_eq!(count.get(), compiled, "{change:?}");
+        };
+        check(None, "no a", 1);
+        check(None, "no a", 2);
+        check(Some(("a", Some("<a>\n<b/></a>"))), "<a><b/></a>", 3);
+        check(None, "<a><b/></a>", 3);
+        check(Some(("b", Some("2"))), "<a><b/></a>2", 4);
+        check(Some(("c", Some("3"))), "<a><b/></a>2", 4);
+        check(Some(("b", Some("4"))), "<a><b/></a>4", 5);
+        check(Some(("b", None)), "<a><b/></a>", 6);
+    }
 }

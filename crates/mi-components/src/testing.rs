@@ -1,6 +1,7 @@
 //! Runs one mediator on one message: the harness of this crate's tests.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
@@ -167,7 +168,7 @@ impl Flowing {
     /// Deploys it, for several messages.
     #[track_caller]
     pub(crate) fn deploy(self) -> Deployed {
-        let backend = Arc::new(Backend { answer: self.answer.clone(), received: Mutex::default() });
+        let backend = Arc::new(Backend { answer: self.answer.clone(), ..Backend::default() });
         let built = self.build(services_with(backend.clone()));
         assert!(built.failed.is_empty(), "{:?}", built.failed);
         let snapshot = Arc::new(built.snapshot);
@@ -185,6 +186,20 @@ pub(crate) struct Deployed {
 }
 
 impl Deployed {
+    /// What was deployed.
+    pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// Writes a resource of the registry, or removes it.
+    pub(crate) fn write_registry(&self, key: &str, text: Option<&str>) {
+        let mut registry = self.backend.registry.lock().expect("no test holds it");
+        match text {
+            Some(text) => registry.insert(key.to_owned(), text.as_bytes().into()),
+            None => registry.remove(key),
+        };
+    }
+
     /// Runs it on a message.
     pub(crate) fn send(&self, message: Message) -> Outcome {
         self.send_and_wait(message, Duration::from_millis(1))
@@ -283,15 +298,15 @@ impl Outcome {
 
 /// The services of an engine without a world around it.
 pub(crate) fn services() -> Arc<Services> {
-    services_with(Arc::new(Backend { answer: None, received: Mutex::default() }))
+    services_with(Arc::default())
 }
 
-fn services_with(http: Arc<Backend>) -> Arc<Services> {
+fn services_with(backend: Arc<Backend>) -> Arc<Services> {
     let specs = Arc::new(Specs::new(&[crate::mediators::UNSUPPORTED, crate::mediators::TABLE]));
     Arc::new(Services {
-        http,
+        http: backend.clone(),
         clock: Arc::new(World),
-        registry: Arc::new(World),
+        registry: backend.clone(),
         environment: Arc::new(World),
         specs,
         senders: Vec::new(),
@@ -299,10 +314,12 @@ fn services_with(http: Arc<Backend>) -> Arc<Services> {
     })
 }
 
-/// One back end for all addresses.
+/// One back end for all addresses, and a registry.
+#[derive(Default)]
 struct Backend {
     answer: Option<(String, String)>,
     received: Mutex<Vec<Received>>,
+    registry: Mutex<HashMap<String, Arc<[u8]>>>,
 }
 
 impl HttpClient for Backend {
@@ -334,7 +351,7 @@ impl HttpClient for Backend {
     }
 }
 
-/// Nothing is stored, and the time stands still until [`set_clock`].
+/// The time stands still until [`set_clock`].
 struct World;
 
 impl Clock for World {
@@ -349,9 +366,9 @@ impl Clock for World {
     }
 }
 
-impl RegistryView for World {
-    fn content(&self, _key: &str) -> Option<Arc<[u8]>> {
-        None
+impl RegistryView for Backend {
+    fn content(&self, key: &str) -> Option<Arc<[u8]>> {
+        self.registry.lock().expect("no test holds it").get(key).cloned()
     }
     fn media_type(&self, _key: &str) -> Option<String> {
         None

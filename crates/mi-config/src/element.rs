@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use mi_expr::java::FullMatch;
 use mi_expr::{Dynamic, Expr, Namespaces};
 use mi_xml::{Document, NodeId, NodeKind, ParseOptions};
 
@@ -229,6 +230,17 @@ impl Element {
     pub fn expr(&self, attr: &str) -> Result<Option<Expr>, Diagnostic> {
         let Some(source) = self.attr(attr) else { return Ok(None) };
         self.compile(&source).map(Some).map_err(|error| error.hint(format!("attribute '{attr}'")))
+    }
+
+    /// A regular expression that a whole value must fit.
+    ///
+    /// # Errors
+    /// The pattern does not parse.
+    pub fn full_regex(&self, attr: &str) -> Result<Option<FullMatch>, Diagnostic> {
+        let Some(pattern) = self.attr(attr) else { return Ok(None) };
+        FullMatch::compile(&pattern).map(Some).map_err(|error| {
+            self.error(format!("attribute '{attr}' is not a valid regular expression: '{pattern}': {error}"))
+        })
     }
 
     /// Compiles an expression with the namespaces of this element.

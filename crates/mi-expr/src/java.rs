@@ -2,23 +2,8 @@
 //! `SimpleDateFormat`.
 
 use crate::java_date::{DateText, Flavour};
-use crate::java_regex::Regex;
-
-/// A regular expression that the whole of a text must fit. MI: `String#matches`.
-#[derive(Debug)]
-pub struct FullMatch(Regex);
-
-impl FullMatch {
-    /// Compiles a pattern. The error says what is wrong with it.
-    pub fn compile(pattern: &str) -> Result<Self, String> {
-        Regex::with_flags(pattern, "").map(Self)
-    }
-
-    /// True when the whole of `text` fits.
-    pub fn fits(&self, text: &str) -> bool {
-        self.0.is_full_match(text)
-    }
-}
+pub use crate::java_regex::FullMatch;
+pub use crate::java_search::Search;
 
 /// A date pattern of `java.text.SimpleDateFormat`, with English names.
 #[derive(Clone, Debug)]

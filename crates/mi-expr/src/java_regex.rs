@@ -1,90 +1,67 @@
-//! Regular expressions as Java writes them: the fast engine where it suffices, the backtracking one for look-around,
-//! back references and possessive quantifiers.
+//! Regular expressions as Java writes them, for whole texts: the linear engine where it suffices, the backtracking one
+//! for look-around, back references and possessive quantifiers. Patterns that are searched for are in `java_search`.
 
-use regex::RegexBuilder;
-
-/// A compiled pattern.
+/// A regular expression that the whole of a text must fit. MI: `String#matches`.
 #[derive(Debug)]
-pub(crate) struct Regex {
-    engine: Engine,
-}
+pub struct FullMatch(Engine);
 
 #[derive(Debug)]
 enum Engine {
-    Fast(regex::Regex),
+    Linear(regex::Regex),
     Backtracking(fancy_regex::Regex),
 }
 
-impl Regex {
-    /// Compiles a pattern for full matches with the flags of Jayway (`i`, `s`, `m`, `x`, `u`, `d`, `U`).
+impl FullMatch {
+    /// Compiles a pattern. The error says what is wrong with it.
+    pub fn compile(pattern: &str) -> Result<Self, String> {
+        Self::with_flags(pattern, "")
+    }
+
+    /// Compiles a pattern with the flags of Jayway (`i`, `s`, `m`, `x`; others change nothing here).
     pub(crate) fn with_flags(pattern: &str, flags: &str) -> Result<Self, String> {
         let known: String = flags.chars().filter(|flag| "ismx".contains(*flag)).collect();
         let prefix = if known.is_empty() { String::new() } else { format!("(?{known})") };
-        Self::compile(&format!("{prefix}\\A(?:{})\\z", translate(pattern)))
-    }
-
-    /// Compiles a pattern that is searched for.
-    pub(crate) fn search(pattern: &str) -> Result<Self, String> {
-        Self::compile(&translate(pattern))
-    }
-
-    fn compile(pattern: &str) -> Result<Self, String> {
-        if let Ok(fast) = RegexBuilder::new(pattern).size_limit(4 << 20).build() {
-            return Ok(Self { engine: Engine::Fast(fast) });
+        let anchored = format!(r"{prefix}\A(?:{})\z", translate(pattern));
+        if let Ok(linear) = regex::RegexBuilder::new(&anchored).size_limit(8 << 20).build() {
+            return Ok(Self(Engine::Linear(linear)));
         }
-        match fancy_regex::Regex::new(pattern) {
-            Ok(regex) => Ok(Self { engine: Engine::Backtracking(regex) }),
-            Err(error) => Err(format!("Invalid regular expression {pattern}: {error}")),
-        }
+        fancy_regex::Regex::new(&anchored)
+            .map(|regex| Self(Engine::Backtracking(regex)))
+            .map_err(|error| format!("Invalid regular expression {pattern}: {error}"))
     }
 
-    /// True when the pattern (compiled by [`Regex::with_flags`]) fits the whole text. A pattern that backtracks
-    /// beyond the limit does not match.
-    pub(crate) fn is_full_match(&self, text: &str) -> bool {
-        match &self.engine {
-            Engine::Fast(regex) => regex.is_match(text),
+    /// True when the whole of `text` fits. A pattern that backtracks beyond the limit fits nothing.
+    pub fn fits(&self, text: &str) -> bool {
+        match &self.0 {
+            Engine::Linear(regex) => regex.is_match(text),
             Engine::Backtracking(regex) => regex.is_match(text).unwrap_or(false),
         }
     }
 
-    /// Splits as `String#split` does: no empty parts at the end, none in front for an empty match at the start.
-    pub(crate) fn split(&self, text: &str) -> Vec<String> {
-        let matches: Vec<(usize, usize)> = match &self.engine {
-            Engine::Fast(regex) => regex.find_iter(text).map(|found| (found.start(), found.end())).collect(),
-            Engine::Backtracking(regex) => {
-                regex.find_iter(text).map_while(Result::ok).map(|found| (found.start(), found.end())).collect()
-            }
-        };
-        let mut parts = Vec::new();
-        let mut start = 0;
-        for (from, to) in matches {
-            if to == 0 || (from == to && from == text.len()) {
-                continue;
-            }
-            parts.push(text[start..from].to_owned());
-            start = to;
+    /// Number of groups, without the whole match.
+    pub fn group_count(&self) -> usize {
+        match &self.0 {
+            Engine::Linear(regex) => regex.captures_len() - 1,
+            Engine::Backtracking(regex) => regex.captures_len() - 1,
         }
-        if parts.is_empty() {
-            return vec![text.to_owned()];
+    }
+
+    /// What group `group` holds when the whole text fits. `None` when it does not, and for a group that took no part.
+    pub fn group<'t>(&self, text: &'t str, group: usize) -> Option<&'t str> {
+        match &self.0 {
+            Engine::Linear(regex) => regex.captures(text)?.get(group).map(|found| found.as_str()),
+            Engine::Backtracking(regex) => regex.captures(text).ok().flatten()?.get(group).map(|found| found.as_str()),
         }
-        parts.push(text[start..].to_owned());
-        while parts.last().is_some_and(String::is_empty) {
-            parts.pop();
-        }
-        parts
     }
 }
 
 /// Writes `\Q…\E` out, which the engines here do not know.
-fn translate(pattern: &str) -> String {
-    let Some((before, quoted)) = pattern.split_once("\\Q") else { return pattern.to_owned() };
-    let (literal, after) = quoted.split_once("\\E").unwrap_or((quoted, ""));
-    let mut out = before.to_owned();
-    out.push_str(&regex::escape(literal));
-    let mut rest = after;
-    while let Some((before, quoted)) = rest.split_once("\\Q") {
-        let (literal, after) = quoted.split_once("\\E").unwrap_or((quoted, ""));
+pub(crate) fn translate(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some((before, quoted)) = rest.split_once(r"\Q") {
         out.push_str(before);
+        let (literal, after) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
         out.push_str(&regex::escape(literal));
         rest = after;
     }
@@ -94,28 +71,43 @@ fn translate(pattern: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Regex;
+    use super::FullMatch;
 
     #[test]
-    fn splits_as_java_does() {
-        for (text, pattern, expected) in [
-            ("a,b,,c,,", ",", &["a", "b", "", "c"][..]),
-            ("abc", "", &["a", "b", "c"]),
-            ("", ",", &[""]),
-            (",,", ",", &[]),
-            ("a.b", "\\Q.\\E", &["a", "b"]),
-            ("aXbxc", "(?i)x", &["a", "b", "c"]),
-            ("a1b2", "(?<=\\d)", &["a1", "b2"]),
-        ] {
-            assert_eq!(Regex::search(pattern).expect("a pattern").split(text), expected, "{text} {pattern}");
-        }
+    fn flags_are_those_of_jayway() {
+        let fits = |pattern: &str, flags: &str, text: &str| {
+            FullMatch::with_flags(pattern, flags).is_ok_and(|it| it.fits(text))
+        };
+        assert!(fits(".*tolkien", "i", "J.R.R. Tolkien"));
+        assert!(!fits("a", "", "ab"));
+        assert!(fits("(a)\\1", "", "aa"));
+        assert!(FullMatch::with_flags("(", "").is_err());
+    }
+
+    #[track_caller]
+    fn check(pattern: &str, text: &str, matches: bool) {
+        assert_eq!(FullMatch::compile(pattern).expect("valid pattern").fits(text), matches);
     }
 
     #[test]
-    fn full_matches_take_flags() {
-        assert!(Regex::with_flags(".*tolkien", "i").expect("a pattern").is_full_match("J.R.R. Tolkien"));
-        assert!(!Regex::with_flags("a", "").expect("a pattern").is_full_match("ab"));
-        assert!(Regex::with_flags("(a)\\1", "").expect("a pattern").is_full_match("aa"));
-        assert!(Regex::with_flags("(", "").is_err());
+    fn the_whole_text_must_match() {
+        check("IBM", "IBM", true);
+        check("IBM", "IBM2", false);
+        check("a|ab", "ab", true);
+        check(".*", "a\nb", false);
+        check("(?s).*", "a\nb", true);
+        check(r"(\w)\1", "aa", true);
+        check(r"(?!x)\w++", "ab", true);
+        check(r"\Qa.b\E+", "a.bb", true);
+        check(r"\Qa.b", "axb", false);
+    }
+
+    #[test]
+    fn groups() {
+        let regex = FullMatch::compile("(a)(b)?").expect("valid pattern");
+        assert_eq!(regex.group_count(), 2);
+        assert_eq!(regex.group("ab", 1), Some("a"));
+        assert_eq!(regex.group("a", 2), None);
+        assert_eq!(regex.group("x", 0), None);
     }
 }

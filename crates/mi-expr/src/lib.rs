@@ -12,6 +12,7 @@ mod expr;
 pub mod java;
 mod java_date;
 mod java_regex;
+mod java_search;
 mod java_text;
 mod json_eval;
 pub mod jsonpath;

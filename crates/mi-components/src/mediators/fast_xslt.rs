@@ -10,6 +10,7 @@ use mi_engine::spec::MediatorSpec;
 
 use super::xslt::{Stylesheets, result_element, run};
 use crate::payload;
+use crate::resource::Resources;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "fastXSLT", parse };
 
@@ -20,7 +21,7 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
     cx.report_all(el.unknown_attrs(&["key", "description", "statistics", "trace", "traceFilter"]));
     let key = el.dynamic("key")?;
     let key = key.ok_or_else(|| el.error("The 'key' attribute is required for the FastXSLT mediator"))?;
-    Ok(Box::new(FastXslt(Stylesheets::new(key, Vec::new(), true))))
+    Ok(Box::new(FastXslt(Stylesheets::new(key, Resources::default(), true))))
 }
 
 impl Mediator for FastXslt {

@@ -9,7 +9,7 @@ use mi_engine::spec::MediatorSpec;
 use mi_expr::Expr;
 
 use super::branch;
-use crate::java_regex::JavaRegex;
+use mi_expr::java::FullMatch;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "filter", parse };
 
@@ -26,7 +26,7 @@ enum Condition {
     /// The whole value must match.
     Matches {
         source: Expr,
-        regex: JavaRegex,
+        regex: FullMatch,
     },
 }
 
@@ -54,7 +54,7 @@ fn parse_condition(el: &Element) -> Result<Condition, Diagnostic> {
         (Some(_), Some(_)) => {}
         _ => return Err(el.error("<filter> needs the attribute 'xpath', or 'source' and 'regex'")),
     }
-    match (el.expr("source")?, JavaRegex::of_attr(el, "regex")?) {
+    match (el.expr("source")?, el.full_regex("regex")?) {
         (Some(source), Some(regex)) => Ok(Condition::Matches { source, regex }),
         _ => Err(el.error("<filter> needs the attributes 'source' and 'regex'")),
     }
@@ -73,9 +73,7 @@ impl Mediator for Filter {
                 expr.eval_string(&cx.message, &*cx.snapshot)?.eq_ignore_ascii_case("true")
             }
             Condition::Holds(expr) => expr.eval_bool(&cx.message, &*cx.snapshot)?,
-            Condition::Matches { source, regex } => {
-                regex.is_full_match(&source.eval_string(&cx.message, &*cx.snapshot)?)
-            }
+            Condition::Matches { source, regex } => regex.fits(&source.eval_string(&cx.message, &*cx.snapshot)?),
         };
         match if holds { Some(&self.then) } else { self.otherwise.as_ref() } {
             Some(target) => Ok(Flow::Enter(cx.resolve(target)?)),

@@ -9,9 +9,9 @@ use mi_engine::spec::MediatorSpec;
 use mi_expr::{Dynamic, Expr};
 use mi_message::{Value, XmlValue};
 
-use crate::java_regex::JavaRegex;
 use crate::typed::{self, DataType, Origin};
 use crate::{payload, xml};
+use mi_expr::java::FullMatch;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "property", parse };
 
@@ -28,7 +28,7 @@ enum Action {
     Set {
         value: Source,
         /// What part of a text value is taken; nothing fits: the empty text.
-        part: Option<(JavaRegex, usize)>,
+        part: Option<(FullMatch, usize)>,
     },
     Remove,
 }
@@ -147,9 +147,9 @@ fn unknown_type(name: &str) -> String {
     )
 }
 
-fn parse_part(el: &Element) -> Result<Option<(JavaRegex, usize)>, Diagnostic> {
+fn parse_part(el: &Element) -> Result<Option<(FullMatch, usize)>, Diagnostic> {
     let group = el.int_attr("group")?;
-    match (JavaRegex::of_attr(el, "pattern")?, group) {
+    match (el.full_regex("pattern")?, group) {
         (Some(_), Some(group)) if group < 0 => Err(el.error("group can have a positive value only")),
         (Some(pattern), group) => Ok(Some((pattern, group.unwrap_or_default() as usize))),
         (None, Some(_)) => Err(el.error("group is only allowed when a pattern is specified")),
@@ -260,11 +260,11 @@ fn write_registry(cx: &Context, name: &str, value: &Value) -> Result<(), Fault> 
     written.map_err(|error| Fault::new(format!("The registry resource {key} cannot be written: {error}")))
 }
 
-fn taken<'t>(text: &'t str, pattern: &JavaRegex, group: usize) -> &'t str {
+fn taken<'t>(text: &'t str, pattern: &FullMatch, group: usize) -> &'t str {
     if group > pattern.group_count() {
         return "";
     }
-    pattern.full_match_group(text, group).unwrap_or_default()
+    pattern.group(text, group).unwrap_or_default()
 }
 
 impl Source {

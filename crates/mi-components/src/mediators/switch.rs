@@ -9,14 +9,14 @@ use mi_engine::spec::MediatorSpec;
 use mi_expr::Expr;
 
 use super::branch;
-use crate::java_regex::JavaRegex;
+use mi_expr::java::FullMatch;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "switch", parse };
 
 #[derive(Debug)]
 struct Switch {
     source: Expr,
-    cases: Vec<(JavaRegex, SequenceTarget)>,
+    cases: Vec<(FullMatch, SequenceTarget)>,
     default: Option<SequenceTarget>,
 }
 
@@ -26,8 +26,8 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
     cx.report_all(el.unknown_children(&["case", "default", "description"]));
     let mut cases = Vec::new();
     for case in el.children_named("case") {
-        let regex = JavaRegex::of_attr(&case, "regex")?
-            .ok_or_else(|| case.error("<case> of <switch> needs the attribute 'regex'"))?;
+        let regex =
+            case.full_regex("regex")?.ok_or_else(|| case.error("<case> of <switch> needs the attribute 'regex'"))?;
         cases.push((regex, branch::inline(&case, cx)));
     }
     let default = el.child("default").map(|it| branch::inline(&it, cx));
@@ -41,7 +41,7 @@ impl Mediator for Switch {
 
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
         let value = self.source.eval_string(&cx.message, &*cx.snapshot)?;
-        let case = self.cases.iter().find(|(regex, _)| regex.is_full_match(&value)).map(|(_, target)| target);
+        let case = self.cases.iter().find(|(regex, _)| regex.fits(&value)).map(|(_, target)| target);
         match case.or(self.default.as_ref()) {
             Some(target) => Ok(Flow::Enter(cx.resolve(target)?)),
             None => Ok(Flow::Next),

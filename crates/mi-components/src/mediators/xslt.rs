@@ -2,8 +2,7 @@
 //!
 //! The language itself is in `mi-xslt`. What `<fastXSLT>` shares is here: finding, compiling and keeping stylesheets.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mi_config::{Diagnostic, Element};
@@ -11,7 +10,6 @@ use mi_engine::build::BuildCx;
 use mi_engine::context::Context;
 use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
-use mi_engine::snapshot::Snapshot;
 use mi_engine::spec::MediatorSpec;
 use mi_expr::xpath::Sequence;
 use mi_expr::{Dynamic, Expr, Lookup};
@@ -19,13 +17,11 @@ use mi_message::{Envelope, Value, XmlValue};
 use mi_xml::{Document, NodeId};
 use mi_xslt::{Host, Method, Output, Resolver, Stylesheet};
 
-use crate::resource::{self, Layout};
+use crate::resource::{Cached, Layout, Reader, Resources};
 use crate::xml;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "xslt", parse };
 
-/// Most compiled stylesheets that one mediator keeps; a dynamic key may name any number of them.
-const MAX_COMPILED: usize = 100;
 /// Longest time one transformation may take.
 const MAX_TIME: Duration = Duration::from_mins(1);
 /// Makes the mediator keep the result in the target property as text.
@@ -71,8 +67,7 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
             return Err(feature.error("The feature must have value true or false"));
         }
     }
-    let resource = |it: &Element| Ok((it.require_attr("location")?.into_owned(), it.require_attr("key")?.into_owned()));
-    let resources = el.children_named("resource").map(|it| resource(&it)).collect::<Result<Vec<_>, Diagnostic>>()?;
+    let resources = Resources::parse(el)?;
     let properties = el.children_named("property").map(|it| parse_property(&it)).collect::<Result<Vec<_>, _>>()?;
     Ok(Box::new(Xslt {
         source: el.expr("source")?,
@@ -294,23 +289,14 @@ impl Host for MessageHost<'_> {
 #[derive(Debug)]
 pub(super) struct Stylesheets {
     key: Dynamic,
-    /// Location of an include or import, and the key of what stands for it.
-    resources: Vec<(String, String)>,
+    resources: Resources,
     use_cache: bool,
-    compiled: Mutex<HashMap<Arc<str>, Compiled>>,
-}
-
-/// A compiled stylesheet with the texts it came from, so that a changed one is compiled anew.
-#[derive(Debug, Clone)]
-struct Compiled {
-    text: Arc<str>,
-    included: Arc<Vec<(String, String)>>,
-    stylesheet: Stylesheet,
+    compiled: Cached<Stylesheet>,
 }
 
 impl Stylesheets {
-    pub(super) fn new(key: Dynamic, resources: Vec<(String, String)>, use_cache: bool) -> Self {
-        Self { key, resources, use_cache, compiled: Mutex::default() }
+    pub(super) fn new(key: Dynamic, resources: Resources, use_cache: bool) -> Self {
+        Self { key, resources, use_cache, compiled: Cached::default() }
     }
 
     /// The key as it is written, for messages.
@@ -319,59 +305,40 @@ impl Stylesheets {
     }
 
     /// The stylesheet of the present key and content.
-    pub(super) fn current(&self, cx: &Context) -> Result<Stylesheet, Fault> {
+    pub(super) fn current(&self, cx: &Context) -> Result<Arc<Stylesheet>, Fault> {
         let key = self.key.eval_string(&cx.message, &*cx.snapshot)?;
-        let text = resource::text(&cx.snapshot, &key, Layout::Verbatim);
-        let text = text.ok_or_else(|| Fault::new(format!("there is no stylesheet with the key {key}")))?;
-        if self.use_cache
-            && let Some(known) = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
-            && *known.text == *text
-            && known.included.iter().all(|(key, text)| entry(&cx.snapshot, key).as_ref() == Some(text))
-        {
-            return Ok(known.stylesheet);
-        }
-        let resolver =
-            Entries { snapshot: &cx.snapshot, resources: &self.resources, root: &key, included: Mutex::default() };
-        let wrong = |error: String| Fault::new(format!("Error creating XSLT transformer using : {key}: {error}"));
-        let document = Document::parse(text.clone().into_bytes()).map_err(|error| wrong(error.to_string()))?;
-        let stylesheet = Stylesheet::compile(Arc::new(document), &key, &resolver)
-            .map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
         if self.use_cache {
-            let included = resolver.included.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let compiled = Compiled { text: text.into(), included: Arc::new(included), stylesheet: stylesheet.clone() };
-            let mut all = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-            if all.len() >= MAX_COMPILED {
-                all.clear();
-            }
-            all.insert(key, compiled);
+            return self.compiled.get(&key, &cx.snapshot, |reader| self.compile(&key, reader));
         }
-        Ok(stylesheet)
+        self.compile(&key, &Reader::new(&cx.snapshot)).map(Arc::new)
     }
-}
 
-fn entry(snapshot: &Snapshot, key: &str) -> Option<String> {
-    resource::text(snapshot, key, Layout::Verbatim)
+    fn compile(&self, key: &str, reader: &Reader) -> Result<Stylesheet, Fault> {
+        let text = reader.text(key, Layout::Verbatim);
+        let text = text.ok_or_else(|| Fault::new(format!("there is no stylesheet with the key {key}")))?;
+        let wrong = |error: String| Fault::new(format!("Error creating XSLT transformer using : {key}: {error}"));
+        let document = Document::parse(text.into_bytes()).map_err(|error| wrong(error.to_string()))?;
+        let entries = Entries { reader, resources: &self.resources, root: key };
+        Stylesheet::compile(Arc::new(document), key, &entries)
+            .map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+    }
 }
 
 /// Finds what a stylesheet includes: by the `<resource>`s of the mediator, then as a key, then beside the stylesheet.
 struct Entries<'a> {
-    snapshot: &'a Snapshot,
-    resources: &'a [(String, String)],
+    reader: &'a Reader,
+    resources: &'a Resources,
     root: &'a str,
-    /// Keys and texts of what was found.
-    included: Mutex<Vec<(String, String)>>,
 }
 
 impl Resolver for Entries<'_> {
     fn stylesheet(&self, href: &str, base: &str) -> Result<Arc<Document>, String> {
-        let mapped = self.resources.iter().find(|(location, _)| location == href).map(|(_, key)| key.clone());
+        let mapped = self.resources.key_of(href).map(str::to_owned);
         let beside = |base: &str| base.rsplit_once('/').map(|(folder, _)| format!("{folder}/{href}"));
-        let keys = mapped.into_iter().chain([href.to_owned()]).chain(beside(base)).chain(beside(self.root));
-        let found = keys.into_iter().find_map(|key| entry(self.snapshot, &key).map(|text| (key, text)));
-        let (key, text) = found.ok_or("there is no resource or local entry of this name")?;
-        let document = Document::parse(text.clone().into_bytes()).map_err(|error| error.to_string())?;
-        self.included.lock().unwrap_or_else(PoisonError::into_inner).push((key, text));
-        Ok(Arc::new(document))
+        let mut keys = mapped.into_iter().chain([href.to_owned()]).chain(beside(base)).chain(beside(self.root));
+        let text = keys.find_map(|key| self.reader.text(&key, Layout::Verbatim));
+        let text = text.ok_or("there is no resource or local entry of this name")?;
+        Document::parse(text.into_bytes()).map(Arc::new).map_err(|error| error.to_string())
     }
 }
 

@@ -6,7 +6,7 @@ use super::JsonPath;
 use super::compile::compile_nested;
 use super::lenient;
 use crate::SyntaxError;
-use crate::java_regex::Regex;
+use crate::java_regex::FullMatch;
 
 /// Parentheses and negations allowed inside each other.
 const MAX_DEPTH: usize = 64;
@@ -34,7 +34,7 @@ pub(super) enum Filter {
 pub(super) enum Operand {
     Path(JsonPath),
     Value(Value),
-    Pattern(Box<Regex>),
+    Pattern(Box<FullMatch>),
 }
 
 /// The operators of Jayway.
@@ -274,7 +274,7 @@ impl<'t> FilterReader<'t> {
             return self.fail("Pattern not closed. Expected / in filter");
         };
         let flags: String = rest[end + 1..].chars().take_while(|c| "dixmsuU".contains(*c)).collect();
-        match Regex::with_flags(&rest[1..end], &flags) {
+        match FullMatch::with_flags(&rest[1..end], &flags) {
             Ok(regex) => {
                 self.at += end + 1 + flags.len();
                 Ok(Operand::Pattern(Box::new(regex)))

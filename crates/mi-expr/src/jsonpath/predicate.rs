@@ -34,8 +34,8 @@ fn compare(left: &Operand, operator: Operator, right: &Operand, root: &Value, it
             (Operand::Pattern(_), Operand::Pattern(_)) => false,
             (Operand::Pattern(pattern), other) | (other, Operand::Pattern(pattern)) => value(other, root, item)
                 .is_some_and(|value| match &*value {
-                    Value::Array(items) => items.iter().any(|item| pattern.is_full_match(&pattern_input(item))),
-                    single => pattern.is_full_match(&pattern_input(single)),
+                    Value::Array(items) => items.iter().any(|item| pattern.fits(&pattern_input(item))),
+                    single => pattern.fits(&pattern_input(single)),
                 }),
             _ => false,
         };

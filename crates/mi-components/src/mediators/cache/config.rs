@@ -6,8 +6,8 @@ use mi_engine::build::BuildCx;
 use mi_engine::context::SequenceTarget;
 
 use super::key::{Generator, HeaderRule};
-use crate::java_regex::JavaRegex;
 use crate::mediators::branch;
+use mi_expr::java::FullMatch;
 
 /// Seconds that an answer is kept when nothing is said. MI: `CachingConstants#DEFAULT_TIMEOUT`.
 const DEFAULT_TIMEOUT: i64 = 5000;
@@ -34,7 +34,7 @@ pub(super) struct Http {
     /// Empty for all.
     pub(super) methods: Vec<String>,
     /// Which statuses are kept; all without it.
-    pub(super) statuses: Option<JavaRegex>,
+    pub(super) statuses: Option<FullMatch>,
     /// Heed Cache-Control and ETag of the back end.
     pub(super) cache_control: bool,
     pub(super) age: bool,
@@ -127,7 +127,7 @@ impl Http {
             return Err(el.error(format!("Unexpected method type: {unknown}")));
         }
         let statuses = match el.child("responseCodes").map(|codes| codes.text()).filter(|codes| !codes.is_empty()) {
-            Some(pattern) => Some(JavaRegex::new(&pattern).map_err(|error| {
+            Some(pattern) => Some(FullMatch::compile(&pattern).map_err(|error| {
                 el.error(format!("<responseCodes> is not a valid regular expression: '{pattern}': {error}"))
             })?),
             None => None,

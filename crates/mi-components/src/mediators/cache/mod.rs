@@ -220,7 +220,7 @@ fn collect(cx: &mut Context) -> Result<Flow, Fault> {
             return Ok(Flow::wait(SendBack { ends: false }));
         }
         let fits = match (&http.statuses, &status) {
-            (Some(pattern), Some(status)) => pattern.is_full_match(status),
+            (Some(pattern), Some(status)) => pattern.fits(status),
             _ => true,
         };
         let listed =

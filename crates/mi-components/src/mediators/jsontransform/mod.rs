@@ -11,9 +11,12 @@ use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
 use mi_expr::Dynamic;
+use mi_message::convert::ConvertOptions;
 use mi_message::{Message, Native, Value};
 
-use crate::{payload, resource};
+use self::schema::Compiled;
+use crate::payload;
+use crate::resource::Cached;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "jsontransform", parse };
 
@@ -21,8 +24,9 @@ pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "jsontransform", parse
 #[derive(Debug)]
 struct JsonTransform {
     schema: Option<Dynamic>,
-    /// Names as in `synapse.properties`, for the conversion of this mediator alone.
-    properties: Vec<(String, String)>,
+    schemas: Cached<Compiled>,
+    /// How this mediator converts, when it has properties of its own.
+    options: Option<Box<ConvertOptions>>,
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
@@ -39,8 +43,9 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
         },
         other => other,
     };
-    let mut properties = Vec::new();
+    // Names as in `synapse.properties`, for the conversion of this mediator alone.
     let mut options = cx.settings.convert.clone();
+    let mut has_properties = false;
     for property in el.children_named("property") {
         let name = property.require_attr("name")?.into_owned();
         let value = property.attr("value").ok_or_else(|| property.error("<property> needs the attribute 'value'"))?;
@@ -49,12 +54,13 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
             Ok(false) => cx.report(property.warning(format!("'{name}' is no setting of the conversion to JSON"))),
             Err(error) => return Err(property.error(error)),
         }
-        properties.push((name, value.into_owned()));
+        has_properties = true;
     }
-    if schema.is_none() && properties.is_empty() {
+    if schema.is_none() && !has_properties {
         return Err(el.error("jsontransform mediator should contain either a schema or custom properties"));
     }
-    Ok(Box::new(JsonTransform { schema, properties }))
+    let options = has_properties.then(|| Box::new(options));
+    Ok(Box::new(JsonTransform { schema, schemas: Cached::default(), options }))
 }
 
 impl Mediator for JsonTransform {
@@ -63,49 +69,41 @@ impl Mediator for JsonTransform {
     }
 
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
-        if !self.properties.is_empty() {
-            self.convert(&mut cx.message)?;
+        if let Some(options) = &self.options {
+            convert(&mut cx.message, options)?;
         }
         if let Some(key) = &self.schema {
             let key = key.eval_string(&cx.message, &*cx.snapshot)?;
-            let schema = match resource::value(&cx.snapshot, &key) {
-                Some(Value::Xml(_)) => return Err(Fault::new("Can not find valid JSON Schema content")),
-                Some(schema) => schema.to_text().into_owned(),
-                None => {
-                    return Err(Fault::new(format!("Schema does not exist in the specified location : {key}")));
-                }
-            };
+            let schema = self.schemas.get(&key, &cx.snapshot, |reader| match reader.value(&key) {
+                Some(Value::Xml(_)) => Err(Fault::new("Can not find valid JSON Schema content")),
+                Some(schema) => Compiled::parse(&schema.to_text()).map_err(Fault::new),
+                None => Err(Fault::new(format!("Schema does not exist in the specified location : {key}"))),
+            })?;
             apply(&mut cx.message, &schema)?;
         }
         Ok(Flow::Next)
     }
 }
 
-impl JsonTransform {
-    /// The XML of the payload as JSON, by the settings of this mediator.
-    fn convert(&self, message: &mut Message) -> Result<(), Fault> {
-        let mut options = message.body.options().clone();
-        for (name, value) in &self.properties {
-            options.set(name, value).map_err(Fault::new)?;
-        }
-        let envelope = message.body.envelope()?;
-        let json = match envelope.payload() {
-            Some(element) => mi_message::convert::xml_to_json::to_value(envelope.document(), element, &options)?,
-            None => serde_json::json!({}),
-        };
-        payload::set_json(message, json);
-        Ok(())
-    }
+/// The XML of the payload as JSON, by settings of its own.
+fn convert(message: &mut Message, options: &ConvertOptions) -> Result<(), Fault> {
+    let envelope = message.body.envelope()?;
+    let json = match envelope.payload() {
+        Some(element) => mi_message::convert::xml_to_json::to_value(envelope.document(), element, options)?,
+        None => serde_json::json!({}),
+    };
+    payload::set_json(message, json);
+    Ok(())
 }
 
 /// Applies a schema to the payload, which is JSON afterwards.
-fn apply(message: &mut Message, schema: &str) -> Result<(), Fault> {
+fn apply(message: &mut Message, schema: &Compiled) -> Result<(), Fault> {
     let input = message.body.json()?.clone();
     let text = match message.body.native()? {
         Native::Json(json) => String::from_utf8_lossy(json.text()).into_owned(),
         _ => input.to_string(),
     };
-    match schema::apply(&input, &text, schema).map_err(Fault::new)? {
+    match schema.apply(&input, &text).map_err(Fault::new)? {
         Some(value) => payload::set_json(message, value),
         None => payload::set_json_text(message, text),
     }

@@ -3,8 +3,7 @@
 
 use serde_json::Value;
 
-use super::schema::Schema;
-use crate::java_regex::JavaRegex;
+use super::schema::{Patterns, Schema};
 use crate::typed::java_double;
 
 /// Largest power of ten in a number that is written out.
@@ -42,7 +41,7 @@ pub(super) fn parse_boolean(text: &str) -> Result<bool, String> {
 }
 
 /// The keyword `name` of a schema as text; `None` when it is missing or empty.
-fn keyword(schema: &Schema, name: &str) -> Result<Option<String>, String> {
+pub(super) fn keyword(schema: &Schema, name: &str) -> Result<Option<String>, String> {
     let Some(value) = schema.get(name) else { return Ok(None) };
     let text = plain_text(value)?;
     Ok(Some(unquoted(&text).to_owned()).filter(|text| !text.is_empty()))
@@ -103,7 +102,7 @@ pub(super) fn null(schema: &Schema, json: &str) -> Result<Value, String> {
 }
 
 /// MI: `StringValidator#validateNominal`.
-pub(super) fn string(schema: &Schema, text: &str) -> Result<Value, String> {
+pub(super) fn string(patterns: &Patterns, schema: &Schema, text: &str) -> Result<Value, String> {
     let violated = |what: &str| {
         Err(format!(
             "String \"{text}\" violated the {what} constraint. Input string : {text} does not fit : {}",
@@ -118,7 +117,7 @@ pub(super) fn string(schema: &Schema, text: &str) -> Result<Value, String> {
         return violated("min length");
     }
     if let Some(pattern) = keyword(schema, "pattern")?
-        && !JavaRegex::new(&pattern)?.is_full_match(text)
+        && !patterns.fits(&pattern, text)?
     {
         return violated("regex");
     }
@@ -244,6 +243,10 @@ mod tests {
     use super::*;
 
     type Read = fn(&Schema, &str) -> Result<Value, String>;
+
+    fn string(schema: &Schema, text: &str) -> Result<Value, String> {
+        super::string(&Patterns::of(schema), schema, text)
+    }
 
     /// The value as JSON, or a part of the error.
     #[track_caller]

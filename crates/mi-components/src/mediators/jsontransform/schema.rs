@@ -3,46 +3,123 @@
 //!
 //! The recursion follows the schema, whose depth the JSON parser bounds.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use mi_expr::java::{FullMatch, Search};
 use serde_json::{Map, Value};
 
 use super::scalar;
-use crate::java_search::Search;
 use crate::json;
 
 /// A schema that is an object.
 pub(super) type Schema = Map<String, Value>;
 
-/// The input as the schema wants it; `None` when the schema takes everything. `text` is the input as it was written.
-/// MI: `JsonProcessor#parseJson`.
-pub(super) fn apply(input: &Value, text: &str, schema: &str) -> Result<Option<Value>, String> {
-    if text.is_empty() || schema.is_empty() {
-        return Err("Input json and schema should not be null".to_owned());
-    }
-    let schema = match json::parse_lenient(schema).ok_or_else(|| "Invalid JSON schema".to_owned())? {
-        Value::Object(schema) if schema.is_empty() => return Ok(None),
-        Value::Object(schema) => schema,
-        Value::Array(_) | Value::Null => return Err("JSON schema should be an object or boolean".to_owned()),
-        scalar if scalar::plain_text(&scalar)?.eq_ignore_ascii_case("true") => return Ok(None),
-        _ => return Err("JSON schema is false, so all validations will fail".to_owned()),
-    };
-    let Some(name) = type_name(&schema) else { return Err("JSON schema should contain a type declaration".to_owned()) };
-    match Type::of(&name) {
-        Some(Type::Boolean) => scalar::boolean(&schema, text),
-        Some(Type::String) => scalar::string(&schema, text),
-        Some(Type::Number) => scalar::number(&schema, text),
-        Some(Type::Null) => scalar::null(&schema, text),
-        Some(Type::Array) => array(input.clone(), &schema),
-        Some(Type::Object) if !input.is_object() => Err(format!("Expected a JSON as input but found : {text}")),
-        Some(Type::Object) => object(input.clone(), &schema),
-        // MI makes an empty object of a type that it does not know.
-        None => Ok(Value::Object(Map::new())),
-    }
-    .map(Some)
+/// A schema that was read, with its patterns.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// `None` takes everything.
+    schema: Option<Schema>,
+    /// Its type. `None` for one that nobody knows, of which MI makes an empty object.
+    kind: Option<Type>,
+    patterns: Patterns,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The regular expressions of a schema, by their texts. One that is wrong is an error when it is used.
+#[derive(Debug, Default)]
+pub(super) struct Patterns {
+    /// `pattern`: the whole of a string.
+    values: HashMap<String, Result<FullMatch, String>>,
+    /// `patternProperties`: anywhere in a name.
+    names: HashMap<String, Result<Search, String>>,
+}
+
+impl Patterns {
+    /// The patterns of a schema and of those inside of it; their depth is bounded by the JSON parser.
+    pub(super) fn of(schema: &Schema) -> Self {
+        let mut patterns = Self::default();
+        patterns.collect(schema);
+        patterns
+    }
+
+    fn collect(&mut self, schema: &Schema) {
+        if let Ok(Some(pattern)) = scalar::keyword(schema, "pattern") {
+            self.values.entry(pattern).or_insert_with_key(|pattern| FullMatch::compile(pattern));
+        }
+        if let Some(Value::Object(by_pattern)) = schema.get("patternProperties") {
+            for pattern in by_pattern.keys() {
+                self.names.entry(pattern.clone()).or_insert_with_key(|pattern| Search::compile(pattern));
+            }
+        }
+        schema.values().for_each(|member| self.collect_inside(member));
+    }
+
+    fn collect_inside(&mut self, value: &Value) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.collect_inside(item)),
+            Value::Object(members) => self.collect(members),
+            _ => {}
+        }
+    }
+
+    /// Does the whole of `text` fit the keyword `pattern`?
+    pub(super) fn fits(&self, pattern: &str, text: &str) -> Result<bool, String> {
+        match self.values.get(pattern) {
+            Some(Ok(regex)) => Ok(regex.fits(text)),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(format!("Invalid pattern {pattern}")),
+        }
+    }
+
+    fn of_names(&self, pattern: &str) -> Result<&Search, String> {
+        match self.names.get(pattern) {
+            Some(Ok(search)) => Ok(search),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(format!("Invalid pattern {pattern}")),
+        }
+    }
+}
+
+impl Compiled {
+    /// Reads a schema.
+    pub(super) fn parse(schema: &str) -> Result<Self, String> {
+        if schema.is_empty() {
+            return Err("Input json and schema should not be null".to_owned());
+        }
+        let everything = Self { schema: None, kind: None, patterns: Patterns::default() };
+        let schema = match json::parse_lenient(schema).ok_or_else(|| "Invalid JSON schema".to_owned())? {
+            Value::Object(schema) if schema.is_empty() => return Ok(everything),
+            Value::Object(schema) => schema,
+            Value::Array(_) | Value::Null => return Err("JSON schema should be an object or boolean".to_owned()),
+            scalar if scalar::plain_text(&scalar)?.eq_ignore_ascii_case("true") => return Ok(everything),
+            _ => return Err("JSON schema is false, so all validations will fail".to_owned()),
+        };
+        let name = type_name(&schema).ok_or_else(|| "JSON schema should contain a type declaration".to_owned())?;
+        Ok(Self { patterns: Patterns::of(&schema), schema: Some(schema), kind: Type::of(&name) })
+    }
+
+    /// The input as the schema wants it; `None` when the schema takes everything. `text` is the input as it was
+    /// written. MI: `JsonProcessor#parseJson`.
+    pub(super) fn apply(&self, input: &Value, text: &str) -> Result<Option<Value>, String> {
+        if text.is_empty() {
+            return Err("Input json and schema should not be null".to_owned());
+        }
+        let Some(schema) = &self.schema else { return Ok(None) };
+        let patterns = &self.patterns;
+        match self.kind {
+            Some(Type::Boolean) => scalar::boolean(schema, text),
+            Some(Type::String) => scalar::string(patterns, schema, text),
+            Some(Type::Number) => scalar::number(schema, text),
+            Some(Type::Null) => scalar::null(schema, text),
+            Some(Type::Array) => array(patterns, input.clone(), schema),
+            Some(Type::Object) if !input.is_object() => Err(format!("Expected a JSON as input but found : {text}")),
+            Some(Type::Object) => object(patterns, input.clone(), schema),
+            None => Ok(Value::Object(Map::new())),
+        }
+        .map(Some)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Type {
     Boolean,
     String,
@@ -85,25 +162,25 @@ enum Form {
 }
 
 /// `value` as `schema` of the type `name` wants it. A type that nobody knows leaves it as it is.
-fn convert(value: Value, schema: &Schema, name: &str, form: Form) -> Result<Value, String> {
+fn convert(patterns: &Patterns, value: Value, schema: &Schema, name: &str, form: Form) -> Result<Value, String> {
     let text = |value: &Value| match form {
         Form::Text => scalar::plain_text(value),
         Form::Json => Ok(value.to_string()),
     };
     match Type::of(name) {
         Some(Type::Boolean) => scalar::boolean(schema, &text(&value)?),
-        Some(Type::String) => scalar::string(schema, &text(&value)?),
+        Some(Type::String) => scalar::string(patterns, schema, &text(&value)?),
         Some(Type::Number) => scalar::number(schema, &text(&value)?),
         Some(Type::Null) => scalar::null(schema, &value.to_string()),
-        Some(Type::Array) => array(value, schema),
-        Some(Type::Object) => object(value, schema),
+        Some(Type::Array) => array(patterns, value, schema),
+        Some(Type::Object) => object(patterns, value, schema),
         None if form == Form::Json => Ok(Value::Null),
         None => Ok(value),
     }
 }
 
 /// MI: `ArrayValidator#validateArray`.
-fn array(value: Value, schema: &Schema) -> Result<Value, String> {
+fn array(patterns: &Patterns, value: Value, schema: &Schema) -> Result<Value, String> {
     let mut items = match value {
         Value::Array(items) => items,
         single => vec![single],
@@ -129,19 +206,19 @@ fn array(value: Value, schema: &Schema) -> Result<Value, String> {
                 if index >= items.len() && Type::of(&name).is_some() {
                     return Err(format!("Index {index} out of bounds for length {}", items.len()));
                 }
-                convert_item(&mut items, index, schema, &name)?;
+                convert_item(patterns, &mut items, index, schema, &name)?;
             }
             if let Some(Value::Object(additional)) =
                 additional.filter(|it| it.as_object().is_some_and(|it| !it.is_empty()))
             {
                 for index in schemas.len()..items.len() {
-                    every_item(&mut items, index, additional)?;
+                    every_item(patterns, &mut items, index, additional)?;
                 }
             }
         }
         Some(Value::Object(schema)) => {
             for index in 0..items.len() {
-                every_item(&mut items, index, schema)?;
+                every_item(patterns, &mut items, index, schema)?;
             }
         }
         Some(_) => {
@@ -152,17 +229,23 @@ fn array(value: Value, schema: &Schema) -> Result<Value, String> {
 }
 
 /// An item by the schema of all items, which says nothing without a type. MI: `processSchemaWithOneItem`.
-fn every_item(items: &mut [Value], index: usize, schema: &Schema) -> Result<(), String> {
+fn every_item(patterns: &Patterns, items: &mut [Value], index: usize, schema: &Schema) -> Result<(), String> {
     let Some(name) = type_name(schema) else { return Ok(()) };
     if Type::of(&name).is_none() {
         return Err(format!("Schema for array must have a type declaration{}", scalar::shown(schema)));
     }
-    convert_item(items, index, schema, &name)
+    convert_item(patterns, items, index, schema, &name)
 }
 
-fn convert_item(items: &mut [Value], index: usize, schema: &Schema, name: &str) -> Result<(), String> {
+fn convert_item(
+    patterns: &Patterns,
+    items: &mut [Value],
+    index: usize,
+    schema: &Schema,
+    name: &str,
+) -> Result<(), String> {
     if let Some(item) = items.get_mut(index) {
-        *item = convert(item.take(), schema, name, Form::Text)?;
+        *item = convert(patterns, item.take(), schema, name, Form::Text)?;
     }
     Ok(())
 }
@@ -207,7 +290,7 @@ fn identity(item: &Value) -> String {
 }
 
 /// MI: `ObjectValidator#validateObject`.
-fn object(value: Value, schema: &Schema) -> Result<Value, String> {
+fn object(patterns: &Patterns, value: Value, schema: &Schema) -> Result<Value, String> {
     let Value::Object(mut members) = value else { return Err(format!("Not a JSON Object: {value}")) };
     check_members(&members, schema)?;
     let properties = match schema.get("properties") {
@@ -221,18 +304,18 @@ fn object(value: Value, schema: &Schema) -> Result<Value, String> {
                 && let Some(types) = schema.get("type")
             {
                 *member = match types {
-                    Value::Array(types) => one_of(member.take(), schema, types)?,
-                    _ => convert(member.take(), schema, &type_name(schema).unwrap_or_default(), Form::Text)?,
+                    Value::Array(types) => one_of(patterns, member.take(), schema, types)?,
+                    _ => convert(patterns, member.take(), schema, &type_name(schema).unwrap_or_default(), Form::Text)?,
                 };
             }
         }
     }
-    let by_pattern = pattern_properties(&mut members, schema)?;
+    let by_pattern = pattern_properties(patterns, &mut members, schema)?;
     // Without `properties` MI takes no member for an additional one.
     if let Some(properties) = properties {
         let rest = members.keys().filter(|name| !properties.contains_key(*name) && !by_pattern.contains(*name));
         let rest: Vec<String> = rest.cloned().collect();
-        additional_properties(&mut members, schema, &rest)?;
+        additional_properties(patterns, &mut members, schema, &rest)?;
     }
     Ok(Value::Object(members))
 }
@@ -270,24 +353,34 @@ fn check_members(members: &Map<String, Value>, schema: &Schema) -> Result<(), St
 }
 
 /// Converts a member and puts it behind the others, as MI does.
-fn convert_member(members: &mut Map<String, Value>, name: &str, schema: &Schema, kind: &str) -> Result<(), String> {
+fn convert_member(
+    patterns: &Patterns,
+    members: &mut Map<String, Value>,
+    name: &str,
+    schema: &Schema,
+    kind: &str,
+) -> Result<(), String> {
     if let Some(member) = members.shift_remove(name) {
-        let converted = convert(member, schema, kind, Form::Json)?;
+        let converted = convert(patterns, member, schema, kind, Form::Json)?;
         members.insert(name.to_owned(), converted);
     }
     Ok(())
 }
 
 /// Converts members whose name has a match of a pattern; gives their names back.
-fn pattern_properties(members: &mut Map<String, Value>, schema: &Schema) -> Result<HashSet<String>, String> {
+fn pattern_properties(
+    patterns: &Patterns,
+    members: &mut Map<String, Value>,
+    schema: &Schema,
+) -> Result<HashSet<String>, String> {
     let mut matching = HashSet::new();
-    let patterns = match schema.get("patternProperties") {
+    let by_pattern = match schema.get("patternProperties") {
         None => return Ok(matching),
-        Some(Value::Object(patterns)) => patterns,
+        Some(Value::Object(by_pattern)) => by_pattern,
         Some(other) => return Err(format!("the patternProperties of a schema must be an object, not {other}")),
     };
-    for (pattern, schema) in patterns {
-        let search = Search::new(pattern).map_err(|error| format!("Invalid pattern {pattern}: {error}"))?;
+    for (pattern, schema) in by_pattern {
+        let search = patterns.of_names(pattern)?;
         let Value::Object(schema) = schema else { return Err(format!("Not a JSON Object: {schema}")) };
         let Some(kind) = schema.get("type") else {
             let shown = scalar::shown(schema);
@@ -296,21 +389,26 @@ fn pattern_properties(members: &mut Map<String, Value>, schema: &Schema) -> Resu
         let kind = scalar::plain_text(kind)?;
         let names: Vec<String> = members.keys().filter(|name| search.is_found(name)).cloned().collect();
         for name in names {
-            convert_member(members, &name, schema, &kind)?;
+            convert_member(patterns, members, &name, schema, &kind)?;
             matching.insert(name);
         }
     }
     Ok(matching)
 }
 
-fn additional_properties(members: &mut Map<String, Value>, schema: &Schema, names: &[String]) -> Result<(), String> {
+fn additional_properties(
+    patterns: &Patterns,
+    members: &mut Map<String, Value>,
+    schema: &Schema,
+    names: &[String],
+) -> Result<(), String> {
     match schema.get("additionalProperties") {
         Some(Value::Object(additional)) if !additional.is_empty() && !names.is_empty() => {
             let Some(kind) = type_name(additional) else {
                 let shown = scalar::shown(additional);
                 return Err(format!("Schema for array must have a type declaration : {shown}"));
             };
-            names.iter().try_for_each(|name| convert_member(members, name, additional, &kind))
+            names.iter().try_for_each(|name| convert_member(patterns, members, name, additional, &kind))
         }
         None | Some(Value::Object(_) | Value::Array(_) | Value::Null) => Ok(()),
         Some(allowed) => {
@@ -328,16 +426,16 @@ fn additional_properties(members: &mut Map<String, Value>, schema: &Schema, name
 
 /// A value by a schema of several types: the one that fits the value, else the nearest that it can become.
 /// MI: `ObjectValidator#validateAndUpdateEntriesMap` with several types.
-fn one_of(value: Value, schema: &Schema, types: &[Value]) -> Result<Value, String> {
+fn one_of(patterns: &Patterns, value: Value, schema: &Schema, types: &[Value]) -> Result<Value, String> {
     let has = |wanted: Type| types.iter().filter_map(Value::as_str).any(|name| Type::of(name) == Some(wanted));
     let without_match = |kind: &str, value: &Value| {
         Err(format!("{kind} found {value} without matching schema {}", scalar::shown(schema)))
     };
     let text = match &value {
-        Value::Object(_) if has(Type::Object) => return object(value, schema),
-        Value::Object(_) if has(Type::Array) => return array(value, schema),
+        Value::Object(_) if has(Type::Object) => return object(patterns, value, schema),
+        Value::Object(_) if has(Type::Array) => return array(patterns, value, schema),
         Value::Object(_) => return without_match("JSON object", &value),
-        Value::Array(_) if has(Type::Array) => return array(value, schema),
+        Value::Array(_) if has(Type::Array) => return array(patterns, value, schema),
         Value::Array(_) => return without_match("JSON array", &value),
         Value::Null if has(Type::Null) => return Ok(Value::Null),
         Value::Null => return without_match("JSON null", &value),
@@ -353,7 +451,7 @@ fn one_of(value: Value, schema: &Schema, types: &[Value]) -> Result<Value, Strin
     match order.iter().find(|wanted| has(**wanted)) {
         Some(Type::Boolean) => scalar::boolean(schema, &text),
         Some(Type::Number) => scalar::number(schema, &text),
-        Some(_) => scalar::string(schema, &text),
+        Some(_) => scalar::string(patterns, schema, &text),
         None => without_match("JSON value", &value),
     }
 }
@@ -369,13 +467,13 @@ fn is_parsable(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::apply;
+    use super::Compiled;
 
     /// Applies a schema; the result as JSON or a part of the error.
     #[track_caller]
     fn check(schema: &str, input: &str, expected: Result<&str, &str>) {
         let value = serde_json::from_str(input).expect("valid input");
-        match (apply(&value, input, schema), expected) {
+        match (Compiled::parse(schema).and_then(|it| it.apply(&value, input)), expected) {
             (Ok(None), Ok(expected)) => assert_eq!(expected, "as it is"),
             (Ok(Some(value)), Ok(expected)) => assert_eq!(value.to_string(), expected),
             (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),

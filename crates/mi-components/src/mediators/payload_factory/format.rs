@@ -18,7 +18,14 @@ static PLACEHOLDER: LazyLock<regex::Regex> =
 pub(super) struct Format {
     text: String,
     pieces: Vec<Piece>,
-    expressions: Vec<Expr>,
+    expressions: Vec<Expression>,
+}
+
+#[derive(Debug)]
+struct Expression {
+    expr: Expr,
+    /// A call of `xpath(…)` gives a text. MI: `TemplateProcessor#evaluateExpression`.
+    as_text: bool,
 }
 
 #[derive(Debug)]
@@ -55,7 +62,8 @@ impl Format {
                     Some(index) => *index,
                     None => {
                         let expr = Expr::synapse(source, namespaces);
-                        expressions.push(expr.map_err(|error| format!("${{{source}}}: {error}"))?);
+                        let expr = expr.map_err(|error| format!("${{{source}}}: {error}"))?;
+                        expressions.push(Expression { expr, as_text: source.contains("xpath(") });
                         known.insert(source, expressions.len() - 1);
                         expressions.len() - 1
                     }
@@ -115,8 +123,8 @@ impl Format {
 
     /// Each expression is evaluated once, however often it stands in the format.
     fn evaluate_expressions(&self, cx: &Context) -> Result<Vec<Value>, Fault> {
-        let evaluate = |expr: &Expr| -> Result<Value, Fault> {
-            if expr.source().contains("xpath(") {
+        let evaluate = |Expression { expr, as_text }: &Expression| -> Result<Value, Fault> {
+            if *as_text {
                 return Ok(Value::String(expr.eval_string(&cx.message, &*cx.snapshot)?));
             }
             Ok(expr.eval_keeping_json(&cx.message, &*cx.snapshot)?)

@@ -7,8 +7,6 @@ mod replacement;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use mi_config::{Diagnostic, Element};
 use mi_engine::build::BuildCx;
 use mi_engine::context::Context;
@@ -22,7 +20,7 @@ use mi_xml::{Document, NodeId};
 
 use self::format::Format;
 use self::replacement::{Argument, Media};
-use crate::resource::{self, Layout};
+use crate::resource::{Cached, Layout, Reader};
 use crate::{payload, xml};
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "payloadFactory", parse };
@@ -39,17 +37,10 @@ struct PayloadFactory {
 #[derive(Debug)]
 enum Source {
     Inline(Format),
-    /// A key of a local entry or registry resource, and the last format that was compiled from there.
-    Key(Dynamic, Mutex<Option<Cached>>),
+    /// A key of a local entry or registry resource.
+    Key(Dynamic, Cached<Format>),
     /// A template language that this version does not have.
     FreeMarker,
-}
-
-/// A format and the text that it came from, so that a changed resource is compiled anew.
-#[derive(Debug)]
-struct Cached {
-    text: String,
-    format: Arc<Format>,
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
@@ -91,7 +82,7 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
 
 fn parse_source(el: &Element, media: Media) -> Result<Source, Diagnostic> {
     if let Some(key) = el.dynamic("key")? {
-        return Ok(Source::Key(key, Mutex::default()));
+        return Ok(Source::Key(key, Cached::default()));
     }
     // White space between the elements of an XML format is layout. The default namespace of the configuration is the
     // format's too, as the element stands in it.
@@ -146,25 +137,17 @@ impl PayloadFactory {
             Source::Inline(format) => format.render(self.media, self.escape_controls, &self.arguments, cx),
             Source::Key(key, cached) => {
                 let key = key.eval_string(&cx.message, &*cx.snapshot)?;
-                let format = self.format_of_key(cx, &key, cached)?;
+                let format = cached.get(&key, &cx.snapshot, |reader| self.compile(&key, reader))?;
                 format.render(self.media, self.escape_controls, &self.arguments, cx)
             }
             Source::FreeMarker => Err(Fault::new("templates of type freemarker are not supported by this version")),
         }
     }
 
-    fn format_of_key(&self, cx: &Context, key: &str, cached: &Mutex<Option<Cached>>) -> Result<Arc<Format>, Fault> {
-        let text = resource::text(&cx.snapshot, key, Layout::Compact)
-            .ok_or_else(|| Fault::new(format!("Key {key} not found ")))?;
-        let mut cached = cached.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = cached.as_ref().filter(|known| known.text == text) {
-            return Ok(known.format.clone());
-        }
-        let format = Format::compile(&text, &self.namespaces)
-            .map_err(|error| Fault::new(format!("Invalid Payload format : {error}")))?;
-        let format = Arc::new(format);
-        *cached = Some(Cached { text, format: format.clone() });
-        Ok(format)
+    fn compile(&self, key: &str, reader: &Reader) -> Result<Format, Fault> {
+        let text = reader.text(key, Layout::Compact).ok_or_else(|| Fault::new(format!("Key {key} not found ")))?;
+        Format::compile(&text, &self.namespaces)
+            .map_err(|error| Fault::new(format!("Invalid Payload format : {error}")))
     }
 
     /// MI: `PayloadFactoryMediator#setContentType`. An XML message keeps its kind of XML.
@@ -194,13 +177,6 @@ fn set_xml(message: &mut Message, text: &str) -> Result<(), Fault> {
         return Err(Fault::new("Generated content is not a valid XML payload"));
     };
     collapse_empty(&mut document, first);
-    // The format's own `xmlns=""` says what holds anyway where nothing stands around the payload.
-    let unset = document
-        .namespace_decls(first)
-        .find(|it| document.local_name(*it).is_empty() && document.value(*it).is_empty());
-    if let Some(unset) = unset {
-        document.detach(unset);
-    }
     let is_envelope =
         document.local_name(first) == "Envelope" && matches!(document.namespace(first), SOAP11_NS | SOAP12_NS);
     let has_header = matches!(message.body.native(), Ok(Native::Xml(envelope)) if envelope.header().is_some());

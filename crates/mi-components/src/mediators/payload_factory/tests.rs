@@ -70,6 +70,15 @@ fn the_default_namespace_of_the_configuration_is_the_formats() {
 }
 
 #[test]
+fn an_unset_default_namespace_is_not_written() {
+    xml("<a xmlns=''><b/></a>", "", "<x/>", "<a><b/></a>");
+    let outcome = Flowing::of("<payloadFactory><format><a xmlns=''><b/></a></format></payloadFactory>")
+        .xml("<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Header><h/></e:Header><e:Body><x/></e:Body></e:Envelope>")
+        .run();
+    assert_eq!(outcome.payload_xml(), "<a><b/></a>");
+}
+
+#[test]
 fn formats_by_key() {
     let xml = "<payloadFactory><format key='{//k}'/><args><arg value='1'/></args></payloadFactory>";
     let outcome = Flowing::of(xml).local_entry("f", "<r>\n<a>$1</a></r>").xml("<k>f</k>").run();

@@ -14,7 +14,7 @@ use mi_expr::Expr;
 
 use self::uri::Uri;
 use crate::evaluator::Evaluator;
-use crate::java_search::Search;
+use mi_expr::java::Search;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "rewrite", parse };
 
@@ -128,7 +128,7 @@ fn parse_action(el: &Element, cx: &mut BuildCx<'_>) -> Result<Action, Diagnostic
         Some("prepend") => Kind::Prepend,
         Some("replace") => {
             let regex = el.attr("regex").ok_or_else(|| el.error("regex attribute is required for replace action"))?;
-            let search = Search::new(&regex);
+            let search = Search::compile(&regex);
             if let Err(error) = &search {
                 cx.report(el.warning(format!("'{regex}' is not a valid regular expression: {error}")));
             }
@@ -274,7 +274,7 @@ impl Action {
 
 /// Takes the first parameter out in which the pattern `name` stands before a `=`.
 fn without_parameter(query: &str, name: &str) -> Result<String, Fault> {
-    let search = Search::new(&format!("{name}=.*")).map_err(Fault::new)?;
+    let search = Search::compile(&format!("{name}=.*")).map_err(Fault::new)?;
     let mut parameters: Vec<&str> = query.trim_end_matches('&').split('&').collect();
     if let Some(at) = parameters.iter().position(|parameter| search.is_found(parameter)) {
         parameters.remove(at);

@@ -1,13 +1,10 @@
 //! JSON Schema, draft 4 whatever the schema says, as MI's library has it, with its wording of the commonest errors.
 
-use std::sync::Arc;
-
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{Draft, Retrieve, Uri, Validator};
-use mi_engine::snapshot::Snapshot;
 use serde_json::Value;
 
-use crate::resource::{self, Layout};
+use crate::resource::{Layout, Reader};
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -15,9 +12,9 @@ pub(super) struct JsonSchema(Validator);
 
 impl JsonSchema {
     /// Compiles a schema; its references reach the registry and local entries, nothing else.
-    pub(super) fn compile(text: &str, snapshot: Arc<Snapshot>) -> Result<Self, String> {
+    pub(super) fn compile(text: &str, reader: Reader) -> Result<Self, String> {
         let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let options = jsonschema::options().with_draft(Draft::Draft4).with_retriever(Entries(snapshot));
+        let options = jsonschema::options().with_draft(Draft::Draft4).with_retriever(Entries(reader));
         options.build(&schema).map(Self).map_err(|error| error.to_string())
     }
 
@@ -103,11 +100,11 @@ fn type_name(value: &Value) -> &'static str {
 }
 
 /// Finds what `$ref` names behind the keys of the registry and local entries.
-struct Entries(Arc<Snapshot>);
+struct Entries(Reader);
 
 impl Retrieve for Entries {
     fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
-        match resource::text(&self.0, uri.as_str(), Layout::Verbatim) {
+        match self.0.text(uri.as_str(), Layout::Verbatim) {
             Some(text) => Ok(serde_json::from_str(&text)?),
             None => Err(format!("there is no registry resource or local entry '{uri}'").into()),
         }

@@ -5,9 +5,6 @@ mod json_schema;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use mi_config::{Diagnostic, Element};
 use mi_engine::build::BuildCx;
 use mi_engine::context::{Context, SequenceTarget};
@@ -19,37 +16,23 @@ use mi_message::Value;
 
 use self::json_schema::JsonSchema;
 use super::branch;
-use crate::resource::{self, Layout};
+use crate::resource::{Cached, Layout, Reader, Resources};
 use crate::xml;
 use crate::xsd::XsdSchemas;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "validate", parse };
 
-/// Most compiled schemas that one mediator keeps; a dynamic key may name any number of them.
-const MAX_COMPILED: usize = 100;
-
 #[derive(Debug)]
 struct Validate {
     source: Option<Expr>,
     schemas: Vec<Dynamic>,
-    /// Location of an include or import, and the key of what stands for it.
-    resources: Vec<(String, String)>,
+    /// What the schemas include or import.
+    resources: Resources,
     json_source: bool,
     on_fail: SequenceTarget,
-    /// By the keys of the schemas, with their texts, so that a changed resource is compiled anew.
-    compiled: Mutex<HashMap<String, Compiled>>,
-}
-
-#[derive(Clone, Debug)]
-struct Compiled {
-    texts: Arc<Vec<String>>,
-    schema: Schema,
-}
-
-#[derive(Clone, Debug)]
-enum Schema {
-    Xml(Arc<XsdSchemas>),
-    Json(Arc<JsonSchema>),
+    /// By the keys of the schemas. One mediator may see both kinds.
+    xml_schemas: Cached<XsdSchemas>,
+    json_schemas: Cached<JsonSchema>,
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
@@ -76,18 +59,17 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
             return Err(feature.error("The feature must have value true or false"));
         }
     }
-    let resource = |it: &Element| Ok((it.require_attr("location")?.into_owned(), it.require_attr("key")?.into_owned()));
-    let resources = el.children_named("resource").map(|it| resource(&it)).collect::<Result<Vec<_>, Diagnostic>>()?;
     let on_fail = el.child("on-fail").filter(|it| it.children().next().is_some());
     let on_fail = on_fail
         .ok_or_else(|| el.error("A non-empty <on-fail> child element is required for the <validate> mediator"))?;
     Ok(Box::new(Validate {
         source: el.expr("source")?,
         schemas,
-        resources,
+        resources: Resources::parse(el)?,
         json_source: el.bool_attr("json-source") == Some(true),
         on_fail: branch::inline(&on_fail, cx),
-        compiled: Mutex::default(),
+        xml_schemas: Cached::default(),
+        json_schemas: Cached::default(),
     }))
 }
 
@@ -118,7 +100,7 @@ struct Failure {
 
 impl Validate {
     fn json(&self, cx: &Context) -> Result<Option<Failure>, Fault> {
-        let Schema::Json(schema) = self.schema(cx, Kind::Json)? else { return Ok(None) };
+        let schema = self.json_schemas.get(&self.keys(cx)?, &cx.snapshot, |reader| self.compile_json(cx, reader))?;
         let text = match &self.source {
             None if cx.message.body.is_json() => match cx.message.body.native()? {
                 mi_message::Native::Json(json) => String::from_utf8_lossy(json.text()).into_owned(),
@@ -156,7 +138,7 @@ impl Validate {
                 }));
             }
         };
-        let Schema::Xml(schemas) = self.schema(cx, Kind::Xml)? else { return Ok(None) };
+        let schemas = self.xml_schemas.get(&self.keys(cx)?, &cx.snapshot, |reader| self.compile_xml(cx, reader))?;
         let errors = schemas
             .validate(&text)
             .map_err(|error| Fault::new(format!("Error validating {} element: {error}", self.source_name())))?;
@@ -188,60 +170,39 @@ impl Validate {
         }
     }
 
-    /// The compiled schema of the present keys and contents.
-    fn schema(&self, cx: &Context, kind: Kind) -> Result<Schema, Fault> {
+    /// The present keys of the schemas, one a line.
+    fn keys(&self, cx: &Context) -> Result<String, Fault> {
         let mut keys = String::new();
+        for schema in &self.schemas {
+            keys.push_str(&schema.eval_string(&cx.message, &*cx.snapshot)?);
+            keys.push('\n');
+        }
+        Ok(keys)
+    }
+
+    /// Of several schemas the last one counts, as in MI; all must be there.
+    fn compile_json(&self, cx: &Context, reader: &Reader) -> Result<JsonSchema, Fault> {
+        let mut last = String::new();
+        for schema in &self.schemas {
+            let key = schema.eval_string(&cx.message, &*cx.snapshot)?;
+            let text = reader.text(&key, Layout::Verbatim);
+            last = text.ok_or_else(|| Fault::new(format!("Can not find JSON Schema {key}")))?;
+        }
+        JsonSchema::compile(&last, reader.clone())
+            .map_err(|error| Fault::new(format!("Error while validating the JSON Schema: {error}")))
+    }
+
+    fn compile_xml(&self, cx: &Context, reader: &Reader) -> Result<XsdSchemas, Fault> {
         let mut texts = Vec::with_capacity(self.schemas.len());
         for schema in &self.schemas {
             let key = schema.eval_string(&cx.message, &*cx.snapshot)?;
-            let text = resource::text(&cx.snapshot, &key, Layout::Verbatim);
-            texts.push(text.ok_or_else(|| match kind {
-                Kind::Xml => Fault::new(format!("No Schema is available with the key  : {key}")),
-                Kind::Json => Fault::new(format!("Can not find JSON Schema {key}")),
-            })?);
-            keys.push_str(&key);
-            keys.push('\n');
+            let text = reader.text(&key, Layout::Verbatim);
+            texts.push(text.ok_or_else(|| Fault::new(format!("No Schema is available with the key  : {key}")))?);
         }
-        keys.push_str(if kind == Kind::Json { "json" } else { "xml" });
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = compiled.get(&keys).filter(|known| *known.texts == texts) {
-            return Ok(known.schema.clone());
-        }
-        let schema = self.compile(cx, kind, &texts)?;
-        if compiled.len() >= MAX_COMPILED {
-            compiled.clear();
-        }
-        compiled.insert(keys, Compiled { texts: Arc::new(texts), schema: schema.clone() });
-        Ok(schema)
+        let resolve = |location: &str| reader.text(self.resources.key_of(location)?, Layout::Verbatim);
+        XsdSchemas::compile(&texts, &resolve)
+            .map_err(|error| Fault::new(format!("Error creating a new schema objects for schemas : {error}")))
     }
-
-    fn compile(&self, cx: &Context, kind: Kind, texts: &[String]) -> Result<Schema, Fault> {
-        match kind {
-            Kind::Json => {
-                // Of several schemas the last one counts, as in MI.
-                let text = texts.last().map_or("", String::as_str);
-                let schema = JsonSchema::compile(text, cx.snapshot.clone())
-                    .map_err(|error| Fault::new(format!("Error while validating the JSON Schema: {error}")))?;
-                Ok(Schema::Json(Arc::new(schema)))
-            }
-            Kind::Xml => {
-                let resolve = |location: &str| {
-                    let (_, key) = self.resources.iter().find(|(known, _)| known == location)?;
-                    resource::text(&cx.snapshot, key, Layout::Verbatim)
-                };
-                let schemas = XsdSchemas::compile(texts, &resolve).map_err(|error| {
-                    Fault::new(format!("Error creating a new schema objects for schemas : {error}"))
-                })?;
-                Ok(Schema::Xml(Arc::new(schemas)))
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Xml,
-    Json,
 }
 
 /// What MI shows for the payload itself.

@@ -65,6 +65,33 @@ fn references_reach_local_entries() {
 }
 
 #[test]
+fn a_changed_include_counts_with_the_next_message() {
+    const MAIN: &str = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:include schemaLocation='part.xsd'/>\
+        <xs:element name='o' type='T'/></xs:schema>";
+    let part = |kind: &str| {
+        format!(
+            "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:simpleType name='T'>\
+             <xs:restriction base='xs:{kind}'/></xs:simpleType></xs:schema>"
+        )
+    };
+    let deployed = Flowing::of(&format!(
+        "<validate><schema key='main'/>{FAILED}<resource location='part.xsd' key='part'/></validate>"
+    ))
+    .local_entry("main", MAIN)
+    .deploy();
+    for (kind, failed) in [("int", true), ("string", false), ("boolean", true)] {
+        deployed.write_registry("part", Some(&part(kind)));
+        let mut message = mi_message::Message::new();
+        let document = mi_xml::Document::parse("<o>x</o>").expect("well-formed");
+        message.body = mi_message::Body::from_envelope(mi_message::Envelope::from_document(
+            document,
+            mi_message::SoapVersion::Soap11,
+        ));
+        check(&deployed.send(message), failed);
+    }
+}
+
+#[test]
 fn schemas_that_do_not_exist_are_faults() {
     let validate = format!("<validate><schema key='none'/>{FAILED}</validate>");
     let outcome = Flowing::of(&validate).xml("<o/>").run();

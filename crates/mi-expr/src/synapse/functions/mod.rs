@@ -18,7 +18,7 @@ use super::eval::{Scope, eval};
 use super::item::Item;
 use crate::Namespaces;
 use crate::java_date::DateText;
-use crate::java_regex::Regex;
+use crate::java_search::Search;
 use crate::xpath_expr::XPathExpr;
 
 /// The result of a function.
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Function {
 pub(super) enum Prepared {
     Nothing,
     XPath(XPathExpr),
-    Pattern(Regex),
+    Pattern(Search),
     /// The formats among the arguments, at the positions of the arguments.
     Dates(Vec<Option<DateText>>),
 }

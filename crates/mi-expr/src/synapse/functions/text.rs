@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{Answer, Call, Prepared, literal, text_item};
 use crate::Namespaces;
-use crate::java_regex::Regex;
+use crate::java_search::Search;
 use crate::java_text;
 use crate::synapse::Failure;
 use crate::synapse::ast::Node;
@@ -91,7 +91,7 @@ pub(super) fn replace<'a>(call: &Call<'a>) -> Answer<'a> {
 }
 
 pub(super) fn prepare_split(nodes: &[Node], _: &Namespaces) -> Prepared {
-    match literal(nodes, 1).map(|pattern| Regex::search(&pattern)) {
+    match literal(nodes, 1).map(|pattern| Search::compile(&pattern)) {
         Some(Ok(regex)) => Prepared::Pattern(regex),
         _ => Prepared::Nothing,
     }
@@ -101,7 +101,7 @@ pub(super) fn split<'a>(call: &Call<'a>) -> Answer<'a> {
     let (Some(text), Some(pattern)) = (call.text(0), call.text(1)) else { return call.invalid("split") };
     let parts = match call.prepared {
         Prepared::Pattern(regex) => regex.split(&text),
-        _ => Regex::search(&pattern).map_err(Failure::hard)?.split(&text),
+        _ => Search::compile(&pattern).map_err(Failure::hard)?.split(&text),
     };
     Ok(Item::Json(Cow::Owned(Json::Array(parts.into_iter().map(Json::String).collect()))))
 }

@@ -3,26 +3,48 @@
 
 use fancy_regex::{Captures, Regex};
 
-use crate::java_regex;
+use crate::java_regex::translate;
 
 /// A pattern that is searched for.
 #[derive(Debug)]
-pub(crate) struct Search(Regex);
+pub struct Search(Regex);
 
 impl Search {
-    /// Compiles a pattern.
-    pub(crate) fn new(pattern: &str) -> Result<Self, String> {
-        Regex::new(&java_regex::translate(pattern)).map(Self).map_err(|error| error.to_string())
+    /// Compiles a pattern. The error says what is wrong with it.
+    pub fn compile(pattern: &str) -> Result<Self, String> {
+        let compiled = Regex::new(&translate(pattern));
+        compiled.map(Self).map_err(|error| format!("Invalid regular expression {pattern}: {error}"))
     }
 
     /// Is there a match anywhere?
-    pub(crate) fn is_found(&self, text: &str) -> bool {
+    pub fn is_found(&self, text: &str) -> bool {
         self.0.is_match(text).unwrap_or(false)
     }
 
+    /// Splits as `String#split` does: no empty parts at the end, none in front for an empty match at the start.
+    pub(crate) fn split(&self, text: &str) -> Vec<String> {
+        let found = self.0.find_iter(text).map_while(Result::ok).map(|found| (found.start(), found.end()));
+        let mut parts = Vec::new();
+        let mut start = 0;
+        for (from, to) in found {
+            if to == 0 || (from == to && from == text.len()) {
+                continue;
+            }
+            parts.push(text[start..from].to_owned());
+            start = to;
+        }
+        if parts.is_empty() {
+            return vec![text.to_owned()];
+        }
+        parts.push(text[start..].to_owned());
+        while parts.last().is_some_and(String::is_empty) {
+            parts.pop();
+        }
+        parts
+    }
     /// Replaces all matches; an empty one right behind another counts too. Errors: a reference to a group that the
     /// pattern does not have, and a pattern that backtracks beyond the limit.
-    pub(crate) fn replace_all(&self, text: &str, replacement: &str) -> Result<String, String> {
+    pub fn replace_all(&self, text: &str, replacement: &str) -> Result<String, String> {
         let mut out = String::with_capacity(text.len() + replacement.len());
         let (mut copied, mut from) = (0, 0);
         while from <= text.len() {
@@ -94,7 +116,7 @@ mod tests {
 
     #[track_caller]
     fn check(pattern: &str, text: &str, replacement: &str, expected: Result<&str, &str>) {
-        let replaced = Search::new(pattern).expect("valid pattern").replace_all(text, replacement);
+        let replaced = Search::compile(pattern).expect("valid pattern").replace_all(text, replacement);
         assert_eq!(replaced.as_deref().map_err(String::as_str), expected, "{pattern} {text} {replacement}");
     }
 
@@ -109,6 +131,21 @@ mod tests {
         check("(?<n>a)", "a", r"${n}\$1", Ok("a$1"));
         check("(?=b)", "ab", "-", Ok("a-b"));
         check("\u{e4}", "x\u{e4}y", "a", Ok("xay"));
+    }
+
+    #[test]
+    fn splits_as_java_does() {
+        for (text, pattern, expected) in [
+            ("a,b,,c,,", ",", &["a", "b", "", "c"][..]),
+            ("abc", "", &["a", "b", "c"]),
+            ("", ",", &[""]),
+            (",,", ",", &[]),
+            ("a.b", "\\Q.\\E", &["a", "b"]),
+            ("aXbxc", "(?i)x", &["a", "b", "c"]),
+            ("a1b2", "(?<=\\d)", &["a1", "b2"]),
+        ] {
+            assert_eq!(Search::compile(pattern).expect("valid pattern").split(text), expected, "{text} {pattern}");
+        }
     }
 
     #[test]
