@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mi_message::{Envelope, Message, Native, Value};
+use mi_message::{Envelope, Message, Native, Value, XmlValue};
 use mi_xml::{Document, NodeId};
 
 /// Sets the axis2 property `messageType` with all that hangs on it: `ContentType` and the header field.
@@ -50,6 +50,18 @@ pub(crate) fn set_elements(message: &mut Message, document: &Document, nodes: &[
     let mut envelope = Envelope::empty(message.body.soap_version());
     envelope.set_payload(document, nodes);
     set_native(message, Native::Xml(envelope));
+}
+
+/// A copy with an empty body that converts as the message's own does.
+pub(crate) fn copy_without_body(message: &Message) -> Message {
+    let mut copy = message.copy_without_body();
+    copy.body.set_options(message.body.options().clone());
+    copy
+}
+
+/// The first element of the Body as a value of its own.
+pub(crate) fn element(envelope: &Envelope) -> Option<XmlValue> {
+    envelope.payload().map(|payload| XmlValue::copy_of(envelope.document(), payload))
 }
 
 /// The id of the message; it gets one when it has none. MI: `MessageContext#getMessageID`.

@@ -83,11 +83,14 @@ impl Source {
     }
 }
 
+/// Keys with what they stood for.
+type Sources = Vec<(Arc<str>, Source)>;
+
 /// Reads resources for something that is compiled, and notes which ones. Clones share their notes.
 #[derive(Clone)]
 pub(crate) struct Reader {
     snapshot: Arc<Snapshot>,
-    read: Arc<Mutex<Vec<(Arc<str>, Source)>>>,
+    read: Arc<Mutex<Sources>>,
 }
 
 impl Reader {
@@ -128,7 +131,7 @@ pub(crate) struct Cached<T> {
 #[derive(Debug)]
 struct Kept<T> {
     compiled: Arc<T>,
-    read: Arc<Vec<(Arc<str>, Source)>>,
+    read: Arc<Sources>,
 }
 
 impl<T> Default for Cached<T> {

@@ -87,9 +87,14 @@ impl Message {
     /// A deep copy for a split. A body that was not read stays with the original and the copy gets an empty one:
     /// whoever splits a message reads its body first. MI: `MessageHelper#cloneMessageContext`.
     pub fn copy(&self) -> Self {
+        Self { body: self.body.copy(), ..self.copy_without_body() }
+    }
+
+    /// As [`Message::copy`], with an empty body.
+    pub fn copy_without_body(&self) -> Self {
         Self {
             headers: self.headers.clone(),
-            body: self.body.copy(),
+            body: Body::empty(),
             properties: self.properties.clone(),
             axis2: self.axis2.clone(),
             axis2_client: self.axis2_client.clone(),

@@ -258,10 +258,7 @@ pub(super) async fn payload_value(cx: &mut Context) -> Result<Value, Fault> {
     Ok(match cx.message.body.native()? {
         Native::Empty => Value::Null,
         Native::Json(json) => Value::Json(json.value()?.clone()),
-        Native::Xml(envelope) => match envelope.payload() {
-            Some(payload) => Value::Xml(XmlValue::copy_of(envelope.document(), payload)),
-            None => Value::Null,
-        },
+        Native::Xml(envelope) => payload::element(envelope).map_or(Value::Null, Value::Xml),
         Native::Text(text) => Value::String(text.clone()),
         Native::Binary(bytes) => Value::from(String::from_utf8_lossy(bytes).into_owned()),
     })

@@ -14,7 +14,7 @@ use mi_message::{Message, Value, XmlValue};
 use mi_xml::Document;
 use serde_json::Value as Json;
 
-use crate::typed;
+use crate::{payload, typed};
 
 /// Branches that run at the same time; more wait for their turn.
 pub(super) const MAX_PARALLEL: usize = 500;
@@ -104,8 +104,7 @@ pub(super) fn enclosed<'x>(name: &str, elements: impl IntoIterator<Item = &'x Xm
 
 /// The first element of the Body as a value of its own.
 pub(super) fn xml_payload(message: &Message) -> Option<XmlValue> {
-    let envelope = message.body.envelope().ok()?;
-    envelope.payload().map(|payload| XmlValue::copy_of(envelope.document(), payload))
+    message.body.envelope().ok().and_then(payload::element)
 }
 
 /// A value as a part of JSON. `None` for XML.

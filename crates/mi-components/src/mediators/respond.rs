@@ -1,13 +1,13 @@
 //! `<respond>` answers the client with the message as it stands and ends the flow.
 
-use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element};
 use mi_engine::build::BuildCx;
 use mi_engine::context::Context;
 use mi_engine::fault::Fault;
-use mi_engine::mediator::{Effect, Flow, Mediator};
-use mi_engine::reply;
+use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
+
+use super::send::SendBack;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "respond", parse };
 
@@ -22,19 +22,7 @@ impl Mediator for Respond {
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
         cx.message.addressing.to = None;
         cx.message.is_response = true;
-        Ok(Flow::wait(SendBack))
-    }
-}
-
-/// An effect because a body may have to be read before it can be written.
-struct SendBack;
-
-impl Effect for SendBack {
-    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
-        Box::pin(async move {
-            reply::send_back(cx).await?;
-            Ok(Flow::End)
-        })
+        Ok(Flow::wait(SendBack::ending()))
     }
 }
 

@@ -40,7 +40,7 @@ impl Mediator for Send {
         };
         let back = self.endpoint.is_none() && cx.message.is_response();
         if back {
-            return Ok(Flow::wait(SendBack));
+            return Ok(Flow::wait(SendBack::ending()));
         }
         let endpoint = self.endpoint.clone().unwrap_or_else(mi_engine::endpoint::implicit);
         Ok(Flow::wait(SendOn { endpoint, receiving }))
@@ -58,14 +58,28 @@ impl Effect for SendOn {
     }
 }
 
-/// Answers the client with the message.
-pub(super) struct SendBack;
+/// Answers the client with the message. An effect because a body may have to be read before it can be written.
+pub(super) struct SendBack {
+    ends: bool,
+}
+
+impl SendBack {
+    /// The flow ends with the answer.
+    pub(super) fn ending() -> Self {
+        Self { ends: true }
+    }
+
+    /// The flow goes on behind the answer.
+    pub(super) fn going_on() -> Self {
+        Self { ends: false }
+    }
+}
 
 impl Effect for SendBack {
     fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
             reply::send_back(cx).await?;
-            Ok(Flow::End)
+            Ok(if self.ends { Flow::End } else { Flow::Next })
         })
     }
 }

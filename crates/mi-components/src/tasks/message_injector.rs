@@ -13,9 +13,10 @@ use mi_engine::inbound::{Injector, Route};
 use mi_engine::scheduler::{Job, JobCx};
 use mi_engine::snapshot::Snapshot;
 use mi_engine::spec::TaskSpec;
-use mi_expr::Lookup;
-use mi_message::{Body, Envelope, Message, SoapVersion, Value};
-use mi_xml::{Document, NodeId, NodeKind};
+use mi_message::{Body, Envelope, Message, SoapVersion};
+use mi_xml::{Document, NodeId};
+
+use crate::resource::{self, Layout};
 
 pub(super) const SPEC: TaskSpec = TaskSpec { class: "org.apache.synapse.startup.tasks.MessageInjector", parse };
 
@@ -142,11 +143,9 @@ impl MessageInjector {
         // MI: a proxy gets the configured message; a sequence gets that of the key, when there is one.
         let key = self.registry_key.as_deref().filter(|_| !matches!(self.target, Target::Proxy(_)));
         if let Some(key) = key {
-            let entry = snapshot.local_entry(key).or_else(|| snapshot.registry(key));
-            return match entry.ok_or_else(|| format!("Key {key} not found "))? {
-                Value::Xml(value) => without_indentation(&value.to_xml(), version),
-                other => of_text(&other.to_text(), version),
-            };
+            // MI strips blank text between elements from what is kept in the registry.
+            let text = resource::text(snapshot, key, Layout::Compact);
+            return of_text(&text.ok_or_else(|| format!("Key {key} not found "))?, version);
         }
         match self.message.as_ref().ok_or_else(missing)? {
             Payload::Xml(element) => Ok(enveloped(element.document(), element.node(), version)),
@@ -171,20 +170,6 @@ fn of_text(text: &str, version: SoapVersion) -> Result<Body, String> {
         format!("Error parsing XML for JSON conversion, please check your property values return valid XML: {error}")
     })?;
     let root = document.root_element().ok_or("the message has no root element")?;
-    Ok(enveloped(&document, root, version))
-}
-
-/// MI strips blank text between elements from what is kept in the registry.
-fn without_indentation(xml: &str, version: SoapVersion) -> Result<Body, String> {
-    let mut document = Document::parse(xml.as_bytes().to_vec()).map_err(|error| error.to_string())?;
-    let root = document.root_element().ok_or("the message has no root element")?;
-    let blank: Vec<NodeId> = document
-        .descendants(root)
-        .filter(|node| document.kind(*node) == NodeKind::Text && document.string_value(*node).trim().is_empty())
-        .collect();
-    for node in blank {
-        document.detach(node);
-    }
     Ok(enveloped(&document, root, version))
 }
 

@@ -12,19 +12,18 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
-use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element};
 use mi_engine::build::BuildCx;
 use mi_engine::context::{Context, SequenceTarget};
 use mi_engine::fault::Fault;
-use mi_engine::mediator::{Effect, Flow, Mediator, Resume};
-use mi_engine::reply;
+use mi_engine::mediator::{Flow, Mediator, Resume};
 use mi_engine::spec::MediatorSpec;
 use mi_message::{Headers, Message, Value};
 
 use self::config::Config;
 use self::key::Key;
 use self::store::{Answer, Store, StoredBody, Waiting};
+use super::send::SendBack;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "cache", parse };
 
@@ -136,7 +135,7 @@ impl Cache {
         match &self.config.on_hit {
             None => {
                 cx.message.addressing.to = None;
-                Ok(Flow::wait(SendBack { ends: true }))
+                Ok(Flow::wait(SendBack::ending()))
             }
             Some(SequenceTarget::Named(reference)) => match cx.snapshot.sequence(reference) {
                 Some(sequence) => Ok(Flow::EnterThen(sequence, Box::new(End))),
@@ -217,7 +216,8 @@ fn collect(cx: &mut Context) -> Result<Flow, Fault> {
         if let Some(kept) = kept.filter(|_| status.as_deref() == Some("304")) {
             cache.put(&kept, cx, now);
             cx.message.addressing.to = None;
-            return Ok(Flow::wait(SendBack { ends: false }));
+            // The flow goes on, as MI's does.
+            return Ok(Flow::wait(SendBack::going_on()));
         }
         let fits = match (&http.statuses, &status) {
             (Some(pattern), Some(status)) => pattern.fits(status),
@@ -273,21 +273,6 @@ fn made_at(message: &Message, now: i64) -> i64 {
             log::warn!(target: "CacheMediator", "The Date header of an answer is no date: {date}");
             now
         }
-    }
-}
-
-/// Answers the client with the message.
-struct SendBack {
-    /// The flow goes on otherwise, as MI's does after a 304.
-    ends: bool,
-}
-
-impl Effect for SendBack {
-    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
-        Box::pin(async move {
-            reply::send_back(cx).await?;
-            Ok(if self.ends { Flow::End } else { Flow::Next })
-        })
     }
 }
 

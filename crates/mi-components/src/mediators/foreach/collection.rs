@@ -11,7 +11,7 @@ use mi_engine::fault::Fault;
 use mi_engine::mediator::{Effect, Flow, Mediator, Sequence};
 use mi_expr::jsonpath::{self, JsonPath};
 use mi_expr::{Expr, Lookup};
-use mi_message::{Body, Message, Native, Value, XmlValue};
+use mi_message::{Message, Native, Value, XmlValue};
 use serde_json::Value as Json;
 use tokio::task::JoinSet;
 
@@ -53,7 +53,7 @@ enum Place {
     /// Nodes of the XML payload.
     Nodes(Expr),
     /// Nodes of an XML variable.
-    VariableNodes(Arc<str>, String),
+    VariableNodes(Arc<str>, Expr),
     /// Somewhere that cannot be written to.
     Unknown,
 }
@@ -132,9 +132,12 @@ impl Place {
     /// `'path'` or `'path', 'variable'`.
     fn of_xpath(arguments: &str, el: &Element) -> Self {
         let texts: Vec<&str> = quoted(arguments);
-        match texts[..] {
-            [path] => Expr::xpath(path, &el.namespaces()).map_or(Self::Unknown, Self::Nodes),
-            [path, variable] => Self::VariableNodes(variable.into(), path.to_owned()),
+        let Some(path) = texts.first().and_then(|path| Expr::xpath(path, &el.namespaces()).ok()) else {
+            return Self::Unknown;
+        };
+        match texts[1..] {
+            [] => Self::Nodes(path),
+            [variable] => Self::VariableNodes(variable.into(), path),
             _ => Self::Unknown,
         }
     }
@@ -201,10 +204,7 @@ impl Mediator for ForEachCollection {
             return Ok(Flow::Next);
         }
         let sequence = cx.resolve(&settings.target)?;
-        let mut template = cx.message.copy();
-        let options = template.body.options().clone();
-        template.body = Body::empty();
-        template.body.set_options(options);
+        let template = payload::copy_without_body(&cx.message);
         let count = items.len();
         let parts = Parts { template: cx.fork(template), items, next: 0, count, counter: settings.counter.clone() };
         let run = Run { settings: settings.clone(), parts, sequence };
@@ -367,13 +367,11 @@ fn replace_nodes(path: &Expr, results: &[XmlValue], message: &mut Message) -> Re
 }
 
 /// The same in a variable, which is put into a message of its own for that.
-fn with_nodes_replaced(root: &XmlValue, path: &str, results: &[XmlValue]) -> Result<XmlValue, Fault> {
+fn with_nodes_replaced(root: &XmlValue, path: &Expr, results: &[XmlValue]) -> Result<XmlValue, Fault> {
     let Some(node) = root.nodes.first() else { return Ok(root.clone()) };
-    let path = Expr::xpath(path, &mi_expr::Namespaces::new())
-        .map_err(|error| Fault::new(format!("the XPath '{path}' is not valid: {error}")))?;
     let mut message = Message::new();
     payload::set_element(&mut message, &root.document, *node);
-    replace_nodes(&path, results, &mut message)?;
+    replace_nodes(path, results, &mut message)?;
     match message.body.native()? {
         Native::Xml(envelope) => Ok(envelope
             .payload()

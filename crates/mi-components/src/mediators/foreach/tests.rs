@@ -131,6 +131,22 @@ fn collections_in_variables() {
 }
 
 #[test]
+fn nodes_in_variables() {
+    let step =
+        "<payloadFactory><format><b>$1</b></format><args><arg expression='string(//p:a)'/></args></payloadFactory>";
+    let xml = format!(
+        "<rules xmlns:p='urn:p'><variable name='v' type='XML' value='&lt;o xmlns=\"urn:p\">&lt;a>1&lt;/a>&lt;c/>&lt;a>2&lt;/a>&lt;/o>'/>{}</rules>",
+        foreach("collection=\"${xpath('//p:a', 'v')}\"", step)
+    );
+    let outcome = Flowing::of(&xml).xml("<x/>").run();
+    assert_eq!(outcome.fault(), None);
+    assert_eq!(
+        outcome.variable("v").as_deref(),
+        Some("<o xmlns=\"urn:p\"><c/><b xmlns=\"\">1</b><b xmlns=\"\">2</b></o>")
+    );
+}
+
+#[test]
 fn a_part_that_fails_or_ends_takes_the_message_with_it() {
     let body = r#"{"l":[{"n":1},{"n":2}]}"#;
     let after = "<property name='after' value='1'/>";

@@ -13,7 +13,7 @@ use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
 use mi_expr::jsonpath::{self, JsonLocation, JsonPath};
 use mi_expr::{Expr, Lookup};
-use mi_message::{Body, Envelope, Message};
+use mi_message::{Envelope, Message};
 use mi_xml::{Document, NodeId};
 use serde_json::Value as Json;
 
@@ -82,10 +82,8 @@ impl Mediator for Iterate {
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
         let parent = self.marks.begin(cx);
         let pieces = if self.expression.is_json_path() { self.split_json(cx)? } else { self.split_xml(cx)? };
-        let mut message = cx.message.copy();
         // The pieces hold what of the body is needed.
-        message.body = Body::empty();
-        message.body.set_options(cx.message.body.options().clone());
+        let message = payload::copy_without_body(&cx.message);
         let count = pieces.len();
         let parts = Parts {
             template: cx.fork_resuming(message),
