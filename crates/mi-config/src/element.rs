@@ -263,6 +263,17 @@ impl Element {
             .map_err(|error| self.error(format!("the value '{source}' of '{attr}' is not valid: {error}")))
     }
 
+    /// The attribute `value` as it is, braces and all, else the expression in `expression`.
+    ///
+    /// # Errors
+    /// The expression does not parse.
+    pub fn value_or_expression(&self) -> Result<Option<Dynamic>, Diagnostic> {
+        match self.attr("value") {
+            Some(value) => Ok(Some(Dynamic::fixed(&*value))),
+            None => Ok(self.expr("expression")?.map(Dynamic::from_expr)),
+        }
+    }
+
     /// `text` with its placeholder replaced.
     ///
     /// # Errors

@@ -86,7 +86,10 @@ impl BuildCx<'_> {
     /// Compiles one mediator.
     pub fn mediator(&mut self, element: &Element) -> Result<Box<dyn Mediator>, Diagnostic> {
         match self.specs.mediator(element.name()) {
-            Some(parse) => parse(element, self),
+            Some(spec) => {
+                self.report_all(spec.without_effect(element));
+                (spec.parse)(element, self)
+            }
             None => {
                 let error =
                     element.error(format!("Unknown mediator referenced by configuration element : {}", element.name()));

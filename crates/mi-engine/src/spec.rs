@@ -13,13 +13,45 @@ use crate::scheduler::Job;
 /// out is what runs.
 pub type ParseMediator = fn(&Element, &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic>;
 
-/// One mediator.
+/// One mediator: its tag, how it is read, and what its element may hold. What it may not hold is reported before it is
+/// read.
 #[derive(Clone, Copy, Debug)]
 pub struct MediatorSpec {
     /// Local name of its element.
     pub tag: &'static str,
     /// Reads it.
     pub parse: ParseMediator,
+    /// Names without [`COMMON_ATTRIBUTES`]; `None` when `parse` looks itself.
+    attributes: Option<&'static [&'static str]>,
+    /// Names without `description`; `None` when `parse` looks itself, or anything goes.
+    children: Option<&'static [&'static str]>,
+}
+
+/// Attributes of all mediators. MI: `AbstractMediatorFactory#processAuditStatus`.
+const COMMON_ATTRIBUTES: [&str; 4] = ["description", "statistics", "trace", "traceFilter"];
+
+impl MediatorSpec {
+    /// A mediator that looks itself at what its element holds.
+    pub const fn new(tag: &'static str, parse: ParseMediator) -> Self {
+        Self { tag, parse, attributes: None, children: None }
+    }
+
+    /// The attributes that it has beside those of all mediators; others are reported.
+    pub const fn attributes(self, names: &'static [&'static str]) -> Self {
+        Self { attributes: Some(names), ..self }
+    }
+
+    /// The children that it has beside `<description>`; others, and text, are reported.
+    pub const fn children(self, names: &'static [&'static str]) -> Self {
+        Self { children: Some(names), ..self }
+    }
+
+    /// Warnings for what has no effect.
+    pub(crate) fn without_effect(&self, el: &Element) -> Vec<Diagnostic> {
+        let attributes = self.attributes.map(|own| el.unknown_attrs(&[own, &COMMON_ATTRIBUTES].concat()));
+        let children = self.children.map(|own| el.unknown_children(&[own, &["description"]].concat()));
+        attributes.into_iter().chain(children).flatten().collect()
+    }
 }
 
 /// How an inbound endpoint, or the listener of a proxy, is read from its parameters. Nothing is opened yet. `None`, with
@@ -114,10 +146,10 @@ impl Specs {
     }
 
     /// The mediator for `tag`.
-    pub fn mediator(&self, tag: &str) -> Option<ParseMediator> {
+    pub fn mediator(&self, tag: &str) -> Option<MediatorSpec> {
         match self.mediators.get(tag) {
-            Some(spec) => Some(spec.parse),
-            None => self.connector.filter(|_| tag.contains('.')),
+            Some(spec) => Some(*spec),
+            None => self.connector.filter(|_| tag.contains('.')).map(|parse| MediatorSpec::new("", parse)),
         }
     }
 

@@ -91,6 +91,14 @@ impl Dynamic {
         }
     }
 
+    /// As [`Dynamic::eval_string`], `None` where MI has null ([`Expr::eval_text`]).
+    pub fn eval_text(&self, message: &Message, lookup: &dyn Lookup) -> Result<Option<Arc<str>>, EvalError> {
+        match &self.kind {
+            Kind::Static(text) | Kind::Escaped { text, .. } => Ok(Some(text.clone())),
+            Kind::Expr(expr) => expr.eval_text(message, lookup),
+        }
+    }
+
     /// The value with its type; a static text is a string.
     pub fn eval(&self, message: &Message, lookup: &dyn Lookup) -> Result<Value, EvalError> {
         match &self.kind {

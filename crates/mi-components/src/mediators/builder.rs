@@ -11,7 +11,8 @@ use mi_engine::spec::MediatorSpec;
 use mi_message::media::{self, ContentType, Kind, MediaTypes};
 use mi_message::{BodyError, Message, Native};
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "builder", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("builder", parse).attributes(&["class", "formatterClass"]).children(&["messageBuilder"]);
 
 /// MI: `BuilderMediator`.
 #[derive(Debug, Default)]
@@ -23,8 +24,6 @@ struct Builder {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["class", "formatterClass", "description", "statistics", "trace", "traceFilter"]));
-    cx.report_all(el.unknown_children(&["messageBuilder", "description"]));
     let mut builder = Builder::default();
     if el.attr("class").is_some() {
         builder.forced = Some((kind_of(el, "class")?, kind_of(el, "formatterClass")?));

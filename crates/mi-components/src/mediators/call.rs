@@ -10,7 +10,8 @@ use mi_message::{Body, Headers, Native, Value, XmlValue};
 
 use crate::payload;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "call", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("call", parse).attributes(&["blocking"]).children(&["endpoint", "source", "target"]);
 
 /// MI: `CallMediator`. Blocking or not makes no difference to the thread here; a blocking call reports its failures
 /// with the codes of MI's blocking sender.
@@ -47,8 +48,6 @@ enum Target {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["blocking", "description", "statistics", "trace", "traceFilter"]));
-    cx.report_all(el.unknown_children(&["endpoint", "source", "target", "description"]));
     let source_el = el.child("source");
     let source = source_el.as_ref().map(parse_source).transpose()?.flatten();
     let target = el.child("target").map(|it| parse_target(&it)).transpose()?.flatten();

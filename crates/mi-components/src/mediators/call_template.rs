@@ -17,7 +17,8 @@ use mi_xml::NodeKind;
 
 use super::call::{self, Original};
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "call-template", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("call-template", parse).attributes(&["target", "onError"]).children(&["with-param"]);
 
 #[derive(Debug)]
 struct CallTemplate {
@@ -36,7 +37,6 @@ enum Argument {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["target", "onError", "description", "statistics", "trace", "traceFilter"]));
     let name = el.qualify(&el.require_attr("target")?)?;
     let mut arguments = Vec::new();
     for parameter in el.children_named("with-param") {

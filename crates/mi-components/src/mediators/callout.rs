@@ -10,7 +10,9 @@ use mi_message::{Body, Envelope, Message, Native, SoapVersion, Value, XmlValue};
 
 use crate::payload;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "callout", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("callout", parse)
+    .attributes(&["serviceURL", "endpointKey", "action"])
+    .children(&["endpoint", "source", "target", "enableSec"]);
 
 /// MI: `CalloutMediator`.
 #[derive(Debug)]
@@ -36,10 +38,6 @@ enum Target {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    const KNOWN: [&str; 7] =
-        ["serviceURL", "endpointKey", "action", "description", "statistics", "trace", "traceFilter"];
-    cx.report_all(el.unknown_attrs(&KNOWN));
-    cx.report_all(el.unknown_children(&["endpoint", "source", "target", "enableSec", "description"]));
     if let Some(security) = el.child("enableSec") {
         let text = "WS-Security (<enableSec>) is not applied by this version; messages go out without it";
         cx.report(security.warning(text));

@@ -14,7 +14,9 @@ use super::split::{Marks, Part, Run};
 use super::target::Target;
 use crate::typed;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "clone", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("clone", parse)
+    .attributes(&["id", "continueParent", "sequential", "iterations"])
+    .children(&["target"]);
 
 #[derive(Debug)]
 struct Clone {
@@ -27,17 +29,6 @@ struct Clone {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "id",
-        "continueParent",
-        "sequential",
-        "iterations",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
-    cx.report_all(el.unknown_children(&["target", "description"]));
     let targets = el.children_named("target").map(|it| Target::parse(&it, cx).map(Arc::new));
     let targets = targets.collect::<Result<Vec<_>, _>>()?;
     let iterations = el.dynamic("iterations")?.filter(|it| it.as_static() != Some(""));

@@ -13,7 +13,8 @@ use super::target::Target;
 use crate::evaluator::Evaluator;
 use crate::typed;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "conditionalRouter", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("conditionalRouter", parse).attributes(&["continueAfter"]).children(&["conditionalRoute"]);
 
 #[derive(Debug)]
 struct ConditionalRouter(Arc<Routes>);
@@ -34,8 +35,6 @@ struct Route {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["continueAfter", "description", "statistics", "trace", "traceFilter"]));
-    cx.report_all(el.unknown_children(&["conditionalRoute", "description"]));
     let continue_after = switch(el, "continueAfter")?.unwrap_or(false);
     let routes = el.children_named("conditionalRoute").map(|it| parse_route(&it, cx)).collect::<Result<Vec<_>, _>>()?;
     Ok(Box::new(ConditionalRouter(Arc::new(Routes { routes, continue_after }))))

@@ -7,7 +7,7 @@ use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "drop", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("drop", parse).attributes(&[]).children(&[]);
 
 #[derive(Debug)]
 struct Drop;

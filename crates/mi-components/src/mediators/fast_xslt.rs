@@ -12,13 +12,12 @@ use super::xslt::{Stylesheets, result_element, run};
 use crate::payload;
 use crate::resource::Resources;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "fastXSLT", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("fastXSLT", parse).attributes(&["key"]).children(&[]);
 
 #[derive(Debug)]
 struct FastXslt(Stylesheets);
 
-fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["key", "description", "statistics", "trace", "traceFilter"]));
+fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let key = el.dynamic("key")?;
     let key = key.ok_or_else(|| el.error("The 'key' attribute is required for the FastXSLT mediator"))?;
     Ok(Box::new(FastXslt(Stylesheets::new(key, Resources::default(), true))))

@@ -11,7 +11,7 @@ use mi_expr::Expr;
 use super::branch;
 use mi_expr::java::FullMatch;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "filter", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("filter", parse).attributes(&["xpath", "source", "regex"]);
 
 #[derive(Debug)]
 struct Filter {

@@ -6,19 +6,20 @@ use mi_engine::context::Context;
 use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
-use mi_expr::Expr;
+use mi_expr::Dynamic;
 use mi_message::{Addressing, Message, Native, XmlValue};
 use mi_xml::NodeId;
 
 use crate::xml;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "header", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("header", parse).attributes(&["name", "value", "expression", "scope", "action", "type"]);
 
 #[derive(Debug)]
 struct Header {
     target: Target,
     /// `None` removes.
-    value: Option<Source>,
+    value: Option<Dynamic>,
 }
 
 #[derive(Debug)]
@@ -45,33 +46,14 @@ enum Field {
     RelatesTo,
 }
 
-#[derive(Debug)]
-enum Source {
-    Text(String),
-    Expression(Expr),
-}
-
-fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "name",
-        "value",
-        "expression",
-        "scope",
-        "action",
-        "type",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
+fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let removes = el.attr("action").as_deref() == Some("remove");
     let target = parse_target(el)?;
-    let value = match (el.attr("value"), el.expr("expression")?) {
+    let value = match el.value_or_expression()? {
         _ if removes => None,
-        (Some(text), _) => Some(Source::Text(text.into_owned())),
-        (None, Some(expr)) => Some(Source::Expression(expr)),
-        (None, None) if matches!(target, Target::Blocks(_)) => Some(Source::Text(String::new())),
-        (None, None) => return Err(el.error("a <header> that is set needs the attribute 'value' or 'expression'")),
+        Some(value) => Some(value),
+        None if matches!(target, Target::Blocks(_)) => Some(Dynamic::fixed("")),
+        None => return Err(el.error("a <header> that is set needs the attribute 'value' or 'expression'")),
     };
     Ok(Box::new(Header { target, value }))
 }
@@ -127,15 +109,14 @@ fn parse_target(el: &Element) -> Result<Target, Diagnostic> {
 impl Mediator for Header {
     fn reads_body(&self) -> bool {
         match &self.target {
-            Target::Transport(_) => matches!(&self.value, Some(Source::Expression(expr)) if expr.reads_body()),
+            Target::Transport(_) => self.value.as_ref().is_some_and(Dynamic::reads_body),
             _ => true,
         }
     }
 
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
         let value = match &self.value {
-            Some(Source::Text(text)) => Some(text.clone()),
-            Some(Source::Expression(expr)) => Some(expr.eval_string(&cx.message, &*cx.snapshot)?.to_string()),
+            Some(value) => Some(value.eval_string(&cx.message, &*cx.snapshot)?.to_string()),
             None => None,
         };
         match &self.target {

@@ -9,8 +9,8 @@ use mi_engine::spec::MediatorSpec;
 
 use super::branch;
 
-pub(super) const IN: MediatorSpec = MediatorSpec { tag: "in", parse: |el, cx| Ok(parse(el, cx, false)) };
-pub(super) const OUT: MediatorSpec = MediatorSpec { tag: "out", parse: |el, cx| Ok(parse(el, cx, true)) };
+pub(super) const IN: MediatorSpec = MediatorSpec::new("in", |el, cx| Ok(parse(el, cx, false))).attributes(&[]);
+pub(super) const OUT: MediatorSpec = MediatorSpec::new("out", |el, cx| Ok(parse(el, cx, true))).attributes(&[]);
 
 #[derive(Debug)]
 struct Direction {

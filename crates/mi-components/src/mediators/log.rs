@@ -6,11 +6,13 @@ use mi_engine::context::Context;
 use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
-use mi_expr::{Expr, Template};
+use mi_expr::{Dynamic, Template};
 
 use crate::payload;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "log", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("log", parse)
+    .attributes(&["level", "category", "separator", "logFullPayload", "logMessageID"])
+    .children(&["message", "property"]);
 
 /// The logger as MI's log shows it.
 const TARGET: &str = "LogMediator";
@@ -22,7 +24,7 @@ struct Log {
     separator: String,
     with_message_id: bool,
     template: Option<Template>,
-    fields: Vec<(String, Field)>,
+    fields: Vec<(String, Dynamic)>,
     reads_body: bool,
 }
 
@@ -46,24 +48,7 @@ enum Category {
     Fatal,
 }
 
-#[derive(Debug)]
-enum Field {
-    Text(String),
-    Expression(Expr),
-}
-
-fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "level",
-        "category",
-        "separator",
-        "logFullPayload",
-        "logMessageID",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
+fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let template = match el.child("message") {
         Some(message) => {
             let text = message.text().replace("\\n", "\n").replace("\\t", "\t");
@@ -76,8 +61,7 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
     let fields = el.children_named("property").map(|it| parse_field(&it)).collect::<Result<Vec<_>, _>>()?;
     let reads_body = match level {
         Level::Custom | Level::Template => {
-            template.as_ref().is_some_and(Template::reads_body)
-                || fields.iter().any(|(_, field)| matches!(field, Field::Expression(expr) if expr.reads_body()))
+            template.as_ref().is_some_and(Template::reads_body) || fields.iter().any(|(_, value)| value.reads_body())
         }
         Level::Simple | Level::Headers | Level::Full => true,
     };
@@ -128,16 +112,13 @@ fn parse_category(el: &Element) -> Result<Category, Diagnostic> {
 }
 
 /// MI: `MediatorPropertyFactory#getMediatorProperties`.
-fn parse_field(el: &Element) -> Result<(String, Field), Diagnostic> {
+fn parse_field(el: &Element) -> Result<(String, Dynamic), Diagnostic> {
     let name = el.require_attr("name")?.into_owned();
-    if let Some(value) = el.attr("value") {
-        if value.trim().is_empty() {
-            return Err(el.error("the attribute 'value' of a log property must not be empty"));
-        }
-        return Ok((name, Field::Text(value.into_owned())));
+    if el.attr("value").is_some_and(|value| value.trim().is_empty()) {
+        return Err(el.error("the attribute 'value' of a log property must not be empty"));
     }
-    match el.expr("expression")? {
-        Some(expr) => Ok((name, Field::Expression(expr))),
+    match el.value_or_expression()? {
+        Some(value) => Ok((name, value)),
         None => Err(el.error("a log property needs the attribute 'value' or 'expression'")),
     }
 }
@@ -299,17 +280,12 @@ impl Log {
     }
 
     fn fields(&self, cx: &Context, out: &mut String) -> Result<(), Fault> {
-        for (name, field) in &self.fields {
+        for (name, value) in &self.fields {
             out.push_str(&self.separator);
             out.push_str(name);
             out.push_str(" = ");
-            match field {
-                Field::Text(text) => out.push_str(text),
-                Field::Expression(expr) => {
-                    let text = expr.eval_text(&cx.message, &*cx.snapshot)?;
-                    out.push_str(text.as_deref().unwrap_or("null"));
-                }
-            }
+            let text = value.eval_text(&cx.message, &*cx.snapshot)?;
+            out.push_str(text.as_deref().unwrap_or("null"));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use mi_engine::mediator::{Effect, Flow, Mediator};
 use mi_engine::outflow;
 use mi_engine::spec::MediatorSpec;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "loopback", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("loopback", parse).attributes(&[]).children(&[]);
 
 /// Properties of a send that is not made.
 const OF_SENDS: [&str; 5] =

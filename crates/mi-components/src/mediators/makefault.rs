@@ -6,13 +6,15 @@ use mi_engine::context::Context;
 use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
-use mi_expr::Expr;
+use mi_expr::{Dynamic, Expr};
 use mi_message::{Envelope, Message, Native, SoapVersion, Value, XmlValue};
 use mi_xml::{Document, NodeId};
 
 use crate::{payload, xml};
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "makefault", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("makefault", parse)
+    .attributes(&["version", "response"])
+    .children(&["code", "reason", "node", "role", "detail"]);
 
 #[derive(Debug)]
 struct MakeFault {
@@ -20,7 +22,7 @@ struct MakeFault {
     /// Whether the message counts as a response from here on.
     is_response: bool,
     code: Option<Code>,
-    reason: Option<Text>,
+    reason: Option<Dynamic>,
     node: Option<String>,
     role: Option<String>,
     detail: Option<Detail>,
@@ -44,12 +46,6 @@ enum Code {
 }
 
 #[derive(Debug)]
-enum Text {
-    Fixed(String),
-    Expression(Expr),
-}
-
-#[derive(Debug)]
 enum Detail {
     Text(String),
     Expression(Expr),
@@ -59,9 +55,7 @@ enum Detail {
 const SOAP11_CODES: [&str; 4] = ["VersionMismatch", "MustUnderstand", "Client", "Server"];
 const SOAP12_CODES: [&str; 5] = ["VersionMismatch", "MustUnderstand", "DataEncodingUnknown", "Sender", "Receiver"];
 
-fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["version", "response", "description", "statistics", "trace", "traceFilter"]));
-    cx.report_all(el.unknown_children(&["code", "reason", "node", "role", "detail", "description"]));
+fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let kind = match el.attr("version").as_deref() {
         None | Some("soap11") => Kind::Soap(SoapVersion::Soap11),
         Some("soap12") => Kind::Soap(SoapVersion::Soap12),
@@ -76,7 +70,7 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
         }
     };
     let code = el.child("code").map(|it| parse_code(&it, kind)).transpose()?;
-    let reason = el.child("reason").map(|it| parse_text(&it)).transpose()?;
+    let reason = el.child("reason").map(|it| parse_reason(&it)).transpose()?;
     if kind != Kind::Pox {
         if code.is_none() {
             return Err(el.error("<makefault> needs a <code> unless its version is pox"));
@@ -123,12 +117,9 @@ fn parse_code(el: &Element, kind: Kind) -> Result<Code, Diagnostic> {
     Ok(Code::Name { prefix: prefix.to_owned(), namespace: namespace.to_owned(), local: local.to_owned() })
 }
 
-fn parse_text(el: &Element) -> Result<Text, Diagnostic> {
-    match (el.attr("value"), el.expr("expression")?) {
-        (Some(value), _) => Ok(Text::Fixed(value.into_owned())),
-        (None, Some(expr)) => Ok(Text::Expression(expr)),
-        (None, None) => Err(el.error("A 'value' or 'expression' attribute must specify the fault reason")),
-    }
+fn parse_reason(el: &Element) -> Result<Dynamic, Diagnostic> {
+    let reason = el.value_or_expression()?;
+    reason.ok_or_else(|| el.error("A 'value' or 'expression' attribute must specify the fault reason"))
 }
 
 fn parse_detail(el: &Element) -> Result<Detail, Diagnostic> {
@@ -157,21 +148,12 @@ impl Mediator for MakeFault {
     }
 }
 
-impl Text {
-    fn eval(&self, cx: &Context) -> Result<String, Fault> {
-        Ok(match self {
-            Self::Fixed(text) => text.clone(),
-            Self::Expression(expr) => expr.eval_string(&cx.message, &*cx.snapshot)?.to_string(),
-        })
-    }
-}
-
 impl MakeFault {
     fn pox(&self, cx: &mut Context) -> Result<(), Fault> {
         let text = match (&self.detail, &self.reason) {
             (Some(Detail::Text(text)), _) => text.clone(),
             (Some(Detail::Expression(expr)), _) => expr.eval_string(&cx.message, &*cx.snapshot)?.to_string(),
-            (_, Some(reason)) => reason.eval(cx)?,
+            (_, Some(reason)) => reason.eval_string(&cx.message, &*cx.snapshot)?.to_string(),
             (_, None) => String::new(),
         };
         let envelope = cx.message.body.envelope_mut()?;
@@ -198,8 +180,8 @@ impl MakeFault {
         let fault = writer.child(body, "Fault", "Fault");
         self.write_code(cx, &mut writer, fault)?;
         let reason = match &self.reason {
-            Some(reason) => reason.eval(cx)?,
-            None => String::new(),
+            Some(reason) => reason.eval_string(&cx.message, &*cx.snapshot)?,
+            None => "".into(),
         };
         writer.reason(fault, &reason);
         if let Some(node) = self.node.as_deref().filter(|_| version == SoapVersion::Soap12) {

@@ -87,3 +87,39 @@ pub const TABLE: &[MediatorSpec] = &[
 
 /// Mediators that parse but cannot run here; a real one with the same tag must be taken out of this table.
 pub use unsupported::TABLE as UNSUPPORTED;
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Flowing;
+
+    /// What an element may not hold is reported, whatever the mediator.
+    #[test]
+    fn what_has_no_effect_is_reported() {
+        for (xml, part) in [
+            ("<drop><log/></drop>", "<log> inside <drop> has no effect"),
+            ("<respond to='a'/>", "attribute 'to' of <respond> has no effect"),
+            ("<log><propert name='a' value='1'/></log>", "did you mean 'property'?"),
+            ("<property name='a' value='1' scop='axis2'/>", "did you mean 'scope'?"),
+            ("<propertyGroup><property name='a' value='1' scop='axis2'/></propertyGroup>", "did you mean 'scope'?"),
+            ("<filter xpath='1' rege='a'><then/></filter>", "did you mean 'regex'?"),
+            ("<rules policy='a'><drop/></rules>", "attribute 'policy' of <rules>"),
+            ("<in sequence='a'/>", "attribute 'sequence' of <in>"),
+            ("<sequence key='a'><drop/></sequence>", "<drop> inside <sequence> has no effect"),
+            ("<loopback>text</loopback>", "text 'text' inside <loopback> has no effect"),
+            ("<foreach expression='//a' sequence='b'><target/></foreach>", "<target> inside <foreach>"),
+            ("<xslt key='a'><feature name='f' value='true'/></xslt>", "the feature 'f' is one of MI's XML library"),
+            ("<xslt key='a'><attribute name='f' value='true'/></xslt>", "the attribute 'f' is one of MI's XSLT"),
+            (
+                "<validate><schema key='a'/><property name='p' value='true'/><on-fail><drop/></on-fail></validate>",
+                "the property 'p' is one of MI's XML library",
+            ),
+        ] {
+            let warnings = Flowing::of(xml).warnings();
+            assert!(warnings.iter().any(|it| it.contains(part)), "{xml}: {warnings:?}");
+        }
+        for xml in ["<drop description='d' trace='enable'><description>d</description></drop>", "<rules><log/></rules>"]
+        {
+            assert_eq!(Flowing::of(xml).warnings(), Vec::<String>::new(), "{xml}");
+        }
+    }
+}

@@ -13,11 +13,20 @@ use crate::typed::{self, DataType, Origin};
 use crate::{payload, xml};
 use mi_expr::java::FullMatch;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "property", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("property", parse).attributes(&[
+    "name",
+    "value",
+    "expression",
+    "scope",
+    "action",
+    "type",
+    "pattern",
+    "group",
+    "metadata",
+]);
 
-/// The mediator; `propertyGroup` holds several of them.
 #[derive(Debug)]
-pub(super) struct Property {
+struct Property {
     name: Dynamic,
     action: Action,
     scope: Scope,
@@ -70,27 +79,8 @@ const SCOPES: &[(&str, Scope)] = &[
     ("analytics", Scope::Analytics),
 ];
 
+/// MI: `PropertyMediatorFactory`.
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    Ok(Box::new(parse_property(el, cx)?))
-}
-
-/// Reads one `<property>`. MI: `PropertyMediatorFactory`.
-pub(super) fn parse_property(el: &Element, cx: &mut BuildCx<'_>) -> Result<Property, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "name",
-        "value",
-        "expression",
-        "scope",
-        "action",
-        "type",
-        "pattern",
-        "group",
-        "metadata",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
     el.require_attr("name")?;
     let name = el.dynamic("name")?.ok_or_else(|| el.error("<property> needs the attribute 'name'"))?;
     let scope = parse_scope(el)?;
@@ -105,7 +95,7 @@ pub(super) fn parse_property(el: &Element, cx: &mut BuildCx<'_>) -> Result<Prope
             return Err(el.error(text));
         }
     };
-    Ok(Property { name, action, scope })
+    Ok(Box::new(Property { name, action, scope }))
 }
 
 fn parse_scope(el: &Element) -> Result<Scope, Diagnostic> {
@@ -172,15 +162,8 @@ impl Mediator for Property {
         switch || value || self.name.reads_body()
     }
 
+    /// It never ends the flow and enters nothing, which `propertyGroup` relies on.
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
-        self.apply(cx)?;
-        Ok(Flow::Next)
-    }
-}
-
-impl Property {
-    /// Sets or removes the property.
-    pub(super) fn apply(&self, cx: &mut Context) -> Result<(), Fault> {
         let name = self.name.eval_string(&cx.message, &*cx.snapshot)?;
         if name.is_empty() {
             log::warn!(target: "PropertyMediator", "{}The evaluated name of a property is empty", cx.artifact.log_prefix);
@@ -195,9 +178,11 @@ impl Property {
                 self.set(cx, &name, value)?;
             }
         }
-        Ok(())
+        Ok(Flow::Next)
     }
+}
 
+impl Property {
     fn set(&self, cx: &mut Context, name: &str, value: Value) -> Result<(), Fault> {
         let message = &mut cx.message;
         match self.scope {

@@ -7,27 +7,24 @@ use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
 
-use super::property::{Property, parse_property};
-
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "propertyGroup", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("propertyGroup", parse).attributes(&[]).children(&["property"]);
 
 #[derive(Debug)]
-struct PropertyGroup(Vec<Property>);
+struct PropertyGroup(Vec<Box<dyn Mediator>>);
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_children(&["property"]));
-    let properties = el.children_named("property").map(|it| parse_property(&it, cx)).collect::<Result<Vec<_>, _>>()?;
+    let properties = el.children_named("property").map(|it| cx.mediator(&it)).collect::<Result<Vec<_>, _>>()?;
     Ok(Box::new(PropertyGroup(properties)))
 }
 
 impl Mediator for PropertyGroup {
     fn reads_body(&self) -> bool {
-        self.0.iter().any(Mediator::reads_body)
+        self.0.iter().any(|property| property.reads_body())
     }
 
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
         for property in &self.0 {
-            property.apply(cx)?;
+            property.mediate(cx)?;
         }
         Ok(Flow::Next)
     }

@@ -9,7 +9,7 @@ use mi_engine::spec::MediatorSpec;
 
 use super::send::SendBack;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "respond", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("respond", parse).attributes(&[]).children(&[]);
 
 #[derive(Debug)]
 struct Respond;

@@ -9,7 +9,7 @@ use mi_engine::spec::MediatorSpec;
 
 use super::branch;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "rules", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("rules", parse).attributes(&[]);
 
 #[derive(Debug)]
 struct Rules(SequenceTarget);

@@ -22,7 +22,9 @@ use super::branch;
 use super::gather::{self, Finished, ResultType};
 use crate::{payload, xml};
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "scatter-gather", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("scatter-gather", parse)
+    .attributes(&["parallel-execution", "target", "target-variable", "result-content-type", "result-enclosing-element"])
+    .children(&["aggregation", "sequence"]);
 
 const LOGGER: &str = "ScatterGather";
 
@@ -46,18 +48,6 @@ struct Settings {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "parallel-execution",
-        "target",
-        "target-variable",
-        "result-content-type",
-        "result-enclosing-element",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
-    cx.report_all(el.unknown_children(&["aggregation", "sequence", "description"]));
     let result = ResultType::parse(el)?;
     let variable = match el.filled_attr("target").as_deref() {
         Some(target) if target.eq_ignore_ascii_case("body") => None,

@@ -7,7 +7,8 @@ use mi_config::{Diagnostic, Element};
 use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, MediatorSpec, outflow, reply};
 use mi_expr::Dynamic;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "send", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("send", parse).attributes(&["receive", "buildmessage"]).children(&["endpoint"]);
 
 /// MI: `SendMediator`.
 #[derive(Debug)]
@@ -19,7 +20,6 @@ struct Send {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["receive", "buildmessage", "description", "statistics", "trace"]));
     let endpoint = el.child("endpoint").map(|endpoint| cx.endpoint(&endpoint)).transpose()?;
     Ok(Box::new(Send {
         endpoint,

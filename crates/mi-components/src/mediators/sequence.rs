@@ -10,7 +10,7 @@ use mi_expr::Dynamic;
 
 use super::branch;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "sequence", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("sequence", parse).attributes(&["key", "name", "onError"]);
 
 #[derive(Debug)]
 enum SequenceStep {
@@ -22,7 +22,7 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
     if el.attr("name").is_some() {
         return Ok(Box::new(SequenceStep::Fixed(branch::inline(el, cx))));
     }
-    cx.report_all(el.unknown_attrs(&["key", "description", "statistics", "trace", "traceFilter"]));
+    cx.report_all(el.unknown_children(&["description"]));
     if el.attr("onError").is_some() {
         return Err(el.error("a reference to a sequence cannot have the attribute 'onError'"));
     }

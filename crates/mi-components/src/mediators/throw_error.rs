@@ -10,7 +10,8 @@ use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
 use mi_expr::Dynamic;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "throwError", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("throwError", parse).attributes(&["type", "errorMessage"]).children(&[]);
 
 #[derive(Debug)]
 struct ThrowError {
@@ -18,8 +19,7 @@ struct ThrowError {
     message: Option<Dynamic>,
 }
 
-fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["type", "errorMessage", "description", "statistics", "trace", "traceFilter"]));
+fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let kind = el.attr("type").filter(|kind| !kind.is_empty()).map_or("ANY".into(), Arc::from);
     let message = match el.attr("errorMessage") {
         Some(text) if !text.is_empty() => el.dynamic("errorMessage")?,

@@ -10,7 +10,7 @@ use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "transaction", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("transaction", parse).attributes(&["action"]).children(&[]);
 
 /// Set in the scope axis2 while there is a transaction. MI: `NhttpConstants#DISTRIBUTED_TRANSACTION`.
 pub(crate) const ACTIVE: &str = "distributedTx";
@@ -28,7 +28,6 @@ enum Transaction {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["action", "description", "statistics", "trace", "traceFilter"]));
     let action = el
         .attr("action")
         .ok_or_else(|| el.error("The 'action' attribute is required for Transaction mediator definition"))?;

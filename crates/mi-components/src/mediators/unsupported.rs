@@ -36,11 +36,11 @@ pub const TABLE: &[MediatorSpec] = &[
 ];
 
 const fn java(tag: &'static str) -> MediatorSpec {
-    MediatorSpec { tag, parse: parse_java }
+    MediatorSpec::new(tag, parse_java)
 }
 
 const fn missing(tag: &'static str) -> MediatorSpec {
-    MediatorSpec { tag, parse: parse_missing }
+    MediatorSpec::new(tag, parse_missing)
 }
 
 #[derive(Debug)]

@@ -14,7 +14,8 @@ use mi_message::Value;
 use crate::typed::{self, DataType, Origin};
 use crate::xml;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "variable", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("variable", parse).attributes(&["name", "value", "expression", "type", "action"]).children(&[]);
 
 #[derive(Debug)]
 struct Variable {
@@ -29,18 +30,7 @@ enum Action {
     Remove,
 }
 
-fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "name",
-        "value",
-        "expression",
-        "type",
-        "action",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
+fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let name: Arc<str> = el.require_attr("name")?.into();
     let data_type = match el.attr("type") {
         None => None,

@@ -20,7 +20,9 @@ use mi_xslt::{Host, Method, Output, Resolver, Stylesheet};
 use crate::resource::{Cached, Layout, Reader, Resources};
 use crate::xml;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "xslt", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("xslt", parse)
+    .attributes(&["key", "source", "target", "useCache"])
+    .children(&["property", "feature", "attribute", "resource"]);
 
 /// Longest time one transformation may take.
 const MAX_TIME: Duration = Duration::from_mins(1);
@@ -38,34 +40,16 @@ struct Xslt {
 #[derive(Debug)]
 struct Property {
     name: String,
-    value: PropertyValue,
-}
-
-#[derive(Debug)]
-enum PropertyValue {
-    Text(String),
-    Expression(Expr),
+    value: Dynamic,
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "key",
-        "source",
-        "target",
-        "useCache",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
-    cx.report_all(el.unknown_children(&["property", "feature", "attribute", "resource", "description"]));
     let key = el.dynamic("key")?;
     let key = key.ok_or_else(|| el.error("The 'key' attribute is required for the XSLT mediator"))?;
-    for feature in el.children_named("feature") {
-        feature.require_attr("name")?;
-        if !matches!(feature.attr("value").as_deref(), Some("true" | "false")) {
-            return Err(feature.error("The feature must have value true or false"));
-        }
+    check_features(el, cx)?;
+    for attribute in el.children_named("attribute") {
+        let name = attribute.require_attr("name")?;
+        cx.report(attribute.warning(format!("the attribute '{name}' is one of MI's XSLT processor and has no effect")));
     }
     let resources = Resources::parse(el)?;
     let properties = el.children_named("property").map(|it| parse_property(&it)).collect::<Result<Vec<_>, _>>()?;
@@ -77,13 +61,22 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
     }))
 }
 
+/// Features are switches of MI's XML libraries. MI: `MediatorPropertyFactory`.
+pub(super) fn check_features(el: &Element, cx: &mut BuildCx<'_>) -> Result<(), Diagnostic> {
+    for feature in el.children_named("feature") {
+        let name = feature.require_attr("name")?;
+        if !matches!(feature.attr("value").as_deref(), Some("true" | "false")) {
+            return Err(feature.error("The feature must have value true or false"));
+        }
+        cx.report(feature.warning(format!("the feature '{name}' is one of MI's XML library and has no effect")));
+    }
+    Ok(())
+}
+
 fn parse_property(el: &Element) -> Result<Property, Diagnostic> {
     let name = el.require_attr("name")?.into_owned();
-    let value = match (el.attr("value"), el.expr("expression")?) {
-        (Some(text), _) => PropertyValue::Text(text.into_owned()),
-        (None, Some(expr)) => PropertyValue::Expression(expr),
-        (None, None) => return Err(el.error("a property needs the attribute 'value' or 'expression'")),
-    };
+    let value = el.value_or_expression()?;
+    let value = value.ok_or_else(|| el.error("a property needs the attribute 'value' or 'expression'"))?;
     Ok(Property { name, value })
 }
 
@@ -119,10 +112,7 @@ impl Xslt {
         let place = self.place(cx)?;
         let mut params: Vec<(&str, Arc<str>)> = Vec::with_capacity(self.properties.len());
         for property in &self.properties {
-            let value = match &property.value {
-                PropertyValue::Text(text) => Some(text.as_str().into()),
-                PropertyValue::Expression(expr) => expr.eval_text(&cx.message, &*cx.snapshot)?,
-            };
+            let value = property.value.eval_text(&cx.message, &*cx.snapshot)?;
             params.extend(value.map(|value| (property.name.as_str(), value)));
         }
         let stylesheet = self.stylesheets.current(cx)?;

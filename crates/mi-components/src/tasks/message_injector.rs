@@ -242,8 +242,7 @@ mod tests {
         .flat_map(|xml| parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec())).0)
         .collect();
         let mut services = Arc::into_inner(testing::services()).unwrap();
-        services.specs =
-            Arc::new(Specs::new(&[&[MediatorSpec { tag: "note", parse: note }]]).with_tasks(super::super::TABLE));
+        services.specs = Arc::new(Specs::new(&[&[MediatorSpec::new("note", note)]]).with_tasks(super::super::TABLE));
         let built = build(&artifacts, Arc::new(services), Settings::default());
         assert!(built.failed.is_empty(), "{:?}", built.failed);
         let engine = Arc::new(Engine::new(built.snapshot));

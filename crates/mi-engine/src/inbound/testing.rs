@@ -241,7 +241,7 @@ fn counting(config: &TaskConfig, _: &mut BuildCx<'_>) -> Result<Box<dyn Job>, Di
 pub(crate) fn services(clock: Arc<dyn Clock>) -> Arc<Services> {
     let mediators: Vec<MediatorSpec> = ["note", "fail", "panic", "header", "axis2", "respond", "sleep"]
         .into_iter()
-        .map(|tag| MediatorSpec { tag, parse })
+        .map(|tag| MediatorSpec::new(tag, parse))
         .collect();
     let specs = Specs::new(&[&mediators])
         .with_inbounds(&[InboundSpec { protocol: "probe", parse: probe }])

@@ -25,7 +25,11 @@ use self::merge::Merge;
 use super::split::{Marks, text_of};
 use super::{branch, gather};
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "aggregate", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("aggregate", parse).attributes(&["id"]).children(&[
+    "correlateOn",
+    "completeCondition",
+    "onComplete",
+]);
 
 /// Most groups that are open at a time; without a time-out they may wait for ever.
 const MAX_GROUPS: usize = 100_000;
@@ -72,8 +76,6 @@ struct Group {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["id", "description", "statistics", "trace", "traceFilter"]));
-    cx.report_all(el.unknown_children(&["correlateOn", "completeCondition", "onComplete", "description"]));
     let correlate_on = el.child("correlateOn").map(|it| it.expr("expression")).transpose()?.flatten();
     let condition = el.child("completeCondition");
     let count = condition.as_ref().and_then(|it| it.child("messageCount"));

@@ -43,7 +43,6 @@ pub(super) struct Http {
 impl Config {
     /// MI: `CacheMediatorFactory#createSpecificMediator`.
     pub(super) fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Self, Diagnostic> {
-        cx.report_all(el.unknown_children(&["protocol", "onCacheHit", "implementation", "description"]));
         let timeout = el.int_attr("timeout")?.unwrap_or(DEFAULT_TIMEOUT);
         let max_message = el.int_attr("maxMessageSize")?.unwrap_or(-1);
         let size = match el.child("implementation") {

@@ -25,7 +25,9 @@ use self::key::Key;
 use self::store::{Answer, Store, StoredBody, Waiting};
 use super::send::SendBack;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "cache", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("cache", parse)
+    .attributes(&["collector", "timeout", "maxMessageSize", "id", "hashGenerator", "scope"])
+    .children(&["protocol", "onCacheHit", "implementation"]);
 
 /// Properties of the message. MI: `CachingConstants`.
 const REQUEST_HASH: &str = "requestHash";
@@ -81,18 +83,6 @@ impl Drop for Cache {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "collector",
-        "timeout",
-        "maxMessageSize",
-        "id",
-        "hashGenerator",
-        "scope",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
     match el.attr("collector").as_deref() {
         Some("true") => Ok(Box::new(CacheMediator::Collector)),
         Some("false") => Ok(Box::new(CacheMediator::Finder(Cache::new(Config::parse(el, cx)?)))),

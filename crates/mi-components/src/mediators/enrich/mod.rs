@@ -19,7 +19,8 @@ use mi_engine::spec::MediatorSpec;
 use self::source::Source;
 use self::target::{Action, Target, TargetKind};
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "enrich", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("enrich", parse).attributes(&[]).children(&["source", "target"]);
 
 #[derive(Debug)]
 struct Enrich {
@@ -49,9 +50,7 @@ const TYPES: &[(&str, Type)] = &[
     ("key", Type::Key),
 ];
 
-fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["description", "statistics", "trace", "traceFilter"]));
-    cx.report_all(el.unknown_children(&["source", "target", "description"]));
+fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let source_element = el.child("source").ok_or_else(|| el.error("<enrich> needs a <source>"))?;
     let target_element = el.child("target").ok_or_else(|| el.error("<enrich> needs a <target>"))?;
     check_combination(&source_element, &target_element)?;

@@ -25,7 +25,7 @@ use self::xml_loop::XmlLoop;
 use super::branch;
 use crate::payload;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "foreach", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("foreach", parse).children(&["sequence"]);
 
 #[derive(Debug)]
 struct ForEach(Arc<Settings>);

@@ -21,7 +21,9 @@ use super::split::{Marks, Part, Run};
 use super::target::Target;
 use crate::payload;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "iterate", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("iterate", parse)
+    .attributes(&["id", "continueParent", "preservePayload", "expression", "attachPath", "sequential"])
+    .children(&["target"]);
 
 #[derive(Debug)]
 struct Iterate {
@@ -36,19 +38,6 @@ struct Iterate {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "id",
-        "continueParent",
-        "preservePayload",
-        "expression",
-        "attachPath",
-        "sequential",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
-    cx.report_all(el.unknown_children(&["target", "description"]));
     el.require_attr("expression")?;
     let expression = el.expr("expression")?.ok_or_else(|| el.error("<iterate> needs the attribute 'expression'"))?;
     let attach_path = el.expr("attachPath")?;

@@ -18,7 +18,8 @@ use self::schema::Compiled;
 use crate::payload;
 use crate::resource::Cached;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "jsontransform", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("jsontransform", parse).attributes(&["schema"]).children(&["property"]);
 
 /// MI: `JSONTransformMediator`.
 #[derive(Debug)]
@@ -30,8 +31,6 @@ struct JsonTransform {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["schema", "description", "statistics", "trace", "traceFilter"]));
-    cx.report_all(el.unknown_children(&["property", "description"]));
     let schema = match el.dynamic("schema")? {
         // A plain key may be that of an artifact.
         Some(key) if key.as_static().is_some() => match el.qualified_attr("schema")? {

@@ -23,7 +23,9 @@ use self::replacement::{Argument, Media};
 use crate::resource::{Cached, Layout, Reader};
 use crate::{payload, xml};
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "payloadFactory", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("payloadFactory", parse)
+    .attributes(&["media-type", "template-type", "escapeXmlChars"])
+    .children(&["format", "args"]);
 
 #[derive(Debug)]
 struct PayloadFactory {
@@ -44,16 +46,6 @@ enum Source {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "media-type",
-        "template-type",
-        "escapeXmlChars",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
-    cx.report_all(el.unknown_children(&["format", "args", "description"]));
     let media = match el.attr("media-type").as_deref() {
         Some(it) if it.contains("json") => Media::Json,
         Some(it) if it.contains("text") => Media::Text,

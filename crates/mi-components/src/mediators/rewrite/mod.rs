@@ -16,7 +16,8 @@ use self::uri::Uri;
 use crate::evaluator::Evaluator;
 use mi_expr::java::Search;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "rewrite", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("rewrite", parse).attributes(&["inProperty", "outProperty"]).children(&["rewriterule"]);
 
 /// MI: `URLRewriteMediator`.
 #[derive(Debug)]
@@ -84,15 +85,6 @@ enum Operand {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "inProperty",
-        "outProperty",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
-    cx.report_all(el.unknown_children(&["rewriterule", "description"]));
     Ok(Box::new(Rewrite {
         rules: el.children_named("rewriterule").map(|rule| parse_rule(&rule, cx)).collect::<Result<_, _>>()?,
         input: el.attr("inProperty").map(|name| name.into_owned()),

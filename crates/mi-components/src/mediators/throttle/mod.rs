@@ -23,7 +23,9 @@ use self::policy::{Access, Limits, Rate};
 use super::branch;
 use crate::resource;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "throttle", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("throttle", parse)
+    .attributes(&["id", "onAccept", "onReject"])
+    .children(&["policy", "onAccept", "onReject"]);
 
 /// MI: `ThrottleMediator`.
 #[derive(Debug)]
@@ -56,9 +58,6 @@ struct Limiter {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    let known = ["id", "onAccept", "onReject", "description", "statistics", "trace", "traceFilter"];
-    cx.report_all(el.unknown_attrs(&known));
-    cx.report_all(el.unknown_children(&["policy", "onAccept", "onReject", "description"]));
     el.filled_attr("id").ok_or_else(|| el.error("<throttle> needs the attribute 'id'"))?;
     let policy = match el.child("policy") {
         Some(policy) => parse_policy(&policy)?,

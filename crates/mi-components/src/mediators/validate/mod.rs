@@ -16,11 +16,14 @@ use mi_message::Value;
 
 use self::json_schema::JsonSchema;
 use super::branch;
+use super::xslt::check_features;
 use crate::resource::{Cached, Layout, Reader, Resources};
 use crate::xml;
 use crate::xsd::XsdSchemas;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "validate", parse };
+pub(super) const SPEC: MediatorSpec = MediatorSpec::new("validate", parse)
+    .attributes(&["source", "cache-schema", "json-source"])
+    .children(&["schema", "property", "feature", "resource", "on-fail"]);
 
 #[derive(Debug)]
 struct Validate {
@@ -36,16 +39,6 @@ struct Validate {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&[
-        "source",
-        "cache-schema",
-        "json-source",
-        "description",
-        "statistics",
-        "trace",
-        "traceFilter",
-    ]));
-    cx.report_all(el.unknown_children(&["schema", "property", "feature", "resource", "on-fail", "description"]));
     let mut schemas = Vec::new();
     for schema in el.children_named("schema") {
         let key = schema.dynamic("key")?;
@@ -54,10 +47,10 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
     if schemas.is_empty() {
         return Err(el.error("No schema specified for the validate mediator"));
     }
-    for feature in el.children_named("feature") {
-        if !matches!(feature.attr("value").as_deref(), Some("true" | "false")) {
-            return Err(feature.error("The feature must have value true or false"));
-        }
+    check_features(el, cx)?;
+    for property in el.children_named("property") {
+        let name = property.require_attr("name")?;
+        cx.report(property.warning(format!("the property '{name}' is one of MI's XML library and has no effect")));
     }
     let on_fail = el.child("on-fail").filter(|it| it.children().next().is_some());
     let on_fail = on_fail

@@ -214,7 +214,7 @@ fn parse(el: &Element, _: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnos
 fn services() -> Arc<Services> {
     let mediators: Vec<MediatorSpec> = ["note", "show", "unread", "fail", "header", "respond", "sleep"]
         .into_iter()
-        .map(|tag| MediatorSpec { tag, parse })
+        .map(|tag| MediatorSpec::new(tag, parse))
         .collect();
     let specs =
         Specs::new(&[&mediators]).with_inbounds(crate::INBOUNDS).with_service_transports(crate::SERVICE_TRANSPORTS);
