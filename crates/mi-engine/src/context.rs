@@ -8,6 +8,7 @@ use mi_message::{Message, Value};
 use crate::exchange::Exchange;
 use crate::fault::{Fault, codes};
 use crate::mediator::{Flow, Resume, Sequence};
+use crate::shared::Shared;
 use crate::snapshot::{SequenceRef, Snapshot};
 
 /// Deepest nesting of sequences and branches in one flow; beyond it the configuration calls itself.
@@ -33,6 +34,8 @@ pub struct Context {
     /// True once a `call` was answered. A part of a split message then goes on behind the splitter when its target ends.
     /// MI: the continuation stack, which the callback of a call runs to its bottom.
     pub continued: bool,
+    /// What steps of this flow have in common, such as a transaction. The parts of a split message have their own.
+    pub shared: Shared,
     /// True once a fault found no handler.
     pub(crate) unhandled: bool,
     pub(crate) frames: Vec<Frame>,
@@ -94,6 +97,7 @@ impl Context {
             response_received: false,
             one_way: false,
             continued: false,
+            shared: Shared::default(),
             unhandled: false,
             frames: Vec::new(),
             handlers: Vec::new(),
@@ -112,6 +116,7 @@ impl Context {
             response_received: self.response_received,
             one_way: false,
             continued: false,
+            shared: Shared::default(),
             unhandled: false,
             frames: Vec::new(),
             handlers: self.handlers.clone(),

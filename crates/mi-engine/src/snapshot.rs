@@ -15,6 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::mediator::Sequence;
 use crate::proxy::Proxy;
 use crate::services::Services;
+use crate::shared::Shared;
 use crate::template::SequenceTemplate;
 
 /// A reference to a named sequence.
@@ -190,6 +191,8 @@ pub struct Snapshot {
     pub inbounds: Vec<Arc<crate::inbound::Intake>>,
     /// Scheduled tasks.
     pub tasks: Vec<Arc<crate::inbound::Task>>,
+    /// What components look up while messages run, such as data sources.
+    pub shared: Shared,
     /// Sequences and endpoints read from the registry while messages run, by key.
     pub(crate) dynamic: Mutex<Dynamic>,
 }
@@ -216,6 +219,7 @@ impl Snapshot {
             configs: HashMap::new(),
             inbounds: Vec::new(),
             tasks: Vec::new(),
+            shared: Shared::default(),
             dynamic: Mutex::default(),
         }
     }
