@@ -21,6 +21,8 @@ pub struct Home {
     pub named: Vec<PathBuf>,
     /// Folders with `.dbs` files.
     pub data_services: Vec<PathBuf>,
+    /// Folders with files of data sources.
+    pub data_sources: Vec<PathBuf>,
     /// Folders with connector archives.
     pub libraries: Vec<PathBuf>,
     /// The registry with `config`, `governance` and `local`.
@@ -52,6 +54,7 @@ impl Home {
             named: Vec::new(),
             synapse_configs: vec![at(&format!("{server}/synapse-configs/default")), at(short_configs)],
             data_services: vec![at(&format!("{server}/dataservices")), at("deployment/dataservices")],
+            data_sources: vec![at("conf/datasources"), at("deployment/datasources")],
             libraries: vec![at(&format!("{server}/synapse-libs")), at("deployment/synapse-libs")],
             registry: at("registry"),
             secrets: vec![PathBuf::from("/run/secrets"), at("secrets")],

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mi_config::{Artifact, Diagnostic, Scope, Severity, SourceFile, parse_artifact};
+use mi_config::misc::NamedConfig;
+use mi_config::{Artifact, Diagnostic, Diagnostics, Element, Scope, Severity, SourceFile, parse_artifact};
 
 use crate::home::Home;
 use crate::library::Library;
@@ -62,6 +63,15 @@ pub(crate) fn read(home: &Home, scope: &Arc<Scope>, libraries: &mut Vec<Library>
             }
         }
     }
+    for folder in &home.data_sources {
+        for path in list(folder, &mut loose.diagnostics) {
+            // MI: `DataSourceManager#initSystemDataSources`; the file for deployment.toml's own is made of that there.
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if name.ends_with("-datasources.xml") {
+                loose.read_data_sources(path, scope);
+            }
+        }
+    }
     for folder in &home.data_services {
         for path in list(folder, &mut loose.diagnostics) {
             if has_extension(&path, "dbs") {
@@ -85,6 +95,24 @@ impl Loose {
         let (artifacts, found) = parse_artifact(source);
         self.diagnostics.extend(found);
         self.artifacts.extend(artifacts.into_iter().map(|artifact| (path.clone(), artifact)));
+    }
+
+    /// `<datasources-configuration><datasources><datasource>…`
+    fn read_data_sources(&mut self, path: PathBuf, scope: &Arc<Scope>) {
+        let Some(bytes) = self.bytes(&path) else { return };
+        let source = SourceFile::new(path.to_string_lossy(), bytes).in_scope(scope.clone());
+        let root = match Element::parse(source) {
+            Ok((root, _)) => root,
+            Err(error) => return self.diagnostics.push(error),
+        };
+        for list in root.children_named("datasources") {
+            for element in list.children_named("datasource") {
+                let mut found = Diagnostics::new();
+                let config = NamedConfig::parse_data_source(&element, &mut found);
+                self.diagnostics.extend(found.into_vec());
+                self.artifacts.extend(config.map(|config| (path.clone(), Artifact::DataSource(config))));
+            }
+        }
     }
 
     fn read_library(&mut self, path: &std::path::Path, scope: &Arc<Scope>, libraries: &mut Vec<Library>) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use mi_config::{Artifact, Deployment, Diagnostic, SourceFile};
+use mi_data::{DataSources, Databases};
 use mi_deployer::{Application, Home, LoadedDeployment, Origin, Registry, Watcher};
 use mi_engine::inbound::RunningInbounds;
 use mi_engine::services::Sender;
@@ -75,7 +76,7 @@ impl Prepared {
     }
 
     /// Compiles what was read. An application with a broken artifact is left out as a whole, as MI rolls it back.
-    pub fn deploy(mut self, services: Arc<Services>) -> Deployed {
+    pub fn deploy(mut self, services: Arc<Services>, databases: &Arc<Databases>) -> Deployed {
         let mut diagnostics = std::mem::take(&mut self.loaded.diagnostics);
         let settings = wire::settings(&self.deployment);
         let (artifacts, mut built) = loop {
@@ -89,6 +90,7 @@ impl Prepared {
                 self.loaded.reject(&id, reasons);
             }
         };
+        built.warnings.extend(self.add_data_sources(&mut built.snapshot, databases));
         let faulty = self.loaded.faulty.iter().map(described).collect();
         let degraded = built.warnings.iter().filter_map(|warning| warning.artifact.clone()).collect::<Vec<_>>();
         let failed: HashSet<usize> = built.failed.iter().map(|(index, _)| *index).collect();
@@ -108,6 +110,20 @@ impl Prepared {
             managed,
             registry: self.loaded.registry.clone(),
         }
+    }
+
+    /// Makes data sources known to those who look them up by name; gives what is wrong with them.
+    fn add_data_sources(&self, snapshot: &mut Snapshot, databases: &Arc<Databases>) -> Vec<Diagnostic> {
+        let mut sources = DataSources::new(databases.clone());
+        let configured = self.deployment.datasources.iter();
+        let mut found: Vec<Diagnostic> = configured.filter_map(|config| sources.add_configured(config)).collect();
+        for deployed in &self.loaded.artifacts {
+            if let Artifact::DataSource(config) = &deployed.artifact {
+                found.extend(sources.add_artifact(&config.element));
+            }
+        }
+        snapshot.shared.insert(sources);
+        found
     }
 
     /// The artifacts in the order deployed, with `main` and `fault` when the home has none.
@@ -234,7 +250,7 @@ pub fn services(prepared: &Prepared, http: Arc<dyn HttpClient>) -> Arc<Services>
 
 /// Every component that this program has.
 fn specs() -> Specs {
-    Specs::new(&[mi_components::mediators::UNSUPPORTED, mi_components::TABLE])
+    Specs::new(&[mi_components::mediators::UNSUPPORTED, mi_components::TABLE, mi_data::TABLE])
         .with_inbounds(mi_transports::INBOUNDS)
         .with_service_transports(mi_transports::SERVICE_TRANSPORTS)
         .with_tasks(mi_components::tasks::TABLE)
@@ -277,7 +293,8 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let services = services(&prepared, http.clone());
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
-    let deployed = prepared.deploy(services);
+    let databases = Arc::new(Databases::new(&home.root));
+    let deployed = prepared.deploy(services, &databases);
     report::deployed(&deployed, None);
     let Deployed { snapshot, applications, faulty, degraded, managed, registry, .. } = deployed;
     keep_registry(&registry, &[], &applications);
@@ -313,6 +330,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let deployer = Redeployer {
         args: args.clone(),
         http,
+        databases,
         engine,
         inbounds: inbounds.clone(),
         management: management.context.clone(),
@@ -382,6 +400,8 @@ fn client_config(deployment: &Deployment, tls: Arc<mi_transports::tls::ClientTls
 struct Redeployer {
     args: RunArgs,
     http: Arc<dyn HttpClient>,
+    /// Pools outlast deployments.
+    databases: Arc<Databases>,
     engine: Arc<Engine>,
     inbounds: Arc<RunningInbounds>,
     management: Arc<mi_management::ManagementContext>,
@@ -412,7 +432,7 @@ impl Redeployer {
             }
         };
         let services = services(&prepared, self.http.clone());
-        let deployed = prepared.deploy(services);
+        let deployed = prepared.deploy(services, &self.databases);
         report::deployed(&deployed, Some(&changes));
         report::undeployed(&self.applications, &deployed.applications);
         keep_registry(&deployed.registry, &self.applications, &deployed.applications);

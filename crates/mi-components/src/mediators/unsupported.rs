@@ -18,8 +18,6 @@ pub const TABLE: &[MediatorSpec] = &[
     java("ejb"),
     missing("dataServiceCall"),
     missing("datamapper"),
-    missing("dblookup"),
-    missing("dbreport"),
     missing("enqueue"),
     missing("entitlementService"),
     missing("event"),

@@ -35,6 +35,21 @@ fn both_layouts_are_read_and_an_empty_home_is_fine() {
 }
 
 #[test]
+fn data_sources_of_the_configuration_folder() {
+    let dir = TempDir::new();
+    dir.write(
+        "conf/datasources/test-datasources.xml",
+        "<datasources-configuration><providers/><datasources><datasource><name>A</name></datasource>\
+         <datasource><description>without a name</description></datasource></datasources></datasources-configuration>",
+    );
+    dir.write("conf/datasources/notes.xml", "no XML");
+    let loaded = load_home(&dir);
+    assert_eq!(names(&loaded), ["A"]);
+    assert_eq!(loaded.diagnostics.len(), 1, "{:?}", loaded.diagnostics);
+    assert!(loaded.diagnostics[0].to_string().contains("a data source needs a <name>"));
+}
+
+#[test]
 fn applications_come_by_file_name_and_a_bad_one_harms_no_other() {
     let dir = TempDir::new();
     let (one, two) = (sequence("one"), sequence("two"));

@@ -12,7 +12,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let run = RunArgs { applications: args.applications.clone(), home: args.home.clone(), threads: None };
     let prepared = Prepared::read(&run)?;
     let services = server::services(&prepared, Arc::new(NoBackEnds));
-    let deployed = prepared.deploy(services);
+    let databases = Arc::new(mi_data::Databases::new(&prepared.home.root));
+    let deployed = prepared.deploy(services, &databases);
     let mut errors = 0;
     let mut warnings = 0;
     for diagnostic in &deployed.diagnostics {

@@ -1,0 +1,11 @@
+//! The mediators on databases: one file each, and their table.
+
+use mi_engine::spec::MediatorSpec;
+
+mod connection;
+mod dblookup;
+mod dbreport;
+mod statement;
+
+/// Every mediator of this crate.
+pub const TABLE: &[MediatorSpec] = &[dblookup::SPEC, dbreport::SPEC];

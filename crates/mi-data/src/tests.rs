@@ -1,0 +1,195 @@
+//! What is alike on every database, and what is not, against real servers. Each server is started once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::SqlErrorKind;
+use crate::pool::PoolConfig;
+use crate::testing::server::Server;
+use crate::testing::{Bench, PATIENCE};
+use crate::url::Target;
+
+fn config(url: &str, password: &str) -> PoolConfig {
+    PoolConfig {
+        user: Some("app".to_owned()),
+        password: Some(password.to_owned()),
+        max_active: 2,
+        max_wait: Some(Duration::from_secs(30)),
+        ..PoolConfig::new(Target::parse(url).unwrap())
+    }
+}
+
+fn mediator(tag: &str, password: &str, statements: &str) -> String {
+    format!(
+        "<{tag}><connection><pool><driver>x.Driver</driver><url>URL</url><user>app</user><password>{password}</password>\
+         </pool></connection>{statements}</{tag}>"
+    )
+}
+
+/// Rows written and read by mediators, errors, transactions of the pool.
+fn check_alike(bench: &Bench, password: &str) {
+    bench.script(
+        "CREATE TABLE company(name varchar(20) PRIMARY KEY, price DOUBLE PRECISION, shares INTEGER, born DATE)",
+    );
+    let insert = "<statement><sql>INSERT INTO company VALUES(?, ?, ?, ?)</sql><parameter value='it''s ?ä' type='VARCHAR'/>\
+        <parameter value='12.5' type='DOUBLE'/><parameter value='7' type='INTEGER'/><parameter value='2030-1-2' type='DATE'/>\
+        </statement><statement><sql>UPDATE company SET shares = shares + ? WHERE price &gt; ?;</sql>\
+        <parameter value='1' type='BIGINT'/><parameter value='1' type='NUMERIC'/></statement>"
+        .replace("''", "&apos;");
+    let ran = bench.run(&mediator("dbreport", password, &insert));
+    assert_eq!((ran.fault(), ran.property("DBREPORT_MODIFIED_RAW_COUNT").as_deref()), (None, Some("1")));
+    let lookup = "<statement><sql>SELECT * FROM company WHERE name = ? AND shares = ?</sql>\
+        <parameter value='it&apos;s ?ä' type='VARCHAR'/><parameter value='8' type='INTEGER'/><result name='price' column='PRICE'/>\
+        <result name='shares' column='3'/><result name='born' column='born'/></statement>";
+    let ran = bench.run(&mediator("dblookup", password, lookup));
+    let read = ["price", "shares", "born"].map(|name| ran.property(name).unwrap_or_default());
+    assert_eq!((ran.fault(), read), (None, ["12.5", "8", "2030-01-02"].map(str::to_owned)));
+    let ran = bench.run(&mediator("dblookup", password, "<statement><sql>SELECT * FROM nobody</sql></statement>"));
+    let text = ran.fault().unwrap_or_default();
+    assert!(text.starts_with("SQL Exception occurred while executing statement : SELECT * FROM nobody"), "{text}");
+    assert!(ran.property("ERROR_DETAIL").is_some_and(|it| it.contains("SQLException: ") && it.contains(" (")));
+    check_transactions(bench);
+}
+
+fn check_transactions(bench: &Bench) {
+    let delete: Arc<str> = "DELETE FROM company".into();
+    bench.block_on(|pool| async move {
+        let until = Instant::now() + PATIENCE;
+        for ending in 0..3 {
+            let mut lease = pool.lease(until).await.unwrap();
+            lease.begin(until).await.unwrap();
+            assert_eq!(lease.update(&delete, Vec::new(), until).await, Ok(1));
+            match ending {
+                0 => lease.rollback(until).await.unwrap(),
+                1 => drop(lease),
+                _ => lease.commit(until).await.unwrap(),
+            }
+            let mut other = pool.lease(until).await.unwrap();
+            let rows = other.query(&"SELECT name FROM company".into(), Vec::new(), 10, until).await.unwrap();
+            assert_eq!(rows.rows.len(), usize::from(ending < 2), "{ending}");
+        }
+    });
+}
+
+/// A wrong password is told, and stands in no text.
+fn check_password(url: &str) {
+    let bench = Bench::on(url, config(url, "wrong-one"), "");
+    bench.block_on(|pool| async move {
+        let error = pool.lease(Instant::now() + PATIENCE).await.map(drop).unwrap_err();
+        assert_eq!(error.kind, SqlErrorKind::Connection, "{error}");
+        assert!(!error.to_string().contains("wrong-one"), "{error}");
+    });
+}
+
+/// A statement that takes too long is given up, and its connection with it.
+fn check_deadline(bench: &Bench, slow: &str) {
+    let slow: Arc<str> = slow.into();
+    bench.block_on(|pool| async move {
+        let until = Instant::now() + PATIENCE;
+        let mut lease = pool.lease(until).await.unwrap();
+        let error = lease.query(&slow, Vec::new(), 1, Instant::now() + Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error.kind, SqlErrorKind::Timeout);
+        drop(lease);
+        let mut lease = pool.lease(until).await.unwrap();
+        assert!(lease.query(&"SELECT 1".into(), Vec::new(), 1, until).await.is_ok());
+    });
+}
+
+#[test]
+fn postgres() {
+    let server = Server::postgres();
+    let url = format!("jdbc:postgresql://127.0.0.1:{}/postgres?sslmode=require", server.port);
+    let bench = Bench::on(&url, config(&url, "it's secret"), "");
+    check_alike(&bench, "it's secret");
+    check_password(&url);
+    check_deadline(&bench, "SELECT pg_sleep(60)");
+    bench.script("CREATE TABLE p(a NUMERIC(10,2), b BOOLEAN, c TIMESTAMP, d REAL, e JSONB, f UUID, g BYTEA, h TEXT)");
+    bench.script(
+        "INSERT INTO p VALUES(-1234567.5, true, '2030-01-02 03:04:05.25', 1.5, '{\"a\": 1}', \
+         '00112233-4455-6677-8899-aabbccddeeff', 'x', NULL); INSERT INTO p(a) VALUES(0.01); DO $$ BEGIN NULL; END $$",
+    );
+    assert_eq!(
+        bench.rows("SELECT * FROM p WHERE b"),
+        [[
+            "-1234567.50",
+            "true",
+            "2030-01-02 03:04:05.25",
+            "1.5",
+            "{\"a\": 1}",
+            "00112233-4455-6677-8899-aabbccddeeff",
+            "x",
+            "null"
+        ]]
+    );
+    assert_eq!(bench.rows("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"), [["true"]]);
+    // Statements that are prepared survive a change of their table.
+    assert_eq!(bench.rows("SELECT * FROM p WHERE a = 0.01").len(), 1);
+    bench.script("ALTER TABLE p DROP COLUMN h");
+    assert_eq!(bench.rows("SELECT * FROM p WHERE a = 0.01")[0].len(), 7);
+}
+
+#[test]
+fn mariadb() {
+    let server = Server::mariadb();
+    let url = format!("jdbc:mysql://127.0.0.1:{}/shop?allowMultiQueries=true", server.port);
+    let bench = Bench::on(&url, config(&url, "secret"), "");
+    check_alike(&bench, "secret");
+    check_password(&url);
+    check_deadline(&bench, "SELECT SLEEP(60)");
+    bench.script(
+        "CREATE TABLE m(a DECIMAL(10,2), b TINYINT(1), c DATETIME(3), d BIGINT UNSIGNED, e BLOB, f TIME, g TEXT)",
+    );
+    bench.script(
+        "INSERT INTO m VALUES(-1234567.5, 1, '2030-01-02 03:04:05.250', 18446744073709551615, 'x', '26:00:01', 'a;b'); \
+         INSERT INTO m(a) VALUES(0.01)",
+    );
+    assert_eq!(
+        bench.rows("SELECT * FROM m WHERE b"),
+        [["-1234567.50", "true", "2030-01-02 03:04:05.25", "18446744073709551615", "x", "26:00:01", "a;b"]]
+    );
+    let plain = format!("jdbc:mariadb://127.0.0.1:{}/shop", server.port);
+    let bench = Bench::on(&plain, config(&plain, "secret"), "");
+    let script = "<statement><sql>DELETE FROM m; DELETE FROM m</sql></statement>";
+    assert!(
+        bench.run(&mediator("dbreport", "secret", script)).fault().is_some(),
+        "several statements need allowMultiQueries"
+    );
+}
+
+#[test]
+fn sqlite() {
+    let folder = std::env::temp_dir().join(format!("mi-data-sqlite-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let url = format!("jdbc:sqlite:{}/a.db", folder.display());
+    let bench = Bench::on(&url, config(&url, ""), "");
+    check_alike(&bench, "");
+    check_deadline(&bench, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n");
+    let url = format!("jdbc:h2:{}/sub/b;MODE=MySQL", folder.display());
+    let bench =
+        Bench::on(&url, config(&url, ""), "CREATE TABLE h(a DECIMAL(10,2), b BOOLEAN); INSERT INTO h VALUES(5, 1)");
+    assert_eq!(bench.rows("SELECT * FROM h"), [["5.00", "true"]]);
+    std::fs::write(folder.join("c.mv.db"), "H2").unwrap();
+    let url = format!("jdbc:h2:{}/c", folder.display());
+    let bench = Bench::on(&url, config(&url, ""), "");
+    bench.block_on(|pool| async move {
+        let error = pool.lease(Instant::now() + PATIENCE).await.map(drop).unwrap_err();
+        assert!(error.to_string().contains("is a database of Java"), "{error}");
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_pool_gives_no_more_than_it_has() {
+    let bench = Bench::with("CREATE TABLE t(a int)");
+    let config = PoolConfig { max_active: 1, max_wait: Some(Duration::ZERO), ..bench.pool().config().clone() };
+    let bench = Bench::on(&bench.url, config, "");
+    bench.block_on(|pool| async move {
+        let until = Instant::now() + PATIENCE;
+        let first = pool.lease(until).await.unwrap();
+        assert_eq!(pool.lease(until).await.map(drop).unwrap_err().kind, SqlErrorKind::Exhausted);
+        drop(first);
+        assert!(pool.lease(until).await.is_ok());
+    });
+}
