@@ -65,7 +65,7 @@ fn method_value(method: &Method) -> Value {
 pub fn request(request: HttpRequest, settings: &Settings) -> (Message, RequestInfo) {
     let HttpRequest { method, target, version, headers, body, peer, local, secure, .. } = request;
     let content_type = headers.get("Content-Type").map(Arc::<str>::from);
-    let has_entity = has_entity(version, &headers, &body);
+    let has_entity = has_entity(&method, version, &headers, &body);
     let mut message = Message::new();
     let axis2 = &mut message.axis2;
     axis2.set(names::HTTP_METHOD.clone(), method_value(&method));
@@ -107,8 +107,12 @@ pub fn request(request: HttpRequest, settings: &Settings) -> (Message, RequestIn
     (message, info)
 }
 
-/// MI: `SourceRequest#isEntityEnclosing`, which trusts the header fields of HTTP/1; HTTP/2 needs none to have a body.
-fn has_entity(version: Version, headers: &Headers, body: &BodyStream) -> bool {
+/// Requests of other methods have no body, whatever they send: MI neither reads it nor waits for it. HTTP/2 needs no
+/// header fields to have a body. MI: `SynapseHTTPRequestFactory#newHttpRequest`, `SourceRequest#isEntityEnclosing`.
+fn has_entity(method: &Method, version: Version, headers: &Headers, body: &BodyStream) -> bool {
+    if !matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
+        return false;
+    }
     if version >= Version::HTTP_2 {
         return !body.is_end_stream();
     }

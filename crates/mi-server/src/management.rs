@@ -75,6 +75,7 @@ pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Mana
     let server = if deployment.management.https {
         let port = deployment.internal_https_port();
         let mut config = ListenerConfig::new("Management HTTPS", SocketAddr::new(address, port));
+        config.plain_codec = true;
         config.tls = Some(tls);
         Some(HttpServer::start(vec![(config, Arc::new(ManagementService::new(context.clone())))], 1)?)
     } else {

@@ -17,7 +17,7 @@ use mi_engine::transport::{HttpClient, HttpService};
 use mi_engine::{Built, Engine, Services, Snapshot, Specs};
 use mi_telemetry::log::{LogConfig, LogHandle};
 use mi_transports::file::FileSender;
-use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, Server as HttpServer};
+use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, SERVER, Server as HttpServer};
 
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
@@ -361,7 +361,8 @@ fn internal_listener(
     if !deployment.mediation.internal_api {
         return Ok(None);
     }
-    let config = ListenerConfig::new("Internal HTTP", SocketAddr::new(address, deployment.internal_http_port()));
+    let address = SocketAddr::new(address, deployment.internal_http_port());
+    let config = ListenerConfig { plain_codec: true, ..ListenerConfig::new("Internal HTTP", address) };
     let service: Arc<dyn HttpService> = Arc::new(InternalService(probes.clone()));
     Ok(Some(HttpServer::start(vec![(config, service)], 1)?))
 }
@@ -459,12 +460,14 @@ fn listeners(deployment: &Deployment, keys: &tls::Tls, service: Arc<MainService>
         let address = bind_address(http.http.bind_address.as_deref())?;
         let mut config = ListenerConfig::new("HTTP", SocketAddr::new(address, deployment.http_port()));
         config.limits = limits;
+        config.server = SERVER;
         listeners.push((config, service.clone()));
     }
     if http.https.enabled {
         let address = bind_address(http.https.bind_address.as_deref())?;
         let mut config = ListenerConfig::new("HTTPS", SocketAddr::new(address, deployment.https_port()));
         config.limits = limits;
+        config.server = SERVER;
         config.tls = Some(keys.server.clone());
         listeners.push((config, service));
     }

@@ -183,7 +183,7 @@ impl Inner {
             authority: &route.host.authority,
             close: request.close,
         };
-        let mut outbound = Outbound::new(&head, payload, chunked);
+        let mut outbound = Outbound::request(&head, payload, chunked);
         let limits = HeadLimits { bytes: self.config.max_header_bytes, fields: self.config.max_headers };
         let mut stale = 0;
         loop {

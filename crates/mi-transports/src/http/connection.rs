@@ -10,6 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
 
+use super::h1;
 use super::io::{Activity, Io, left_of};
 use super::server::{Limits, Phase};
 use super::service::{Adapter, Listening};
@@ -44,7 +45,8 @@ pub(crate) async fn serve(mut io: Io, adapter: Adapter, protocol: Protocol) {
     };
     match protocol {
         Protocol::Http2 => serve_h2(io, adapter).await,
-        _ => serve_h1(io, adapter).await,
+        _ if adapter.listening.plain_codec => serve_hyper(io, adapter).await,
+        _ => h1::serve(io, adapter).await,
     }
 }
 
@@ -73,7 +75,7 @@ enum Ended {
     Cut,
 }
 
-async fn serve_h1(io: Io, adapter: Adapter) {
+async fn serve_hyper(io: Io, adapter: Adapter) {
     let listening = adapter.listening.clone();
     let activity = adapter.activity.clone();
     let limits = &listening.limits;
@@ -161,15 +163,17 @@ async fn serve_h2(io: Io, adapter: Adapter) {
     }
 }
 
-enum Event {
+pub(crate) enum Event {
     /// Finish what is being answered, then close.
     Close,
+    /// The head of a request takes too long.
     SlowHead,
+    /// Nothing has moved for too long.
     Idle,
 }
 
 /// Watches a connection's deadlines and the server's phase beside the protocol.
-struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     listening: &'a Listening,
     activity: &'a Activity,
     http1: bool,
@@ -181,12 +185,13 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(listening: &'a Listening, activity: &'a Activity, http1: bool) -> Self {
+    pub(crate) fn new(listening: &'a Listening, activity: &'a Activity, http1: bool) -> Self {
         let timer = Box::pin(tokio::time::sleep(first_wait(&listening.limits)));
         Self { listening, activity, http1, timer, told: false, head_watched: 0 }
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+    /// What is to be done about the connection.
+    pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         // Before the phase is read: whoever changes it wakes the connection through this waker afterwards.
         self.activity.remember_task(cx);
         if !self.told {

@@ -15,7 +15,7 @@ use mi_engine::transport::{HttpReply, HttpRequest, HttpService};
 use mi_engine::{BuildCx, Engine};
 use regex::Regex;
 
-use super::{Limits, ListenerConfig, Server};
+use super::{Limits, ListenerConfig, SERVER, Server};
 use crate::keystore::KeyStore;
 use crate::tls::{ClientAuth, Identity, ServerTls, ServerTlsConfig};
 
@@ -140,6 +140,7 @@ impl Inbound for HttpInbound {
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.port));
         let mut config = ListenerConfig::new(format!("Inbound endpoint {}", cx.name), address);
         config.tls = tls;
+        config.server = SERVER;
         config.limits = Limits { idle_timeout: snapshot.settings.socket_timeout, ..Limits::default() };
         let route = HttpRoute { route: route.clone(), pattern: self.pattern.clone() };
         let service = Arc::new(InboundService { engine: cx.injector.engine().clone(), route });

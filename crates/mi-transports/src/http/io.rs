@@ -16,9 +16,9 @@ use tokio_rustls::TlsStream;
 
 /// How much is read and thrown away after an answer that closed the connection, so that the client reads the answer
 /// instead of a reset.
-const LINGER_BYTES: usize = 256 * 1024;
+pub(crate) const LINGER_BYTES: usize = 256 * 1024;
 /// How long that may take.
-const LINGER_TIME: Duration = Duration::from_secs(2);
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// Milliseconds on the clock that [`Activity`] uses: the system's coarse one, which is a few milliseconds behind and
 /// costs next to nothing to read, as it must be several times per request. Never 0.
@@ -46,6 +46,10 @@ pub(crate) struct Activity {
     received: AtomicBool,
     /// The peer has finished sending.
     eof: AtomicBool,
+    /// Somebody reads a body that the client sends only when it is told to.
+    body_wanted: AtomicBool,
+    /// A body came to a halt for longer than it may.
+    stalled: AtomicBool,
     /// Wakes the connection's task.
     task: OnceLock<Waker>,
 }
@@ -90,9 +94,41 @@ impl Activity {
         }
     }
 
+    /// The next request is waited for, of which something came already or nothing.
+    pub(crate) fn await_head(&self, begun: bool) {
+        self.head_since.store(if begun { now_ms() } else { 0 }, Relaxed);
+    }
+
+    /// Has the client told to send its body.
+    pub(crate) fn ask_for_body(&self) {
+        self.body_wanted.store(true, Relaxed);
+        self.wake();
+    }
+
+    /// See [`Self::ask_for_body`].
+    pub(crate) fn wants_body(&self) -> bool {
+        self.body_wanted.load(Relaxed)
+    }
+
+    /// Notes that a client stopped in the middle of a body.
+    pub(crate) fn note_stall(&self) {
+        self.stalled.store(true, Relaxed);
+    }
+
+    /// See [`Self::note_stall`].
+    pub(crate) fn has_stalled(&self) -> bool {
+        self.stalled.load(Relaxed)
+    }
+
+    /// The peer has finished sending.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.eof.load(Relaxed)
+    }
+
     /// A head was read and its request begins.
     pub(crate) fn begin_request(&self) {
         self.head_since.store(0, Relaxed);
+        self.body_wanted.store(false, Relaxed);
         self.running.fetch_add(1, Relaxed);
     }
 
@@ -107,7 +143,8 @@ impl Activity {
         self.received.load(Relaxed)
     }
 
-    fn note_read(&self, bytes: usize) {
+    /// Notes bytes that came; none: the end.
+    pub(crate) fn note_read(&self, bytes: usize) {
         if bytes == 0 {
             self.eof.store(true, Relaxed);
             return;
@@ -120,7 +157,8 @@ impl Activity {
         }
     }
 
-    fn note_written(&self, bytes: usize) {
+    /// Notes bytes that the system took.
+    pub(crate) fn note_written(&self, bytes: usize) {
         if bytes > 0 {
             self.touch();
         }
@@ -203,6 +241,11 @@ impl Io {
     /// `linger` is for servers: see [`LINGER_BYTES`].
     pub(crate) fn new(stream: Stream, activity: Arc<Activity>, linger: bool) -> Self {
         Self { stream, activity, ahead: Bytes::new(), linger, closing: Closing::No }
+    }
+
+    /// The stream, the book-keeping and the bytes that were read ahead.
+    pub(crate) fn into_parts(self) -> (Stream, Arc<Activity>, Bytes) {
+        (self.stream, self.activity, self.ahead)
     }
 
     /// Puts bytes back that were read ahead.

@@ -12,6 +12,7 @@ mod connect;
 mod connection;
 mod failure;
 mod h1;
+mod halves;
 mod headers;
 mod inbound;
 mod io;
@@ -26,3 +27,6 @@ mod tests;
 pub use client::{Client, ClientConfig};
 pub(crate) use inbound::{INBOUND, INBOUND_SECURE};
 pub use server::{Limits, ListenerConfig, Server};
+
+/// What MI calls itself in answers. MI: `BaseConfiguration#buildHttpParams`.
+pub const SERVER: &str = "WSO2-PassThrough-HTTP";

@@ -69,12 +69,24 @@ pub struct ListenerConfig {
     pub limits: Limits,
     /// Offer HTTP/2: by ALPN with TLS, by prior knowledge without.
     pub http2: bool,
+    /// What the server calls itself in answers that do not say (`Server`); empty: nothing.
+    pub server: &'static str,
+    /// Leave HTTP/1 to hyper: for listeners where neither the spelling of header fields nor speed matters.
+    pub plain_codec: bool,
 }
 
 impl ListenerConfig {
     /// A plain listener with the default limits.
     pub fn new(name: impl Into<String>, address: SocketAddr) -> Self {
-        Self { name: name.into(), address, tls: None, limits: Limits::default(), http2: true }
+        Self {
+            name: name.into(),
+            address,
+            tls: None,
+            limits: Limits::default(),
+            http2: true,
+            server: "",
+            plain_codec: false,
+        }
     }
 }
 
@@ -249,6 +261,8 @@ impl Server {
                 limits: config.limits,
                 progress: progress.clone(),
                 running: Running::default(),
+                server: config.server,
+                plain_codec: config.plain_codec,
             });
             listening.push(shared.clone());
             let slots = Arc::new(Semaphore::new(config.limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));

@@ -32,6 +32,17 @@ pub(crate) struct Listening {
     pub(crate) progress: Arc<Progress>,
     /// Requests of this listener being answered.
     pub(crate) running: Running,
+    /// What the server calls itself in answers that do not say; empty: nothing.
+    pub(crate) server: &'static str,
+    /// HTTP/1 is left to hyper.
+    pub(crate) plain_codec: bool,
+}
+
+impl Listening {
+    /// More requests are being answered than allowed.
+    pub(crate) fn is_full(&self) -> bool {
+        self.running.count() > self.limits.max_requests
+    }
 }
 
 /// Serves the requests of one connection.
@@ -51,7 +62,7 @@ pub(crate) struct RequestGuard {
 }
 
 impl RequestGuard {
-    fn new(listening: &Arc<Listening>, activity: &Arc<Activity>) -> Self {
+    pub(crate) fn new(listening: &Arc<Listening>, activity: &Arc<Activity>) -> Self {
         activity.begin_request();
         listening.running.begin();
         listening.progress.running.begin();
@@ -87,7 +98,6 @@ impl hyper::service::Service<Request<Incoming>> for Adapter {
         let guard = RequestGuard::new(&self.listening, &self.activity);
         let mut replying = Replying {
             state: State::Over,
-            guard: None,
             listening: self.listening.clone(),
             http1: request.version() < Version::HTTP_2,
             head: request.method() == Method::HEAD,
@@ -97,19 +107,13 @@ impl hyper::service::Service<Request<Incoming>> for Adapter {
             replying.state = State::Refused(Some(replying.response(reply, Some(guard))));
             return replying;
         }
-        if self.listening.running.count() > self.listening.limits.max_requests {
+        if self.listening.is_full() {
             let mut reply = HttpReply::new(StatusCode::SERVICE_UNAVAILABLE);
             reply.headers.set("Retry-After", "1");
             replying.state = State::Refused(Some(replying.response(reply, Some(guard))));
             return replying;
         }
-        let request = self.translate(request);
-        let started = catch_unwind(AssertUnwindSafe(|| self.listening.service.call(request)));
-        replying.guard = Some(guard);
-        replying.state = match started {
-            Ok(future) => State::Running(future),
-            Err(panic) => State::Refused(Some(replying.after_panic(&*panic))),
-        };
+        replying.state = State::Running(Call::start(&self.listening, self.translate(request), guard));
         replying
     }
 }
@@ -152,8 +156,93 @@ impl Adapter {
     }
 }
 
-enum State {
+/// A request that the service works on. A panic is an answer, too.
+pub(crate) struct Call {
+    state: CallState,
+    listening: Arc<Listening>,
+    /// Counts the request until it is answered, or its flow has ended without a client.
+    guard: Option<RequestGuard>,
+}
+
+enum CallState {
     Running(BoxFuture<'static, Option<HttpReply>>),
+    /// It never began.
+    Failed(HttpReply),
+    Over,
+}
+
+impl Call {
+    pub(crate) fn start(listening: &Arc<Listening>, request: HttpRequest, guard: RequestGuard) -> Self {
+        let started = catch_unwind(AssertUnwindSafe(|| listening.service.call(request)));
+        let state = match started {
+            Ok(future) => CallState::Running(future),
+            Err(panic) => CallState::Failed(after_panic(&listening.name, &*panic)),
+        };
+        Self { state, listening: listening.clone(), guard: Some(guard) }
+    }
+
+    /// The answer; `None`: there will be none.
+    pub(crate) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<HttpReply>> {
+        if let CallState::Running(future) = &mut self.state {
+            let reply = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(reply)) => reply,
+                Err(panic) => Some(after_panic(&self.listening.name, &*panic)),
+            };
+            self.state = CallState::Over;
+            if reply.is_none() {
+                self.guard = None;
+            }
+            return Poll::Ready(reply.map(|reply| self.checked(reply)));
+        }
+        match std::mem::replace(&mut self.state, CallState::Over) {
+            CallState::Failed(reply) => Poll::Ready(Some(reply)),
+            CallState::Running(_) | CallState::Over => Poll::Ready(None),
+        }
+    }
+
+    fn checked(&self, reply: HttpReply) -> HttpReply {
+        if reply.status.is_informational() {
+            log::error!("{}: a service answered with the interim status {}", self.listening.name, reply.status);
+            return HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        reply
+    }
+
+    /// What counts the request while its answer is being written.
+    pub(crate) fn take_guard(&mut self) -> Option<RequestGuard> {
+        self.guard.take()
+    }
+}
+
+impl Drop for Call {
+    /// The client is gone. The flow goes on to its end all the same, as it does in MI: it may be half way through
+    /// something that must not be left half done.
+    fn drop(&mut self) {
+        if let CallState::Running(future) = std::mem::replace(&mut self.state, CallState::Over)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let guard = self.guard.take();
+            runtime.spawn(async move {
+                drop(future.await);
+                drop(guard);
+            });
+        }
+    }
+}
+
+fn after_panic(listener: &str, panic: &(dyn std::any::Any + Send)) -> HttpReply {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    log::error!("{listener}: a request ended in a panic: {text}");
+    HttpReply { close: true, ..HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR) }
+}
+
+enum State {
+    Running(Call),
     Refused(Option<Response<ReplyBody>>),
     /// No answer will come; the connection stays until the socket time-out.
     Silent(Pin<Box<Sleep>>),
@@ -163,7 +252,6 @@ enum State {
 /// The answer to one request, when it is there.
 pub(crate) struct Replying {
     state: State,
-    guard: Option<RequestGuard>,
     listening: Arc<Listening>,
     http1: bool,
     head: bool,
@@ -176,26 +264,17 @@ impl Future for Replying {
         let this = &mut *self;
         loop {
             match &mut this.state {
-                State::Running(future) => {
-                    let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-                    match polled {
-                        Ok(Poll::Pending) => return Poll::Pending,
-                        Ok(Poll::Ready(Some(reply))) => {
-                            this.state = State::Over;
-                            let guard = this.guard.take();
-                            return Poll::Ready(Ok(this.response(reply, guard)));
-                        }
-                        Ok(Poll::Ready(None)) => {
-                            this.guard = None;
-                            let wait = tokio::time::sleep(this.listening.limits.idle_timeout);
-                            this.state = State::Silent(Box::pin(wait));
-                        }
-                        Err(panic) => {
-                            this.state = State::Over;
-                            return Poll::Ready(Ok(this.after_panic(&*panic)));
-                        }
+                State::Running(call) => match std::task::ready!(call.poll_reply(cx)) {
+                    Some(reply) => {
+                        let guard = call.take_guard();
+                        this.state = State::Over;
+                        return Poll::Ready(Ok(this.response(reply, guard)));
                     }
-                }
+                    None => {
+                        let wait = tokio::time::sleep(this.listening.limits.idle_timeout);
+                        this.state = State::Silent(Box::pin(wait));
+                    }
+                },
                 State::Refused(response) => {
                     return match response.take() {
                         Some(response) => Poll::Ready(Ok(response)),
@@ -212,29 +291,9 @@ impl Future for Replying {
     }
 }
 
-impl Drop for Replying {
-    /// The client is gone. The flow goes on to its end all the same, as it does in MI: it may be half way through
-    /// something that must not be left half done.
-    fn drop(&mut self) {
-        if let State::Running(future) = std::mem::replace(&mut self.state, State::Over)
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let guard = self.guard.take();
-            runtime.spawn(async move {
-                drop(future.await);
-                drop(guard);
-            });
-        }
-    }
-}
-
 impl Replying {
     fn response(&self, reply: HttpReply, guard: Option<RequestGuard>) -> Response<ReplyBody> {
         let HttpReply { status, reason, headers, body, close } = reply;
-        if status.is_informational() {
-            log::error!("{}: a service answered with the interim status {status}", self.listening.name);
-            return self.response(HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR), guard);
-        }
         let mut fields = headers::to_map(&headers);
         let length =
             headers.get("Content-Length").filter(|length| self.head && length.bytes().all(|it| it.is_ascii_digit()));
@@ -255,17 +314,6 @@ impl Replying {
             response.extensions_mut().insert(phrase);
         }
         response
-    }
-
-    fn after_panic(&mut self, panic: &(dyn std::any::Any + Send)) -> Response<ReplyBody> {
-        let text = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("no message");
-        log::error!("{}: a request ended in a panic: {text}", self.listening.name);
-        let guard = self.guard.take();
-        self.response(HttpReply { close: true, ..HttpReply::new(StatusCode::INTERNAL_SERVER_ERROR) }, guard)
     }
 }
 

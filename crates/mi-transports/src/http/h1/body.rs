@@ -9,20 +9,14 @@ use http_body::{Body, Frame, SizeHint};
 use mi_message::BoxError;
 use tokio::time::Instant;
 
-use super::chunks::{Chunks, Step};
+use super::chunks::Step;
 use super::exchange::Connection;
-use super::request::Outbound;
-use super::response::{Framing, Head};
+use super::outbound::Outbound;
+use super::response::Head;
+use super::rest::Rest;
 
 /// Room that is made for one read of a body.
 const READ: usize = 32 * 1024;
-
-enum Rest {
-    Length(u64),
-    Chunked(Chunks),
-    UntilClose,
-    Over,
-}
 
 /// A body read from its connection. `done` gets the connection when the body was read to its end and the connection can
 /// be used again.
@@ -42,21 +36,16 @@ pub(crate) struct AnswerBody<D: FnOnce(Connection)> {
 impl<D: FnOnce(Connection)> AnswerBody<D> {
     /// `unsent` is the request if it is to be written on while the answer is read.
     pub(crate) fn new(connection: Connection, head: &Head, unsent: Option<Outbound>, stall: Duration, done: D) -> Self {
-        let rest = match head.framing {
-            Framing::Length(length) => Rest::Length(length),
-            Framing::Chunked => Rest::Chunked(Chunks::new()),
-            Framing::UntilClose => Rest::UntilClose,
-        };
         let mut body = Self {
             connection: Some(connection),
-            rest,
+            rest: Rest::of(head.framing),
             keep_alive: head.keep_alive,
             outbound: unsent.map(Box::new),
             done: Some(done),
             stall,
             waiting_until: None,
         };
-        if matches!(body.rest, Rest::Length(0)) {
+        if body.rest.is_over() {
             body.end();
         }
         body
@@ -91,30 +80,18 @@ impl<D: FnOnce(Connection)> AnswerBody<D> {
     /// What the buffer gives. `None`: more must be read.
     fn take_data(&mut self) -> Option<Result<Option<Bytes>, &'static str>> {
         let Some(connection) = &mut self.connection else { return Some(Ok(None)) };
-        let data = match &mut self.rest {
-            Rest::Over => return Some(Ok(None)),
-            Rest::Chunked(chunks) => match chunks.decode(&mut connection.buffer) {
-                Ok(Step::Data(data)) => data,
-                Ok(Step::More) => return None,
-                Ok(Step::End) => {
-                    self.end();
-                    return Some(Ok(None));
-                }
-                Err(what) => return Some(Err(what)),
-            },
-            _ if connection.buffer.is_empty() => return None,
-            Rest::UntilClose => connection.buffer.split().freeze(),
-            Rest::Length(left) => {
-                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(connection.buffer.len());
-                *left -= take as u64;
-                let data = connection.buffer.split_to(take).freeze();
-                if *left == 0 {
-                    self.end();
-                }
-                data
-            }
+        let step = match self.rest.take(&mut connection.buffer) {
+            Ok(Step::More) => return None,
+            Ok(step) => step,
+            Err(what) => return Some(Err(what)),
         };
-        Some(Ok(Some(data)))
+        if self.rest.is_over() {
+            self.end();
+        }
+        match step {
+            Step::Data(data) => Some(Ok(Some(data))),
+            Step::More | Step::End => Some(Ok(None)),
+        }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>> {
@@ -164,14 +141,10 @@ impl<D: FnOnce(Connection) + Unpin> Body for AnswerBody<D> {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.rest, Rest::Over)
+        self.rest.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.rest {
-            Rest::Length(left) => SizeHint::with_exact(left),
-            Rest::Over => SizeHint::with_exact(0),
-            _ => SizeHint::default(),
-        }
+        self.rest.size_hint()
     }
 }

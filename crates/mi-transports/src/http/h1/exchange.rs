@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::fields::HeadLimits;
-use super::request::{Outbound, WriteFailure};
+use super::outbound::{Outbound, WriteFailure};
 use super::response::{self, Head};
 use crate::http::io::{Stream, now_ms};
 use crate::http::pool::Ages;

@@ -13,12 +13,18 @@ pub(crate) struct HeadLimits {
     pub(crate) fields: usize,
 }
 
-/// True when an empty line is among the bytes.
-pub(super) fn has_end(bytes: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', bytes).any(|at| {
-        let rest = &bytes[at + 1..];
-        rest.starts_with(b"\n") || rest.starts_with(b"\r\n")
+/// Where the first empty line among the bytes ends.
+pub(super) fn find_end(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'\n', bytes).find_map(|at| match &bytes[at + 1..] {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
     })
+}
+
+/// True when every line feed stands behind a carriage return: a bare one is the end of a line to some readers only.
+pub(super) fn ends_lines_in_full(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', head).all(|at| at > 0 && head[at - 1] == b'\r')
 }
 
 /// The fields that httparse found in `head`. Bytes that are not ASCII are read as ISO-8859-1, as MI does, and are

@@ -40,7 +40,7 @@ pub(crate) fn take_head(
 ) -> Result<Option<Head>, &'static str> {
     let from = seen.saturating_sub(3);
     *seen = buffer.len();
-    if !fields::has_end(&buffer[from..]) {
+    if fields::find_end(&buffer[from..]).is_none() {
         return if buffer.len() > limits.bytes { Err("the head of the answer is too large") } else { Ok(None) };
     }
     let mut small = [const { MaybeUninit::uninit() }; FIELDS];

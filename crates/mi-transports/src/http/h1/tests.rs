@@ -13,7 +13,7 @@ use tokio::io::AsyncWrite;
 
 use super::chunks::{Chunks, Step};
 use super::fields::HeadLimits;
-use super::request::{Outbound, RequestHead};
+use super::outbound::{Outbound, RequestHead};
 use super::response::{Framing, take_head};
 
 /// Decodes `input` given in pieces of `step` bytes: the data, or what is wrong; and what is left behind the end.
@@ -208,7 +208,7 @@ fn outbound(payload: Payload, chunked: bool) -> Outbound {
         authority: "h",
         close: false,
     };
-    Outbound::new(&head, payload, chunked)
+    Outbound::request(&head, payload, chunked)
 }
 
 fn write_all(outbound: &mut Outbound, step: usize) -> Result<String, String> {

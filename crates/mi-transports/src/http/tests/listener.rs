@@ -32,7 +32,7 @@ async fn answers_are_framed_as_the_client_can_read_them() {
         ("GET /a%2Fb/../c;x=%00 HTTP/1.1\r\n{}", &["GET /a%2Fb/../c;x=%00 HTTP/1.1"]),
         ("GET http://other:1/p?q HTTP/1.1\r\nHost: h\r\n{}", &["GET http://other:1/p?q HTTP/1.1"]),
         ("OPTIONS * HTTP/1.1\r\nHost: h\r\n{}", &["OPTIONS * HTTP/1.1"]),
-        ("PURGE /x HTTP/1.1\r\nHost: h\r\n{}", &["PURGE /x HTTP/1.1"]),
+        ("PURGE /x HTTP/1.1\r\nHost: h\r\n{}", &["HTTP/1.1 501 Not Implemented\r\n", "Connection: close\r\n"]),
         ("GET /x HTTP/1.0\r\n\r\n", &["HTTP/1.0 200 OK\r\n", "GET /x HTTP/1.0", "!Transfer-Encoding"]),
         ("GET /chunked HTTP/1.0\r\n\r\n", &["HTTP/1.0 200 OK\r\n", "\r\n\r\nonetwo", "!chunked"]),
         (
@@ -46,7 +46,7 @@ async fn answers_are_framed_as_the_client_can_read_them() {
         ("GET /interim HTTP/1.1\r\n{}", &["HTTP/1.1 500 Internal Server Error\r\n"]),
         ("GET /reason HTTP/1.1\r\n{}", &["HTTP/1.1 200 Very Fine\r\n"]),
         ("GET /bad-reason HTTP/1.1\r\n{}", &["HTTP/1.1 200 OK\r\n", "!a\r\nb"]),
-        ("GET /framed HTTP/1.1\r\n{}", &["Content-Length: 1\r\n", "X-Kept: 1\r\n", "!gzip", "!99", "!x-y"]),
+        ("GET /framed HTTP/1.1\r\n{}", &["Content-Length: 1\r\n", "x-kept: 1\r\n", "!gzip", "!99", "!x-y"]),
         ("POST /echo HTTP/1.1\r\nContent-Length: 3\r\n{}abc", &["Content-Length: 3\r\n", "\r\n\r\nabc"]),
         (
             "POST /collect HTTP/1.1\r\nTransfer-Encoding: chunked\r\n{}2;x=y\r\nab\r\n1\r\nc\r\n0\r\nT: 1\r\n\r\n",
@@ -58,6 +58,110 @@ async fn answers_are_framed_as_the_client_can_read_them() {
     for (request, parts) in cases {
         check(&request.replace("{}", last), parts).await;
     }
+}
+
+#[tokio::test]
+async fn hyper_answers_the_same_where_it_is_asked_for() {
+    let config = ListenerConfig { plain_codec: true, ..ListenerConfig::new("test", ANY) };
+    let (server, address, _) = start_with(config, 1);
+    let answer = raw(address, b"POST /echo HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nabc"), "{answer:?}");
+    let answer = raw(address, b"GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
+    assert!(raw(address, b"GET /panic HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 500 "));
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn the_server_says_its_name_unless_the_answer_does() {
+    let config = ListenerConfig { server: "MI", ..ListenerConfig::new("test", ANY) };
+    let (server, address, _) = start_with(config, 1);
+    for (path, name) in [("/x", "Server: MI\r\n"), ("/named", "server: own\r\n")] {
+        let answer = raw(address, format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n").as_bytes()).await;
+        assert!(answer.contains(name) && answer.to_lowercase().matches("server:").count() == 1, "{answer:?}");
+        assert_eq!(answer.matches("Date: ").count(), 1, "{answer:?}");
+    }
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn clients_of_http_1_0_keep_their_connection_when_they_ask_and_the_length_is_known() {
+    let (server, address, _) = start(limits());
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for _ in 0..2 {
+        stream.write_all(b"GET /k HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").await.unwrap();
+        let answer = read_until(&mut stream, "GET /k HTTP/1.0").await;
+        assert!(
+            answer.starts_with("HTTP/1.0 200 OK\r\n") && answer.contains("Connection: keep-alive\r\n"),
+            "{answer:?}"
+        );
+    }
+    let answer = raw(address, b"GET /chunked HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").await;
+    assert!(answer.contains("Connection: close\r\n") && answer.ends_with("\r\n\r\nonetwo"), "{answer:?}");
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_body_is_thrown_away_when_it_is_little() {
+    let (server, address, _) = start(limits());
+    // Nobody reads the first body; the second request is read behind it.
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"POST /empty HTTP/1.1\r\nContent-Length: 100000\r\n\r\n").await.unwrap();
+    read_until(&mut stream, "\r\n\r\n").await;
+    stream.write_all(&vec![b'a'; 100_000]).await.unwrap();
+    stream.write_all(b"GET /second HTTP/1.1\r\n\r\n").await.unwrap();
+    assert!(read_until(&mut stream, "GET /second").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    // A long one is not waited for, and the client is told.
+    let answer = raw(address, b"POST /empty HTTP/1.1\r\nContent-Length: 9000000\r\n\r\nabc").await;
+    assert!(answer.contains("Connection: close\r\n"), "{answer:?}");
+    // A client that waits for leave must not have its next request taken for a body.
+    let answer = raw(address, b"POST /empty HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("Connection: close\r\n"), "{answer:?}");
+    server.shutdown();
+}
+
+#[tokio::test]
+async fn large_bodies_stream_through() {
+    let (server, address, _) = start(limits());
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let (mut reader, mut writer) = stream.split();
+    let part = vec![b'x'; 64 * 1024];
+    for chunked in [true, false] {
+        let framing = if chunked { "Transfer-Encoding: chunked" } else { "Content-Length: 6553600" };
+        let send = async {
+            writer.write_all(format!("POST /echo HTTP/1.1\r\n{framing}\r\n\r\n").as_bytes()).await.unwrap();
+            for _ in 0..100 {
+                if chunked {
+                    writer.write_all(b"10000\r\n").await.unwrap();
+                }
+                writer.write_all(&part).await.unwrap();
+                if chunked {
+                    writer.write_all(b"\r\n").await.unwrap();
+                }
+            }
+            if chunked {
+                writer.write_all(b"0\r\n\r\n").await.unwrap();
+            }
+        };
+        let receive = async {
+            let (mut seen, mut count) = (Vec::new(), 0);
+            while count < 6_553_600 {
+                seen.clear();
+                reader.read_buf(&mut seen).await.unwrap();
+                count += memchr::memchr_iter(b'x', &seen).count();
+            }
+            if chunked {
+                let mut last = Vec::new();
+                while !last.ends_with(b"0\r\n\r\n") && !seen.ends_with(b"0\r\n\r\n") {
+                    reader.read_buf(&mut last).await.unwrap();
+                }
+            }
+            count
+        };
+        let ((), count) = within(async { tokio::join!(send, receive) }).await;
+        assert_eq!(count, 6_553_600);
+    }
+    server.shutdown();
 }
 
 #[tokio::test]

@@ -61,6 +61,11 @@ impl Demo {
                 Ok(body) => reply(Payload::Bytes(body.to_bytes())),
                 Err(_) => HttpReply::new(StatusCode::BAD_REQUEST),
             },
+            "/named" => {
+                let mut named = reply(Payload::Bytes("x".into()));
+                named.headers.append("server", "own");
+                named
+            }
             "/empty" => reply(Payload::Empty),
             "/status" => HttpReply::new(StatusCode::from_u16(299).unwrap()),
             "/interim" => HttpReply::new(StatusCode::CONTINUE),

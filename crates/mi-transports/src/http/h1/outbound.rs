@@ -1,22 +1,25 @@
-//! A request on its way to a back end.
+//! A message on its way out: a request to a back end or an answer to a client.
 
 use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 use http_body::Body;
 use mi_engine::transport::Payload;
 use mi_message::{BodyStream, BoxError, Headers};
 use tokio::io::AsyncWrite;
 
+use super::date;
 use crate::http::headers::{self, is_hop_by_hop};
 
 /// Body pieces up to this size are copied behind the head, which is cheaper than handing the system two pieces.
 const COPIED: usize = 4 * 1024;
 /// As much is collected before it is written, while more is at hand.
 const COLLECTED: usize = 16 * 1024;
+/// Memory for heads that a connection keeps.
+const KEPT: usize = 4 * 1024;
 
 /// What cannot be written.
 #[derive(Debug)]
@@ -39,11 +42,37 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) close: bool,
 }
 
+/// What is said about the connection behind an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Nothing: it stays open.
+    Open,
+    /// The same, to a client of HTTP/1.0, which wants to be told.
+    KeepAlive,
+    Close,
+}
+
+/// What an answer consists of besides its body.
+pub(crate) struct AnswerHead<'a> {
+    pub(crate) status: StatusCode,
+    /// The phrase, when it is not the standard one.
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) version: Version,
+    pub(crate) headers: &'a Headers,
+    /// `Server`, when the fields have none; nothing if empty.
+    pub(crate) server: &'a str,
+    pub(crate) after: After,
+    /// The answer is for HEAD.
+    pub(crate) to_head: bool,
+}
+
+/// How the end of an answer's body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
     Chunked,
     /// Bytes that must still come from the stream.
     Length(u64),
+    UntilClose,
 }
 
 /// The end of a chunk, and of a body whose last chunk it is.
@@ -51,7 +80,7 @@ const CHUNK_END: &[u8] = b"\r\n";
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 const CHUNK_END_AND_LAST: &[u8] = b"\r\n0\r\n\r\n";
 
-/// A request being written: `text`, then `piece`, then `tail`; the stream gives more when all three are written.
+/// A message being written: `text`, then `piece`, then `tail`; the stream gives more when all three are written.
 pub(crate) struct Outbound {
     text: Vec<u8>,
     /// Bytes of `text` that are written.
@@ -72,19 +101,10 @@ pub(crate) struct Outbound {
 impl Outbound {
     /// Writes the head and as much of the body as is at hand. `chunked` decides between the two framings; a stream that
     /// is not chunked must know its length.
-    pub(crate) fn new(head: &RequestHead<'_>, payload: Payload, chunked: bool) -> Self {
-        let mut outbound = Self {
-            text: Vec::with_capacity(2048),
-            at: 0,
-            piece: Bytes::new(),
-            tail: b"",
-            stream: None,
-            coding: if chunked { Coding::Chunked } else { Coding::Length(0) },
-            streamed: false,
-            first: (Bytes::new(), b""),
-            written: 0,
-        };
-        outbound.write_head(head);
+    pub(crate) fn request(head: &RequestHead<'_>, payload: Payload, chunked: bool) -> Self {
+        let coding = if chunked { Coding::Chunked } else { Coding::Length(0) };
+        let mut outbound = Self::empty(Vec::with_capacity(2048), coding);
+        outbound.write_request_head(head);
         match payload {
             Payload::Empty => {
                 let expects_body = matches!(*head.method, Method::POST | Method::PUT | Method::PATCH);
@@ -105,17 +125,110 @@ impl Outbound {
         outbound
     }
 
-    fn write_framing(&mut self, length: u64) {
-        if self.coding == Coding::Chunked {
-            self.text.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
-        } else {
-            self.coding = Coding::Length(length);
-            // Writing to memory does not fail.
-            write!(self.text, "Content-Length: {length}\r\n\r\n").unwrap_or_default();
+    /// An answer and as much of its body as is at hand. A body of known length is sent with it, any other chunked, or,
+    /// to a client of HTTP/1.0, until the end of the connection: `after` must be [`After::Close`] then, which
+    /// [`Outbound::answer_ends_connection`] tells. `text` is memory to be used.
+    pub(crate) fn answer(text: Vec<u8>, head: &AnswerHead<'_>, payload: Payload) -> Self {
+        let mut outbound = Self::empty(text, Coding::UntilClose);
+        outbound.write_answer_head(head);
+        let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if bodiless || head.to_head {
+            let length = head.headers.get("Content-Length").filter(|_| !bodiless);
+            if let Some(length) = length.filter(|it| it.bytes().all(|digit| digit.is_ascii_digit())) {
+                // What a GET would have had.
+                headers::write_field(&mut outbound.text, "Content-Length", length);
+            }
+            outbound.text.extend_from_slice(b"\r\n");
+            return outbound;
+        }
+        if let Some(length) = known_length(&payload) {
+            outbound.coding = Coding::Length(length);
+        } else if head.version == Version::HTTP_11 {
+            outbound.coding = Coding::Chunked;
+        }
+        let length = known_length(&payload).unwrap_or_default();
+        outbound.write_framing(length);
+        match payload {
+            Payload::Empty => {}
+            Payload::Bytes(bytes) => outbound.push(bytes),
+            Payload::Stream(stream) => {
+                outbound.stream = Some(stream);
+                outbound.streamed = true;
+            }
+        }
+        outbound
+    }
+
+    /// True when only the end of the connection tells the end of such an answer.
+    pub(crate) fn answer_ends_connection(version: Version, status: StatusCode, payload: &Payload) -> bool {
+        version == Version::HTTP_10
+            && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            && known_length(payload).is_none()
+    }
+
+    /// The memory, for the next message.
+    pub(crate) fn into_text(self) -> Vec<u8> {
+        let mut text = self.text;
+        text.clear();
+        text.shrink_to(KEPT);
+        text
+    }
+
+    fn empty(text: Vec<u8>, coding: Coding) -> Self {
+        Self {
+            text,
+            at: 0,
+            piece: Bytes::new(),
+            tail: b"",
+            stream: None,
+            coding,
+            streamed: false,
+            first: (Bytes::new(), b""),
+            written: 0,
         }
     }
 
-    fn write_head(&mut self, head: &RequestHead<'_>) {
+    fn write_framing(&mut self, length: u64) {
+        match &mut self.coding {
+            Coding::Chunked => self.text.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n"),
+            Coding::Length(left) => {
+                *left = length;
+                // Writing to memory does not fail.
+                write!(self.text, "Content-Length: {length}\r\n\r\n").unwrap_or_default();
+            }
+            Coding::UntilClose => self.text.extend_from_slice(b"\r\n"),
+        }
+    }
+
+    fn write_answer_head(&mut self, head: &AnswerHead<'_>) {
+        let text = &mut self.text;
+        text.extend_from_slice(if head.version == Version::HTTP_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
+        text.extend_from_slice(head.status.as_str().as_bytes());
+        text.push(b' ');
+        let standard = head.status.canonical_reason().unwrap_or_default();
+        let fits = |reason: &&str| reason.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
+        text.extend_from_slice(head.reason.filter(fits).unwrap_or(standard).as_bytes());
+        text.extend_from_slice(b"\r\n");
+        let (mut has_date, mut has_server) = (false, head.server.is_empty());
+        for (name, value) in head.headers.iter().filter(|(name, _)| !is_hop_by_hop(name)) {
+            has_date |= name.eq_ignore_ascii_case("Date");
+            has_server |= name.eq_ignore_ascii_case("Server");
+            headers::write_field(text, name, value);
+        }
+        if !has_server {
+            headers::write_field(text, "Server", head.server);
+        }
+        if !has_date {
+            date::write(text);
+        }
+        match head.after {
+            After::Open => {}
+            After::KeepAlive => text.extend_from_slice(b"Connection: keep-alive\r\n"),
+            After::Close => text.extend_from_slice(b"Connection: close\r\n"),
+        }
+    }
+
+    fn write_request_head(&mut self, head: &RequestHead<'_>) {
         let text = &mut self.text;
         text.extend_from_slice(head.method.as_str().as_bytes());
         text.push(b' ');
@@ -265,5 +378,14 @@ impl Outbound {
         } else {
             self.tail = CHUNK_END_AND_LAST;
         }
+    }
+}
+
+/// What can be told before the body is read.
+fn known_length(payload: &Payload) -> Option<u64> {
+    match payload {
+        Payload::Empty => Some(0),
+        Payload::Bytes(bytes) => Some(bytes.len() as u64),
+        Payload::Stream(stream) => stream.size_hint().exact(),
     }
 }
