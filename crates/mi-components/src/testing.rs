@@ -296,6 +296,11 @@ impl Outcome {
     }
 }
 
+/// A flow that has not begun, without a client.
+pub(crate) fn context(snapshot: Arc<Snapshot>) -> Context {
+    Context::new(Message::new(), snapshot, Arc::new(Exchange::detached()), Arc::default())
+}
+
 /// The services of an engine without a world around it.
 pub(crate) fn services() -> Arc<Services> {
     services_with(Arc::default())

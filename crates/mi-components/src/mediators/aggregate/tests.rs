@@ -171,9 +171,7 @@ fn a_group_does_not_grow_for_ever() {
 }
 
 fn context() -> Context {
-    let built = mi_engine::build::build(&[], crate::testing::services(), mi_engine::snapshot::Settings::default());
-    let exchange = Arc::new(mi_engine::exchange::Exchange::detached());
-    Context::new(Message::new(), Arc::new(built.snapshot), exchange, Arc::default())
+    crate::testing::context(Flowing::of("<drop/>").deploy().snapshot().clone())
 }
 
 #[test]

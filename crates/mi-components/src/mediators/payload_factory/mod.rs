@@ -3,6 +3,7 @@
 //! What a value becomes inside a format (escaped, converted between XML and JSON, or as it is) is in `replacement`.
 
 mod format;
+mod freemarker;
 mod replacement;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use mi_message::{Envelope, Message, Native, Value};
 use mi_xml::{Document, NodeId};
 
 use self::format::Format;
+use self::freemarker::FreeMarker;
 use self::replacement::{Argument, Media};
 use crate::resource::{Cached, Layout, Reader};
 use crate::{payload, xml};
@@ -41,11 +43,12 @@ enum Source {
     Inline(Format),
     /// A key of a local entry or registry resource.
     Key(Dynamic, Cached<Format>),
-    /// A template language that this version does not have.
-    FreeMarker,
+    FreeMarker(FreeMarker),
+    /// A key of a local entry or registry resource that holds a FreeMarker template.
+    FreeMarkerKey(Dynamic, Cached<FreeMarker>),
 }
 
-fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let media = match el.attr("media-type").as_deref() {
         Some(it) if it.contains("json") => Media::Json,
         Some(it) if it.contains("text") => Media::Text,
@@ -53,9 +56,7 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
     };
     let format = el.child("format").ok_or_else(|| el.error("<payloadFactory> needs a <format>"))?;
     let source = if el.attr("template-type").is_some_and(|it| it.eq_ignore_ascii_case("freemarker")) {
-        let warning = el.warning("templates of type freemarker are not supported by this version");
-        cx.report(warning.hint("write the format with ${…} expressions; messages that reach it get a fault"));
-        Source::FreeMarker
+        parse_freemarker(&format)?
     } else {
         parse_source(&format, media)?
     };
@@ -70,6 +71,13 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
         namespaces: format.namespaces(),
         escape_controls: el.bool_attr("escapeXmlChars") == Some(true),
     }))
+}
+
+fn parse_freemarker(el: &Element) -> Result<Source, Diagnostic> {
+    if let Some(key) = el.dynamic("key")? {
+        return Ok(Source::FreeMarkerKey(key, Cached::default()));
+    }
+    FreeMarker::compile(&freemarker::text_of(el)).map(Source::FreeMarker).map_err(|error| el.error(error))
 }
 
 fn parse_source(el: &Element, media: Media) -> Result<Source, Diagnostic> {
@@ -132,12 +140,19 @@ impl PayloadFactory {
                 let format = cached.get(&key, &cx.snapshot, |reader| self.compile(&key, reader))?;
                 format.render(self.media, self.escape_controls, &self.arguments, cx)
             }
-            Source::FreeMarker => Err(Fault::new("templates of type freemarker are not supported by this version")),
+            Source::FreeMarker(template) => template.render(self.media, self.escape_controls, &self.arguments, cx),
+            Source::FreeMarkerKey(key, cached) => {
+                let key = key.eval_string(&cx.message, &*cx.snapshot)?;
+                let template = cached.get(&key, &cx.snapshot, |reader| {
+                    FreeMarker::compile(&text_of_key(&key, reader)?).map_err(Fault::new)
+                })?;
+                template.render(self.media, self.escape_controls, &self.arguments, cx)
+            }
         }
     }
 
     fn compile(&self, key: &str, reader: &Reader) -> Result<Format, Fault> {
-        let text = reader.text(key, Layout::Compact).ok_or_else(|| Fault::new(format!("Key {key} not found ")))?;
+        let text = text_of_key(key, reader)?;
         Format::compile(&text, &self.namespaces)
             .map_err(|error| Fault::new(format!("Invalid Payload format : {error}")))
     }
@@ -158,6 +173,10 @@ impl PayloadFactory {
         }
         message.axis2.remove("NO_ENTITY_BODY");
     }
+}
+
+fn text_of_key(key: &str, reader: &Reader) -> Result<String, Fault> {
+    reader.text(key, Layout::Compact).ok_or_else(|| Fault::new(format!("Key {key} not found ")))
 }
 
 /// The first element of the text becomes the payload; a SOAP envelope becomes the whole message.

@@ -106,9 +106,155 @@ fn wrong_configurations_are_refused() {
     }
 }
 
+/// Renders a FreeMarker template over `body`.
+#[track_caller]
+fn freemarker(media: &str, format: &str, args: &str, body: &str, expected: &str) {
+    let xml = format!(
+        "<payloadFactory media-type='{media}' template-type='freemarker'><format>\n  <![CDATA[{format}]]>\n</format>\
+         <args>{args}</args></payloadFactory>"
+    );
+    let flowing = Flowing::of(&xml).with(|message| {
+        message.properties.set("p", "P");
+        message.variables.set("v", 5);
+        message.headers.set("X-H", "H");
+        message.axis2.set("a", true);
+    });
+    let outcome = if body.starts_with('<') { flowing.xml(body) } else { flowing.json(body) }.run();
+    assert_eq!(outcome.fault(), None);
+    let made = if media == "xml" { outcome.payload_xml() } else { outcome.payload_text() };
+    assert_eq!(made, expected);
+}
+
+/// MI: `FreeMarkerTemplateProcessorTest`.
 #[test]
-fn freemarker_deploys_with_a_warning() {
-    let flowing = Flowing::of("<payloadFactory template-type='freemarker'><format>x</format></payloadFactory>");
-    assert!(flowing.warnings().iter().any(|it| it.contains("freemarker")));
-    assert!(flowing.run().fault().is_some_and(|it| it.contains("freemarker")));
+fn freemarker_templates_over_json() {
+    freemarker(
+        "xml",
+        "<contract xmlns=\"\">\n<id>agn${payload.agent.id}</id>\n<name>${payload.agent.name?capitalize}</name>\n    \
+         <#list payload.rooms as room>\n  <room>\n    <id>${room.code}</id>\n    <free>${room.available}</free>\n  \
+         </room>\n    </#list>\n</contract>",
+        "",
+        r#"{"rooms":[{"code":"LX","available":23},{"code":"SV","available":1.50}],"agent":{"name":"walkers tours","id":"1567"}}"#,
+        "<contract>\n<id>agn1567</id>\n<name>Walkers Tours</name>\n  <room>\n    <id>LX</id>\n    <free>23</free>\n  \
+         </room>\n  <room>\n    <id>SV</id>\n    <free>1.5</free>\n  </room>\n</contract>",
+    );
+    freemarker(
+        "json",
+        "[<#list payload as it>{\"n\":\"${it.n}\",\"at\":${it?index}}<#sep>,</#list>]",
+        "",
+        r#"[{"n":"a"},{"n":"b"}]"#,
+        r#"[{"n":"a","at":0},{"n":"b","at":1}]"#,
+    );
+    freemarker(
+        "json",
+        "{\"a\":${payload.big?c},\"b\":\"${payload.big}\",\"c\":${payload.yes?c},\"d\":\"${payload.none!'-'}\"}",
+        "",
+        r#"{"big":1234567,"yes":true,"none":null}"#,
+        r#"{"a":1234567,"b":"1,234,567","c":true,"d":"-"}"#,
+    );
+    freemarker("text", "${payload}", "", "\"x\"", "\"x\"");
+}
+
+#[test]
+fn freemarker_templates_over_xml() {
+    freemarker(
+        "json",
+        "{\"id\": \"agn${payload.contract.agent.id}\", \"rooms\": [<#list payload.contract.rooms.room as room>\
+         {\"code\": \"${room.code}\", \"n\": ${room.@n}}<#if room_has_next>,</#if></#list>]}",
+        "",
+        "<contract><agent><id>1567</id></agent><rooms><room n='1'><code>LX</code></room><room n='2'><code>SV</code></room>\
+         </rooms></contract>",
+        r#"{"id": "agn1567", "rooms": [{"code": "LX", "n": 1},{"code": "SV", "n": 2}]}"#,
+    );
+    freemarker(
+        "xml",
+        "<#ftl ns_prefixes={\"o\": \"urn:o\"}>\n<r>${payload['o:a']['o:b']}</r>",
+        "",
+        "<x:a xmlns:x='urn:o'><x:b>1</x:b></x:a>",
+        "<r>1</r>",
+    );
+}
+
+#[test]
+fn freemarker_sees_arguments_properties_variables_and_headers() {
+    let args = "<arg value='A'/><arg expression='//x'/>";
+    freemarker("text", "${args.arg1}${args.arg2}", args, "<x>1</x>", "A1");
+    freemarker("text", "${ctx.p}${vars.v}${trp['X-H']}${axis2.a}", "", "<x/>", "P5Htrue");
+}
+
+#[test]
+fn freemarker_templates_by_key() {
+    let xml = "<payloadFactory media-type='text' template-type='FREEMARKER'><format key='t'/></payloadFactory>";
+    let outcome = Flowing::of(xml).text_entry("t", "<#assign a=2>${a * 3}").run();
+    assert_eq!(outcome.payload_text(), "6");
+    assert_eq!(Flowing::of(xml).run().fault().as_deref(), Some("Key t not found "));
+}
+
+#[test]
+fn wrong_freemarker_templates() {
+    let xml = |format: &str| {
+        format!("<payloadFactory template-type='freemarker'><format><![CDATA[{format}]]></format></payloadFactory>")
+    };
+    let error = Flowing::error_of(&xml("<a><#if></a>"));
+    assert!(error.contains("Error compiling FreeMarking template"), "{error}");
+    let fault = Flowing::of(&xml("<a>${ctx.none}</a>")).run().fault().unwrap_or_default();
+    assert!(
+        fault.starts_with("Error parsing FreeMarker template, Syntax error or invalid reference : ctx.none"),
+        "{fault}"
+    );
+    assert_eq!(Flowing::of(&xml("<#stop 'enough'>")).run().fault().as_deref(), Some("enough"));
+    let fault = Flowing::of(&xml("<#assign x='freemarker.template.utility.Execute'?new()>${x('id')}")).run().fault();
+    assert!(fault.is_some());
+    assert!(Flowing::of(&xml("<#include 'other.ftl'>")).run().fault().is_some());
+}
+
+#[test]
+fn freemarker_errors_name_the_place() {
+    let fault = |template: &str| {
+        let xml = format!(
+            "<payloadFactory media-type='text' template-type='freemarker'><format>\n<![CDATA[{template}]]></format></payloadFactory>"
+        );
+        Flowing::of(&xml).json(r#"{"l":[1]}"#).run().fault().unwrap_or_default()
+    };
+    let text = "Error parsing FreeMarker template, Syntax error or invalid reference : ";
+    assert_eq!(fault("\n\n a${payload.none}"), format!("{text}payload.none At line: 3 column: 5"));
+    assert!(fault("${payload.l + 1}").ends_with(" At line: 1 column: 3"), "{}", fault("${payload.l + 1}"));
+    assert!(fault("<#include 'none.ftl'>").contains("\"none.ftl\""), "{}", fault("<#include 'none.ftl'>"));
+    let long = "<#assign x='x'?left_pad(1000000)><#list 1.. as i>${x}</#list>";
+    assert!(fault(long).contains("output"), "{}", fault(long));
+}
+
+#[test]
+fn freemarker_includes_are_read_from_the_registry() {
+    let xml = "<payloadFactory media-type='text' template-type='freemarker'><format><![CDATA[<#import 'lib/m.ftl' as m>\
+        <#include '/part.ftl'>-<@m.twice>x</@m.twice>]]></format></payloadFactory>";
+    let deployed = Flowing::of(xml).deploy();
+    deployed.write_registry("conf:/part.ftl", Some("part"));
+    deployed.write_registry("conf:/lib/m.ftl", Some("<#macro twice><#nested><#nested></#macro>"));
+    let outcome = deployed.send(mi_message::Message::new());
+    assert_eq!((outcome.fault(), outcome.payload_text().as_str()), (None, "part-xx"));
+}
+
+#[test]
+fn freemarker_sees_text_escaped() {
+    let xml = "<payloadFactory media-type='xml' template-type='freemarker'><format><![CDATA[<a>${payload}</a>]]></format></payloadFactory>";
+    let outcome = Flowing::of(xml)
+        .with(|message| message.body = mi_message::Body::from_native(mi_message::Native::Text("1 < 2 & 3".into())))
+        .run();
+    assert_eq!((outcome.fault(), outcome.payload_xml().as_str()), (None, "<a>1 &lt; 2 &amp; 3</a>"));
+}
+
+#[test]
+fn freemarker_templates_cannot_exhaust_the_stack() {
+    let run = |template: &str, body: &str| {
+        let xml = format!(
+            "<payloadFactory media-type='text' template-type='freemarker'><format><![CDATA[{template}]]></format></payloadFactory>"
+        );
+        Flowing::of(&xml).xml(body).run().fault()
+    };
+    let fault = run("<#macro m><@m/></#macro><@m/>", "<x/>").unwrap_or_default();
+    assert!(fault.contains("Maximum macro/function call depth"), "{fault}");
+    let deep = format!("{}1{}", "<x>".repeat(1000), "</x>".repeat(1000));
+    assert_eq!(run("${payload.x?node_name}", &deep), None);
+    assert!(run("<#macro x><#recurse></#macro><#recurse payload>", &deep).is_some());
 }
