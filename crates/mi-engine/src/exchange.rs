@@ -42,6 +42,8 @@ pub struct RequestInfo {
     pub host: String,
     /// Accept-Encoding of the request.
     pub accept_encoding: Option<String>,
+    /// How many proxies of this server handed the message on to each other (`local://`).
+    pub hops: u32,
 }
 
 impl Exchange {

@@ -98,6 +98,7 @@ pub fn request(request: HttpRequest, settings: &Settings) -> (Message, RequestIn
         local: local.to_string(),
         host: headers.get("Host").unwrap_or_default().to_owned(),
         accept_encoding: headers.get("Accept-Encoding").map(str::to_owned),
+        hops: 0,
         target,
     };
     message.headers = headers;

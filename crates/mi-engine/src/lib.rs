@@ -13,6 +13,7 @@ pub mod flow;
 mod gzip;
 pub mod inbound;
 pub mod incoming;
+mod local;
 pub mod lookup;
 pub mod mediator;
 pub mod outflow;

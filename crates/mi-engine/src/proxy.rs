@@ -30,8 +30,12 @@ pub struct Proxy {
 impl Proxy {
     /// True when requests are taken over HTTP (`secure` tells which).
     pub fn serves(&self, secure: bool) -> bool {
-        let wanted = if secure { "https" } else { "http" };
-        self.is_running() && (self.transports.is_empty() || self.transports.iter().any(|name| name == wanted))
+        self.listens_on(if secure { "https" } else { "http" })
+    }
+
+    /// True when messages of this transport are taken.
+    pub fn listens_on(&self, transport: &str) -> bool {
+        self.is_running() && (self.transports.is_empty() || self.transports.iter().any(|name| name == transport))
     }
 
     /// True while the service is started.

@@ -39,10 +39,43 @@ pub async fn send_back(cx: &mut Context) -> Result<(), Fault> {
 
 /// Builds a body that cannot go out as it came in: another type was asked for, or a switch needs the whole of it.
 async fn prepare_body(cx: &mut Context) -> Result<(), Fault> {
+    if let Some(version) = other_soap(cx) {
+        flow::build_body(cx).await?;
+        speak(&mut cx.message, version)?;
+    }
     let message = &cx.message;
     if !message.body.is_built() && (needs_building(message) || message.axis2.is_true("HTTP_ETAG")) {
         flow::build_body(cx).await?;
     }
+    Ok(())
+}
+
+/// The SOAP version of the client, where the answer came from a back end in the other one.
+/// MI: `Axis2Sender#doSOAPFormatConversion`.
+fn other_soap(cx: &Context) -> Option<SoapVersion> {
+    let asked = cx.exchange.request.content_type.as_deref()?;
+    if crate::incoming::is_rest(Some(asked)) || cx.message.axis2.is_true("enableMTOM") {
+        return None;
+    }
+    let received = cx.message.headers.get("Content-Type")?.trim_start();
+    if asked.contains("application/soap+xml") {
+        return (received.starts_with("text/xml") && !cx.message.rest).then_some(SoapVersion::Soap12);
+    }
+    received.starts_with("application/soap+xml").then_some(SoapVersion::Soap11)
+}
+
+fn speak(message: &mut Message, version: SoapVersion) -> Result<(), Fault> {
+    let envelope = message.body.envelope_mut()?;
+    if envelope.version() != version {
+        *envelope = envelope.to_version(version);
+    }
+    let content_type = match version {
+        SoapVersion::Soap11 => "text/xml",
+        SoapVersion::Soap12 => "application/soap+xml",
+    };
+    message.axis2.set("messageType", content_type);
+    message.axis2.set("ContentType", content_type);
+    message.rest = false;
     Ok(())
 }
 
@@ -206,5 +239,31 @@ pub fn body_of(reply: Payload, content_type: Option<std::sync::Arc<str>>) -> Bod
         Payload::Empty => Body::from_bytes(Bytes::new(), content_type),
         Payload::Bytes(bytes) => Body::from_bytes(bytes, content_type),
         Payload::Stream(stream) => Body::from_stream(stream, content_type),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_of_the_other_version_is_translated_whole() {
+        for (from, to, content_type) in [
+            (SoapVersion::Soap12, SoapVersion::Soap11, "text/xml"),
+            (SoapVersion::Soap11, SoapVersion::Soap12, "application/soap+xml"),
+            (SoapVersion::Soap11, SoapVersion::Soap11, "text/xml"),
+        ] {
+            let mut message = Message::new();
+            let text = format!("<e:Envelope xmlns:e='{}'><e:Body><a>1</a></e:Body></e:Envelope>", from.namespace());
+            let received = if from == SoapVersion::Soap11 { "text/xml" } else { "application/soap+xml" };
+            message.body = Body::from_bytes(text, Some(received.into()));
+            message.build().unwrap();
+            speak(&mut message, to).unwrap();
+            let envelope = message.body.envelope().unwrap();
+            assert_eq!(envelope.version(), to);
+            let written = envelope.document().to_xml(envelope.envelope());
+            assert!(written.contains(to.namespace()) && written.contains("<a>1</a>"), "{written}");
+            assert_eq!(message.axis2.get_str("messageType"), Some(content_type));
+        }
     }
 }

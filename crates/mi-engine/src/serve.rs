@@ -95,6 +95,18 @@ fn begin(
     }
 }
 
+/// Gives a message to a proxy, past its listeners.
+pub(crate) fn call_proxy(
+    snapshot: Arc<Snapshot>,
+    proxy: &Proxy,
+    mut message: Message,
+    info: RequestInfo,
+) -> BoxFuture<'static, Option<HttpReply>> {
+    message.axis2.set(names::REST_URL_POSTFIX.clone(), rest_postfix(&info.target));
+    let entry = start_proxy(proxy, &mut message);
+    begin(snapshot, message, info, entry)
+}
+
 impl HttpService for Engine {
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Option<HttpReply>> {
         self.serve(request, None)
@@ -239,7 +251,7 @@ fn path_of(target: &str) -> &str {
 }
 
 /// What stands behind the service. MI looks for the slash in the query, too. MI: `NhttpUtil#getRestUrlPostfix`.
-fn rest_postfix(target: &str) -> &str {
+pub(crate) fn rest_postfix(target: &str) -> &str {
     let Some(rest) = target.strip_prefix("/services") else { return target.strip_prefix('/').unwrap_or(target) };
     let path = rest.split('?').next().unwrap_or_default();
     match path.get(1..).and_then(|it| it.find('/')) {
@@ -249,14 +261,14 @@ fn rest_postfix(target: &str) -> &str {
 }
 
 /// The service that `/services/NAME…` names.
-fn service_name(target: &str) -> Option<&str> {
+pub(crate) fn service_name(target: &str) -> Option<&str> {
     let rest = target.strip_prefix("/services/")?;
     let name = rest.split(['/', '?']).next()?;
     (!name.is_empty()).then_some(name)
 }
 
 /// The proxy by name, or by name and port (`NAME.NAMEHttpSoap11Endpoint`).
-fn find_proxy<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Proxy>> {
+pub(crate) fn find_proxy<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Proxy>> {
     snapshot.proxies.get(name).or_else(|| {
         name.match_indices('.').map(|(at, _)| &name[..at]).filter_map(|it| snapshot.proxies.get(it)).next_back()
     })
@@ -276,6 +288,10 @@ fn enter_proxy(
     if info.method == "GET" && wsdl::is_asked(target) {
         return Entry::Later(Box::pin(wsdl::answer(snapshot.clone(), proxy.clone(), info.clone())));
     }
+    start_proxy(proxy, message)
+}
+
+fn start_proxy(proxy: &Proxy, message: &mut Message) -> Entry {
     message.properties.set("proxy.name", proxy.name.clone());
     message.properties.set("ARTIFACT_NAME", format!("ProxyService:{}", proxy.name));
     let then = proxy.endpoint.clone().map_or(Then::Nothing, Then::Send);

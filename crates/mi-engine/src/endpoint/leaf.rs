@@ -16,11 +16,12 @@ use super::state::{EndpointState, SuspensionPolicy, Transition};
 use super::{Endpoint, Role, Sent};
 use crate::build::BuildCx;
 use crate::context::Context;
+use crate::exchange::RequestInfo;
 use crate::fault::{Fault, codes};
 use crate::services::OutMessage;
 use crate::snapshot::{Settings, Snapshot};
 use crate::transport::{Incoming, Outgoing, Payload};
-use crate::{flow, incoming};
+use crate::{flow, incoming, local, serve};
 
 /// A leaf endpoint.
 #[derive(Debug)]
@@ -247,12 +248,15 @@ impl Leaf {
         let shape = Shape { address, format: self.format, method: self.method.clone(), http2: self.http2 };
         let address = outgoing::full_address(&cx.message, &shape);
         cx.message.properties.set("ENDPOINT_PREFIX", shape.address.as_str());
-        if let Some(answer) = other_transport(cx, &address).await? {
-            return Ok(answer);
+        let timeout = self.timeout(cx)?;
+        match tokio::time::timeout(timeout, other_transport(cx, &address)).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(answer))) => return Ok(answer),
+            Ok(Err(fault)) => return Err(fault),
+            Err(_) => return Err(self.timed_out(endpoint, timeout)),
         }
         self.put_addressing(cx, &address)?;
         let mut request = outgoing::request(cx, &shape, &address, self.addressing.is_some())?;
-        let timeout = self.timeout(cx)?;
         request.timeout = Some(timeout);
         let snapshot = cx.snapshot.clone();
         let Some(authenticator) = &self.authenticator else {
@@ -385,6 +389,9 @@ fn claim_body(cx: &mut Context) -> Option<Claim> {
 /// Hands the message to a transport other than HTTP, when the address names one. The inner option is its answer.
 async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Option<Incoming>>, Fault> {
     let scheme = address.split(':').next().unwrap_or_default();
+    if scheme == local::SCHEME {
+        return local::send(cx, address).await.map(Some);
+    }
     let Some(sender) = cx.snapshot.services.sender(scheme).cloned() else { return Ok(None) };
     let stream = if sender.takes_streams() { streamed(&mut cx.message) } else { None };
     let (content_type, body) = match stream {
@@ -447,9 +454,20 @@ fn rewrite_location(cx: &mut Context) {
         None => &location,
     };
     let path = path.strip_prefix('/').unwrap_or(path);
-    let scheme = if cx.exchange.request.secure { "https" } else { "http" };
-    let rewritten = format!("{scheme}://{}/{path}", cx.exchange.request.local);
+    let rewritten = format!("{}{path}", service_prefix(&cx.exchange.request));
     cx.message.headers.set("Location", rewritten);
+}
+
+/// The address of the request up to what stands behind the service; a slash at its end only where that is no proxy.
+/// MI: `ServerWorker#processHttpRequestUri` (`SERVICE_PREFIX`).
+fn service_prefix(request: &RequestInfo) -> String {
+    let target = &request.target;
+    let prefix = &target[..target.find(serve::rest_postfix(target)).unwrap_or_default()];
+    if prefix.contains("://") {
+        return prefix.to_owned();
+    }
+    let scheme = if request.secure { "https" } else { "http" };
+    format!("{scheme}://{}{prefix}", request.local)
 }
 
 /// The address in a WSDL that stands in the configuration. MI: `WSDL11EndpointBuilder`.
@@ -569,6 +587,18 @@ mod tests {
             let doubling = Suspension { progression_factor: Some(2.0), ..own.clone() };
             let expected = if wins { 3.0 } else { 2.0 };
             assert_eq!(suspension_policy(&doubling, &global).progression_factor, expected);
+        }
+    }
+
+    #[test]
+    fn service_prefixes() {
+        for (target, expected) in [
+            ("/services/Echo", "http://h:1"),
+            ("/services/Echo/op?x=1", "http://h:1/services/Echo"),
+            ("/orders/7", "http://h:1/"),
+        ] {
+            let request = RequestInfo { target: target.to_owned(), local: "h:1".to_owned(), ..RequestInfo::default() };
+            assert_eq!(service_prefix(&request), expected, "{target}");
         }
     }
 

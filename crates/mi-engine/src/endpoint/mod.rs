@@ -4,7 +4,7 @@ mod address;
 mod auth;
 mod group;
 mod leaf;
-mod outgoing;
+pub(crate) mod outgoing;
 mod reclaim;
 pub mod state;
 

@@ -185,7 +185,7 @@ fn discard(message: &mut Message) {
 }
 
 /// The body, with the content type that fits it.
-fn payload(message: &mut Message, headers: &mut Headers) -> Result<Payload, Fault> {
+pub(crate) fn payload(message: &mut Message, headers: &mut Headers) -> Result<Payload, Fault> {
     if message.axis2.is_true("NO_ENTITY_BODY") && !has_content(message) {
         return Ok(Payload::Empty);
     }
