@@ -316,6 +316,7 @@ fn services_with(backend: Arc<Backend>) -> Arc<Services> {
         specs,
         senders: Vec::new(),
         in_flight: std::sync::atomic::AtomicU64::new(0),
+        metrics: Arc::default(),
     })
 }
 

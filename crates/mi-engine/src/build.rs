@@ -10,6 +10,7 @@ use crate::context::SequenceTarget;
 use crate::endpoint::{self, Endpoint};
 use crate::inbound::{self, Intake, Task};
 use crate::mediator::{Mediator, Sequence};
+use crate::metrics::Metrics;
 use crate::services::Services;
 use crate::snapshot::{EndpointRef, LocalEntry, SequenceRef, Settings, Slots, Snapshot, TemplateRef};
 use crate::spec::Specs;
@@ -30,6 +31,8 @@ pub struct BuildCx<'a> {
     names: NameSource<'a>,
     /// Settings of the server.
     pub settings: &'a Settings,
+    /// Where services get their meters.
+    pub(crate) metrics: &'a Metrics,
     /// Name of the artifact being built, as it is shown.
     pub artifact: Arc<str>,
     diagnostics: Vec<Diagnostic>,
@@ -190,7 +193,7 @@ pub struct Built {
 
 /// Compiles `artifacts` in the order given. Of two with one kind and name the first wins; the second fails.
 pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings) -> Built {
-    let specs = services.specs.clone();
+    let (specs, metrics) = (services.specs.clone(), services.metrics.clone());
     let mut names = Names::default();
     let mut parts = Parts::default();
     let mut failed = Vec::new();
@@ -200,6 +203,7 @@ pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings
             specs: &specs,
             names: NameSource::Open(&mut names),
             settings: &settings,
+            metrics: &metrics,
             artifact: artifact.name().into(),
             diagnostics: Vec::new(),
             depth: 0,
@@ -410,6 +414,7 @@ fn closed_context<'a>(snapshot: &'a Snapshot, key: &str) -> BuildCx<'a> {
         specs: &snapshot.services.specs,
         names: NameSource::Closed(snapshot),
         settings: &snapshot.settings,
+        metrics: &snapshot.services.metrics,
         artifact: key.into(),
         diagnostics: Vec::new(),
         depth: 0,

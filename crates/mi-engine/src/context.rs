@@ -8,6 +8,7 @@ use mi_message::{Message, Value};
 use crate::exchange::Exchange;
 use crate::fault::{Fault, codes};
 use crate::mediator::{Flow, Resume, Sequence};
+use crate::metrics::Meters;
 use crate::shared::Shared;
 use crate::snapshot::{SequenceRef, Snapshot};
 
@@ -55,6 +56,8 @@ pub struct ArtifactInfo {
     pub out_sequence: Option<SequenceTarget>,
     /// Handler of last resort for the artifact's flows.
     pub fault_sequence: Option<SequenceTarget>,
+    /// What counts its messages, for services.
+    pub meters: Option<Meters>,
 }
 
 /// A sequence by reference or inline.

@@ -16,6 +16,7 @@ pub struct Exchange {
     reply: Mutex<Option<oneshot::Sender<HttpReply>>>,
     replied: AtomicBool,
     send_tried: AtomicBool,
+    faulted: AtomicBool,
     held: Mutex<Vec<Box<dyn Any + Send>>>,
     /// What the listener knew about the request.
     pub request: RequestInfo,
@@ -53,6 +54,7 @@ impl Exchange {
             reply: Mutex::new(Some(reply)),
             replied: AtomicBool::new(false),
             send_tried: AtomicBool::new(false),
+            faulted: AtomicBool::new(false),
             held: Mutex::default(),
             request,
         }
@@ -64,6 +66,7 @@ impl Exchange {
             reply: Mutex::new(None),
             replied: AtomicBool::new(false),
             send_tried: AtomicBool::new(false),
+            faulted: AtomicBool::new(false),
             held: Mutex::default(),
             request: RequestInfo::default(),
         }
@@ -106,6 +109,11 @@ impl Exchange {
     /// the flow ends. MI: RESPONSE_WRITTEN = SKIP.
     pub fn note_send(&self) {
         self.send_tried.store(true, Ordering::Release);
+    }
+
+    /// Notes a fault of one of the flows; true for the first.
+    pub fn note_fault(&self) -> bool {
+        !self.faulted.swap(true, Ordering::Relaxed)
     }
 
     /// True after [`Exchange::note_send`].

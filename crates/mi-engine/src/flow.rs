@@ -117,6 +117,11 @@ struct Unhandled;
 /// Enters the sequence of the nearest handler; all frames are gone by now.
 fn handle_fault(cx: &mut Context, fault: Fault) -> Result<(), Unhandled> {
     let mut fault = fault;
+    if let Some(meters) = &cx.artifact.meters
+        && cx.exchange.note_fault()
+    {
+        meters.fault(cx.exchange.request.secure);
+    }
     if !fault.handled {
         cx.handlers.clear();
         return Err(Unhandled);

@@ -16,6 +16,7 @@ pub mod incoming;
 mod local;
 pub mod lookup;
 pub mod mediator;
+pub mod metrics;
 pub mod outflow;
 pub mod proxy;
 pub mod reply;

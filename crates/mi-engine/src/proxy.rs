@@ -67,6 +67,7 @@ pub(crate) fn build(config: &ProxyConfig, cx: &mut BuildCx<'_>) -> Result<Proxy,
         log_prefix: format!("{{proxy:{}}} ", config.name).into(),
         out_sequence,
         fault_sequence: fault_sequence.or_else(|| Some(SequenceTarget::Named(cx.sequence_ref("fault")))),
+        meters: Some(cx.metrics.proxy(&config.name)),
     };
     Ok(Proxy {
         name: config.name.clone(),

@@ -83,7 +83,7 @@ fn begin(
         Entry::Flow { artifact, first, then } => {
             let (sender, receiver) = oneshot::channel();
             let exchange = Arc::new(Exchange::new(info, sender));
-            let guard = snapshot.services.begin_flow();
+            let guard = snapshot.services.begin_service(&artifact, exchange.request.secure);
             let mut cx = Context::new(message, snapshot, exchange, artifact);
             // A task of its own: the flow goes on when the client hangs up.
             tokio::spawn(async move {
@@ -322,6 +322,23 @@ fn enter_api(
     secure: bool,
     caller: Option<&str>,
 ) -> Entry {
+    let entry = enter_resource(snapshot, api, message, info, target, secure, caller);
+    if matches!(entry, Entry::Reply(_)) {
+        // Answered without a flow, which would count it.
+        drop(api.meters.begin(secure));
+    }
+    entry
+}
+
+fn enter_resource(
+    snapshot: &Arc<Snapshot>,
+    api: &Arc<Api>,
+    message: &mut Message,
+    info: &RequestInfo,
+    target: String,
+    secure: bool,
+    caller: Option<&str>,
+) -> Entry {
     let sub_path = sub_path(api, &target).to_owned();
     set_api_properties(api, message, info, &target, &sub_path, secure);
     let found = crate::api::find_resource(&api.resources, &sub_path, &info.method, message, secure, caller);
@@ -458,6 +475,7 @@ fn unmatched(snapshot: &Snapshot, handler: &str, status: StatusCode, api: &Api) 
                 kind: "api",
                 name: api.name.clone(),
                 log_prefix: format!("{{api:{}}} ", api.name).into(),
+                meters: Some(api.meters.clone()),
                 ..ArtifactInfo::default()
             }),
             first: Some(SequenceTarget::Inline(sequence.clone())),

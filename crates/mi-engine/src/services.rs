@@ -1,6 +1,8 @@
 //! What the engine reaches outside of messages: clock, registry, transports. Handed in at start-up, so that the same
 //! engine runs in production and in tests.
 
+use crate::context::ArtifactInfo;
+use crate::metrics::{Measured, Metrics};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -78,6 +80,8 @@ pub struct Services {
     pub senders: Vec<(&'static str, Arc<dyn Sender>)>,
     /// Flows being run, for draining.
     pub in_flight: AtomicU64,
+    /// Counters of services.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Values that come from the process.
@@ -102,10 +106,19 @@ impl Services {
         self.senders.iter().find(|(known, _)| *known == scheme).map(|(_, sender)| sender)
     }
 
-    /// Counts a flow until the guard is dropped.
+    /// Counts a flow that belongs to no service until the guard is dropped.
     pub fn begin_flow(self: &Arc<Self>) -> FlowGuard {
+        self.begin(None)
+    }
+
+    /// Counts a flow of a service until the guard is dropped.
+    pub fn begin_service(self: &Arc<Self>, artifact: &ArtifactInfo, secure: bool) -> FlowGuard {
+        self.begin(artifact.meters.as_ref().map(|meters| meters.begin(secure)))
+    }
+
+    fn begin(self: &Arc<Self>, measured: Option<Measured>) -> FlowGuard {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        FlowGuard(self.clone())
+        FlowGuard { services: self.clone(), _measured: measured }
     }
 }
 
@@ -117,10 +130,14 @@ impl std::fmt::Debug for Services {
 
 /// Counts one running flow.
 #[derive(Debug)]
-pub struct FlowGuard(Arc<Services>);
+pub struct FlowGuard {
+    services: Arc<Services>,
+    /// Takes the time when it is dropped.
+    _measured: Option<Measured>,
+}
 
 impl Drop for FlowGuard {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.services.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -143,6 +143,7 @@ fn service(toml: &str, folder: &str) -> ManagementService {
         specs: Arc::new(Specs::new(&[])),
         senders: Vec::new(),
         in_flight: std::sync::atomic::AtomicU64::new(0),
+        metrics: Arc::default(),
     });
     let built = mi_engine::build(&artifacts(), services, Settings::default());
     let folder = PathBuf::from(folder);

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod defaults;
 mod management;
+mod metrics;
 mod probes;
 mod report;
 mod server;

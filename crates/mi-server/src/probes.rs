@@ -13,6 +13,8 @@ use mi_engine::reply;
 use mi_engine::transport::{HttpReply, HttpRequest, HttpService};
 use serde_json::{Value, json};
 
+use crate::metrics;
+
 /// The MI release whose behaviour is reproduced; tools compare it.
 pub const MI_VERSION: &str = "4.4.0";
 
@@ -118,13 +120,21 @@ fn json_reply(status: StatusCode, value: &Value) -> HttpReply {
     reply::plain(status, "application/json", value.to_string())
 }
 
-/// The internal listener: probes only.
+/// The internal listener: probes and metrics.
 #[derive(Debug)]
-pub struct InternalService(pub std::sync::Arc<Probes>);
+pub struct InternalService {
+    /// Readiness and liveness.
+    pub probes: std::sync::Arc<Probes>,
+    /// Metrics.
+    pub metrics: std::sync::Arc<metrics::Page>,
+}
 
 impl HttpService for InternalService {
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Option<HttpReply>> {
-        let answer = self.0.answer(&request.target).unwrap_or_else(|| HttpReply::new(StatusCode::NOT_FOUND));
+        let answer = match request.target.split('?').next() {
+            Some(metrics::PATH) => self.metrics.answer(),
+            _ => self.probes.answer(&request.target).unwrap_or_else(|| HttpReply::new(StatusCode::NOT_FOUND)),
+        };
         futures_util::future::ready(Some(answer)).boxed()
     }
 }

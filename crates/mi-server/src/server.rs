@@ -12,6 +12,7 @@ use mi_config::{Artifact, Deployment, Diagnostic, SourceFile};
 use mi_data::{DataSources, Databases};
 use mi_deployer::{Application, Home, LoadedDeployment, Origin, Registry, Watcher};
 use mi_engine::inbound::RunningInbounds;
+use mi_engine::metrics::Metrics;
 use mi_engine::services::Sender;
 use mi_engine::transport::{HttpClient, HttpService};
 use mi_engine::{Built, Engine, Services, Snapshot, Specs};
@@ -22,7 +23,7 @@ use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, SERVER, 
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, defaults, management, report, tls, wire};
+use crate::{banner, defaults, management, metrics, report, tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
 const DRAIN_DELAY: Duration = Duration::from_secs(5);
@@ -236,7 +237,7 @@ fn system_properties(args: &HomeArgs) -> BTreeMap<String, String> {
 }
 
 /// What all deployments share.
-pub fn services(prepared: &Prepared, http: Arc<dyn HttpClient>) -> Arc<Services> {
+pub fn services(prepared: &Prepared, http: Arc<dyn HttpClient>, metrics: Arc<Metrics>) -> Arc<Services> {
     Arc::new(Services {
         http,
         clock: Arc::new(SystemClock),
@@ -245,6 +246,7 @@ pub fn services(prepared: &Prepared, http: Arc<dyn HttpClient>) -> Arc<Services>
         specs: Arc::new(specs()),
         senders: senders(),
         in_flight: std::sync::atomic::AtomicU64::new(0),
+        metrics,
     })
 }
 
@@ -285,12 +287,12 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let logs = mi_telemetry::log::init(&LogConfig { folder: log_folder(&prepared.home.root), ..LogConfig::default() })
         .context("cannot start the log")?;
     let probes = Arc::new(Probes::starting());
-    let address = bind_address(None)?;
-    let internal = internal_listener(&prepared.deployment, address, &probes)?;
+    let (address, page) = (bind_address(None)?, Arc::new(metrics::Page::default()));
+    let internal = internal_listener(&prepared.deployment, address, probes.clone(), page.clone())?;
     let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
     let client = Client::new(client_config(&prepared.deployment, keys.client.clone()));
     let http: Arc<dyn HttpClient> = Arc::new(client);
-    let services = services(&prepared, http.clone());
+    let services = services(&prepared, http.clone(), Arc::default());
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let databases = Arc::new(Databases::new(&home.root));
@@ -315,6 +317,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         tls: keys.server.clone(),
     };
     let management = management::start(handover, managed).context("cannot open the management API")?;
+    page.open(engine.clone(), &deployment.server.hostname, deployment.http_port());
     probes.serving(faulty, degraded);
     for line in summary {
         log::info!(target: "StartupFinalizer", "{line}");
@@ -356,14 +359,15 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
 fn internal_listener(
     deployment: &Deployment,
     address: IpAddr,
-    probes: &Arc<Probes>,
+    probes: Arc<Probes>,
+    metrics: Arc<metrics::Page>,
 ) -> anyhow::Result<Option<HttpServer>> {
     if !deployment.mediation.internal_api {
         return Ok(None);
     }
     let address = SocketAddr::new(address, deployment.internal_http_port());
     let config = ListenerConfig { plain_codec: true, ..ListenerConfig::new("Internal HTTP", address) };
-    let service: Arc<dyn HttpService> = Arc::new(InternalService(probes.clone()));
+    let service: Arc<dyn HttpService> = Arc::new(InternalService { probes, metrics });
     Ok(Some(HttpServer::start(vec![(config, service)], 1)?))
 }
 
@@ -432,13 +436,15 @@ impl Redeployer {
                 return;
             }
         };
-        let services = services(&prepared, self.http.clone());
+        let before = self.engine.snapshot();
+        let services = services(&prepared, self.http.clone(), before.services.metrics.clone());
         let deployed = prepared.deploy(services, &self.databases);
         report::deployed(&deployed, Some(&changes));
         report::undeployed(&self.applications, &deployed.applications);
         keep_registry(&deployed.registry, &self.applications, &deployed.applications);
         self.applications = deployed.applications;
         self.engine.swap(deployed.snapshot);
+        metrics::services_changed(Some(&before), &self.engine.snapshot());
         self.inbounds.apply();
         self.management.redeployed(deployed.managed);
         self.probes.serving(deployed.faulty, deployed.degraded);

@@ -270,7 +270,7 @@ const UNSUPPORTED: &[Unsupported] = &[
     unsupported("dashboard_config", &[""], "the server does not report to a dashboard"),
     unsupported("icp_config", &[""], "the server does not report to a control plane"),
     unsupported("encryption", &[""], "encrypted secrets are refused"),
-    unsupported("metric_handler", &[""], "metrics are built in"),
+    unsupported("metric_handler", &[""], "metrics are built in, with MI's default buckets"),
     unsupported("transaction_counter", &[""], "transactions are not counted"),
     // What MI ships, in its present and its older default file.
     unsupported("user_store.type", &["read_only_ldap", "database"], "users are those of [[internal_apis.users]]"),

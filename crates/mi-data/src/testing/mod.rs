@@ -156,6 +156,7 @@ fn services() -> Arc<Services> {
         specs: Arc::new(Specs::new(&[crate::mediators::TABLE])),
         senders: Vec::new(),
         in_flight: std::sync::atomic::AtomicU64::new(0),
+        metrics: Arc::default(),
     })
 }
 

@@ -16,6 +16,7 @@ pub use table::ApiTable;
 
 use crate::build::BuildCx;
 use crate::context::{ArtifactInfo, SequenceTarget};
+use crate::metrics::Meters;
 
 /// A deployed API. MI: `API`.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Api {
     pub publish_swagger: Option<String>,
     /// CORS settings of its own, from the product's handler class.
     pub cors: Option<Cors>,
+    /// What counts its messages.
+    pub meters: Meters,
 }
 
 impl Api {
@@ -102,8 +105,11 @@ pub(crate) fn build(config: &ApiConfig, cx: &mut BuildCx<'_>) -> Api {
         "url" => format!("{}/{version}", base_context.trim_end_matches('/')),
         _ => base_context.clone(),
     };
+    let address = |scheme: &str, port: u16| format!("{scheme}://{}:{port}{context}", cx.settings.hostname);
+    let (plain, secured) = (address("http", cx.settings.http_port), address("https", cx.settings.https_port));
+    let meters = cx.metrics.api(&config.name, &plain, &secured);
     let mut resources: Vec<Resource> =
-        config.resources.iter().map(|resource| build_resource(config, version, resource, cx)).collect();
+        config.resources.iter().map(|resource| build_resource(config, &meters, resource, cx)).collect();
     for resource in &mut resources {
         resource.inherit_bindings(&config.binds_to);
     }
@@ -118,14 +124,13 @@ pub(crate) fn build(config: &ApiConfig, cx: &mut BuildCx<'_>) -> Api {
         protocol: config.protocol,
         binds_to: config.binds_to.clone(),
         resources,
+        meters,
         publish_swagger: config.publish_swagger.clone(),
         cors,
     }
 }
 
-fn build_resource(api: &ApiConfig, version: &str, config: &ResourceConfig, cx: &mut BuildCx<'_>) -> Resource {
-    // MI shows versioned APIs as `{api:Name:vVersion}` in no log line; the plain name is what people grep for.
-    let _ = version;
+fn build_resource(api: &ApiConfig, meters: &Meters, config: &ResourceConfig, cx: &mut BuildCx<'_>) -> Resource {
     let mut target = |sequence: &Option<mi_config::SequenceRef>| sequence.as_ref().map(|it| cx.target(it));
     let in_sequence = target(&config.in_sequence);
     let out_sequence = target(&config.out_sequence);
@@ -136,6 +141,7 @@ fn build_resource(api: &ApiConfig, version: &str, config: &ResourceConfig, cx: &
         log_prefix: format!("{{api:{}}} ", api.name).into(),
         out_sequence,
         fault_sequence: fault_sequence.or_else(|| Some(SequenceTarget::Named(cx.sequence_ref("fault")))),
+        meters: Some(meters.clone()),
     };
     Resource::new(config, in_sequence, Arc::new(info))
 }

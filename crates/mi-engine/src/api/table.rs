@@ -75,6 +75,7 @@ fn prefixes(path: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
 
     fn api(name: &str, context: &str, version_type: &'static str, hostname: Option<&str>) -> Arc<Api> {
         Arc::new(Api {
@@ -90,6 +91,7 @@ mod tests {
             resources: Vec::new(),
             publish_swagger: None,
             cors: None,
+            meters: Metrics::default().api(name, "", ""),
         })
     }
 

@@ -12,6 +12,7 @@ use crate::context::{ArtifactInfo, Context, SequenceTarget};
 use crate::endpoint::Endpoint;
 use crate::exchange::{Exchange, RequestInfo};
 use crate::flow::Ended;
+use crate::metrics::Meters;
 use crate::serve::{self, Engine};
 use crate::snapshot::Snapshot;
 use crate::transport::HttpReply;
@@ -38,6 +39,8 @@ pub struct InboundRoute {
     pub sequence: Option<Arc<str>>,
     /// Name or key of the sequence that handles faults.
     pub on_error: Option<Arc<str>>,
+    /// What counts its messages.
+    pub meters: Option<Meters>,
 }
 
 /// Where requests of an inbound endpoint for HTTP go.
@@ -60,6 +63,7 @@ impl InboundRoute {
             log_prefix: format!("{{inboundendpoint:{}}} ", self.name).into(),
             out_sequence: None,
             fault_sequence: on_error.map(SequenceTarget::Inline),
+            meters: self.meters.clone(),
         }
     }
 
@@ -151,7 +155,7 @@ impl Injector {
     pub async fn inject(&self, mut message: Message) -> Result<Injected, InjectError> {
         let snapshot = self.engine.snapshot();
         let entered = self.enter(&snapshot, &mut message)?;
-        let guard = snapshot.services.begin_flow();
+        let guard = snapshot.services.begin_service(&entered.artifact, false);
         let patience = snapshot.settings.global_timeout;
         let (sender, mut receiver) = oneshot::channel();
         let exchange =

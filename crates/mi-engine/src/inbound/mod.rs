@@ -134,6 +134,7 @@ pub(crate) fn build(
         kind: "inboundendpoint",
         name: config.name.clone(),
         route: Route::Inbound(InboundRoute {
+            meters: Some(cx.metrics.inbound(&config.name)),
             name: config.name.clone(),
             sequence: name(&config.sequence),
             on_error: name(&config.on_error),

@@ -254,6 +254,7 @@ pub(crate) fn services(clock: Arc<dyn Clock>) -> Arc<Services> {
         specs: Arc::new(specs),
         senders: Vec::new(),
         in_flight: 0.into(),
+        metrics: Arc::default(),
     })
 }
 

@@ -15,7 +15,7 @@ const FAULT: &str = "<sequence name='fault'><note name='default fault'/></sequen
 const MAIN: &str = "<sequence name='main'><note name='main'/></sequence>";
 
 fn inbound_route(sequence: &str, on_error: Option<&str>) -> InboundRoute {
-    InboundRoute { name: "In".into(), sequence: Some(sequence.into()), on_error: on_error.map(Arc::from) }
+    InboundRoute { name: "In".into(), sequence: Some(sequence.into()), on_error: on_error.map(Arc::from), meters: None }
 }
 
 /// Ended, unhandled, rollback, ERROR_CODE, notes.

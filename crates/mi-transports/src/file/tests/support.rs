@@ -226,6 +226,7 @@ fn services() -> Arc<Services> {
         specs: Arc::new(specs),
         senders: Vec::new(),
         in_flight: 0.into(),
+        metrics: Arc::default(),
     })
 }
 

@@ -1,0 +1,214 @@
+//! Counters of services, in the engine so that nothing has to be switched on and no path is left out. Names, labels and
+//! buckets are MI's. MI: `MetricHandler`, `PrometheusReporter`, `MetricConstants`.
+//!
+//! A service gets its meters when it is compiled; counting a message is a few atomic additions.
+
+use std::time::Instant;
+
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+
+/// Upper bounds of latencies in seconds.
+const BUCKETS: [f64; 10] = [0.19, 0.20, 0.25, 0.30, 0.35, 0.40, 0.50, 0.60, 1.0, 5.0];
+
+/// Counters of all services. They go on when a service is deployed anew.
+pub struct Metrics {
+    registry: Registry,
+    proxies: Family,
+    apis: Family,
+    inbounds: Family,
+    service_up: GaugeVec,
+    server_up: GaugeVec,
+    server_version: GaugeVec,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// The metrics of one kind of service.
+struct Family {
+    requests: IntCounterVec,
+    errors: IntCounterVec,
+    latency: HistogramVec,
+}
+
+/// The metrics of one service on one address.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    requests: IntCounter,
+    errors: IntCounter,
+    latency: Histogram,
+}
+
+/// The meters of a service for the plain and the secured listener.
+#[derive(Clone, Debug)]
+pub struct Meters {
+    plain: Meter,
+    secured: Meter,
+}
+
+/// A message being measured. Its latency is taken when this is dropped.
+#[derive(Debug)]
+pub struct Measured {
+    meter: Meter,
+    began: Instant,
+}
+
+impl Family {
+    /// `kind` as in `wso2_integration_KIND_…`, `what` as in the help texts of MI.
+    fn new(registry: &Registry, kind: &str, what: &str, labels: &[&str]) -> prometheus::Result<Self> {
+        let name = |rest: &str| format!("wso2_integration_{kind}_{rest}");
+        let counter = |rest: &str, help: String| IntCounterVec::new(Opts::new(name(rest), help), labels);
+        let latency = HistogramOpts::new(name("latency_seconds"), format!("Latency of requests to {what}"));
+        let family = Self {
+            requests: counter("request_count_total", format!("Total number of requests to {what}"))?,
+            errors: counter("request_count_error_total", format!("Total number of error requests to {what}"))?,
+            latency: HistogramVec::new(latency.buckets(BUCKETS.to_vec()), labels)?,
+        };
+        for collector in [
+            Box::new(family.requests.clone()) as Box<dyn Collector>,
+            Box::new(family.errors.clone()),
+            Box::new(family.latency.clone()),
+        ] {
+            registry.register(collector)?;
+        }
+        Ok(family)
+    }
+
+    fn meter(&self, labels: &[&str]) -> Meter {
+        Meter {
+            requests: self.requests.with_label_values(labels),
+            errors: self.errors.with_label_values(labels),
+            latency: self.latency.with_label_values(labels),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new().expect("the names above are valid and different")
+    }
+}
+
+impl Metrics {
+    fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let service = ["service_name", "service_type"];
+        let service_up = GaugeVec::new(Opts::new("wso2_integration_service_up", "Service status"), &service)?;
+        let server = ["host", "port", "java_home", "java_version"];
+        let server_up = GaugeVec::new(Opts::new("wso2_integration_server_up", "Server status"), &server)?;
+        let version = Opts::new("wso2_integration_server_version", "Version and Update Level of Server");
+        let server_version = GaugeVec::new(version, &["version", "update_level"])?;
+        for gauge in [&service_up, &server_up, &server_version] {
+            registry.register(Box::new(gauge.clone()))?;
+        }
+        Ok(Self {
+            proxies: Family::new(&registry, "proxy", "a proxy service", &service)?,
+            apis: Family::new(&registry, "api", "an api", &["service_name", "service_type", "invocation_url"])?,
+            inbounds: Family::new(&registry, "inbound_endpoint", "an inbound endpoint", &service)?,
+            service_up,
+            server_up,
+            server_version,
+            registry,
+        })
+    }
+
+    /// The meters of a proxy service.
+    pub fn proxy(&self, name: &str) -> Meters {
+        Meters::same(self.proxies.meter(&[name, "proxy"]))
+    }
+
+    /// The meters of an inbound endpoint.
+    pub fn inbound(&self, name: &str) -> Meters {
+        Meters::same(self.inbounds.meter(&[name, "inbound-endpoint"]))
+    }
+
+    /// The meters of an API with its addresses on the two listeners.
+    pub fn api(&self, name: &str, plain: &str, secured: &str) -> Meters {
+        Meters { plain: self.apis.meter(&[name, "api", plain]), secured: self.apis.meter(&[name, "api", secured]) }
+    }
+
+    /// Since when (seconds since 1970) the server of `version` runs on `host:port`.
+    pub fn set_server_up(&self, host: &str, port: u16, version: &str, since: f64) {
+        self.server_up.with_label_values(&[host, &port.to_string(), "", ""]).set(since);
+        self.server_version.with_label_values(&[version, ""]).set(since);
+    }
+
+    /// Since when (seconds since 1970) a service is deployed; 0 when it no longer is.
+    pub fn set_service_up(&self, name: &str, kind: &str, since: f64) {
+        self.service_up.with_label_values(&[name, kind]).set(since);
+    }
+
+    /// All values.
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+}
+
+impl Meters {
+    fn same(meter: Meter) -> Self {
+        Self { plain: meter.clone(), secured: meter }
+    }
+
+    /// Counts a message that begins.
+    pub fn begin(&self, secured: bool) -> Measured {
+        let meter = self.of(secured).clone();
+        meter.requests.inc();
+        Measured { meter, began: Instant::now() }
+    }
+
+    /// Counts a message that met a fault.
+    pub fn fault(&self, secured: bool) {
+        self.of(secured).errors.inc();
+    }
+
+    fn of(&self, secured: bool) -> &Meter {
+        if secured { &self.secured } else { &self.plain }
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.meter.latency.observe(self.began.elapsed().as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(metrics: &Metrics, name: &str) -> Vec<f64> {
+        let families = metrics.gather();
+        let family = families.iter().find(|it| it.name() == name).unwrap();
+        let values = family.get_metric().iter().map(|it| match it.get_histogram().get_sample_count() {
+            0 => it.get_counter().get_value(),
+            count => count as f64,
+        });
+        values.collect()
+    }
+
+    #[test]
+    fn a_message_counts_once_and_is_timed_at_its_end() {
+        let metrics = Metrics::default();
+        let meters = metrics.api("A", "http://localhost:8290/a", "https://localhost:8253/a");
+        let measured = meters.begin(false);
+        meters.fault(false);
+        assert_eq!(value(&metrics, "wso2_integration_api_latency_seconds"), [0.0, 0.0]);
+        drop(measured);
+        // Deployed anew: the counters go on.
+        drop(metrics.api("A", "http://localhost:8290/a", "").begin(false));
+        for (name, expected) in
+            [("request_count_total", 2.0), ("request_count_error_total", 1.0), ("latency_seconds", 2.0)]
+        {
+            assert_eq!(
+                value(&metrics, &format!("wso2_integration_api_{name}")).iter().sum::<f64>(),
+                expected,
+                "{name}"
+            );
+        }
+    }
+}
