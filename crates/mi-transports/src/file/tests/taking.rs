@@ -117,10 +117,11 @@ async fn large_folders_are_read_in_portions() {
 async fn files_wait_until_they_are_old_and_quiet() {
     // Setting, seconds at which passes are made, the number of the pass that takes the file.
     for (setting, value, passes, taken_by) in [
-        ("MinimumAge", "5", &[0, 3, 5, 7][..], 3),
-        ("waitTimeBeforeRead", "5000", &[0, 3, 5, 7], 3),
-        ("MaximumAge", "5", &[6], 9),
-        ("MaximumAge", "5", &[3], 0),
+        // Far apart, as the time that the test itself takes counts, too.
+        ("MinimumAge", "500", &[0, 300, 400, 700][..], 3),
+        ("waitTimeBeforeRead", "500000", &[0, 300, 400, 700], 3),
+        ("MaximumAge", "500", &[600], 9),
+        ("MaximumAge", "500", &[300], 0),
         ("CheckSizeInterval", "5000", &[0], 0),
     ] {
         let folder = Folder::new();
