@@ -38,7 +38,6 @@ mod switch;
 mod target;
 mod throttle;
 mod throw_error;
-mod transaction;
 mod unsupported;
 mod validate;
 mod variable;
@@ -79,7 +78,6 @@ pub const TABLE: &[MediatorSpec] = &[
     switch::SPEC,
     throttle::SPEC,
     throw_error::SPEC,
-    transaction::SPEC,
     validate::SPEC,
     variable::SPEC,
     xslt::SPEC,

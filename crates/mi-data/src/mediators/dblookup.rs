@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::connection::{ConnectionSource, deadline};
 use super::statement::{Column, Statement, failed};
+use super::transaction::{Asks, Transaction};
 use crate::backend::Rows;
 use crate::error::SqlError;
 use crate::pool::Lease;
@@ -74,9 +75,19 @@ impl Lookup {
         let pool = self.0.connection.pool(cx).map_err(|why| unusable(cx, why))?;
         let values = statement.values(cx).map_err(|why| unusable(cx, why))?;
         let until = deadline(cx);
-        let rows = match pool.lease(until).await {
-            Ok(mut lease) => first_row(&mut lease, &statement.sql, values, until).await,
-            Err(error) => Err(error),
+        let rows = if Transaction::is_joined(cx, Asks::Nothing) {
+            let mut transaction = cx.shared.remove::<Transaction>().unwrap_or_default();
+            let rows = match transaction.lease(&pool, until).await {
+                Ok(lease) => lease.query(sql, values, 1, until).await,
+                Err(error) => Err(error),
+            };
+            cx.shared.insert(transaction);
+            rows
+        } else {
+            match pool.lease(until).await {
+                Ok(mut lease) => first_row(&mut lease, sql, values, until).await,
+                Err(error) => Err(error),
+            }
         };
         rows.and_then(|rows| set_properties(&rows, statement, cx)).map_err(|error| {
             let text = format!("SQL Exception occurred while executing statement : {sql} against DataSource : {name}");

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::connection::{ConnectionSource, deadline};
 use super::statement::{Statement, failed};
+use super::transaction::{Asks, Transaction};
 use crate::error::SqlError;
 use crate::pool::Lease;
 use crate::value::SqlValue;
@@ -34,12 +35,14 @@ struct DbReport(Arc<Parsed>);
 struct Parsed {
     connection: ConnectionSource,
     statements: Vec<Statement>,
+    asks: Asks,
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let connection = ConnectionSource::parse(el, cx)?;
     let statements = Statement::parse_all(el, cx)?;
-    Ok(Box::new(DbReport(Arc::new(Parsed { connection, statements }))))
+    let asks = if el.attr("useTransaction").is_some_and(|it| it == "true") { Asks::ToJoin } else { Asks::Nothing };
+    Ok(Box::new(DbReport(Arc::new(Parsed { connection, statements, asks }))))
 }
 
 impl Mediator for DbReport {
@@ -75,9 +78,22 @@ impl Report {
         let pool = self.0.connection.pool(cx).map_err(|why| unusable(cx, why))?;
         let values = statement.values(cx).map_err(|why| unusable(cx, why))?;
         let until = deadline(cx);
-        let changed = match pool.lease(until).await {
-            Ok(mut lease) => change(&mut lease, sql, values, until).await,
-            Err(error) => Err(error),
+        let changed = if Transaction::is_joined(cx, self.0.asks) {
+            let mut transaction = cx.shared.remove::<Transaction>().unwrap_or_default();
+            let changed = match transaction.lease(&pool, until).await {
+                Ok(lease) => lease.update(sql, values, until).await,
+                Err(error) => Err(error),
+            };
+            cx.shared.insert(transaction);
+            changed
+        } else if self.0.asks == Asks::ToJoin && pool.config().distributed {
+            let text = format!("SQL Error while bind connection to tx : {sql} against DataSource : {name}");
+            return Err(failed(cx, TARGET, text, &SqlError::statement("there is no transaction")));
+        } else {
+            match pool.lease(until).await {
+                Ok(mut lease) => change(&mut lease, sql, values, until).await,
+                Err(error) => Err(error),
+            }
         };
         let changed = changed.map_err(|error| {
             let text = format!("SQL Error while executing insert statement : {sql} against DataSource : {name}");

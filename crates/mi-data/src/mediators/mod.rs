@@ -6,6 +6,7 @@ mod connection;
 mod dblookup;
 mod dbreport;
 mod statement;
+mod transaction;
 
 /// Every mediator of this crate.
-pub const TABLE: &[MediatorSpec] = &[dblookup::SPEC, dbreport::SPEC];
+pub const TABLE: &[MediatorSpec] = &[dblookup::SPEC, dbreport::SPEC, transaction::SPEC];
