@@ -4,6 +4,7 @@
 //! (typed values, payload changes, resources) stands beside the folder.
 
 mod evaluator;
+pub mod executors;
 mod json;
 pub mod mediators;
 mod payload;

@@ -19,6 +19,8 @@ use mi_engine::transport::{HttpClient, HttpReply, Incoming, Outgoing, Payload, S
 use mi_message::{Body, Envelope, Message, Native, SoapVersion};
 use mi_xml::Document;
 
+use crate::executors::Executors;
+
 /// A mediator, what is deployed beside it, and the message that it gets.
 pub(crate) struct Flowing {
     mediator: String,
@@ -136,7 +138,9 @@ impl Flowing {
                 artifacts
             })
             .collect();
-        build::build(&artifacts, services, Settings::default())
+        let mut built = build::build(&artifacts, services, Settings::default());
+        built.snapshot.shared.insert(Executors::of(&artifacts));
+        built
     }
 
     /// The warnings of deployment.

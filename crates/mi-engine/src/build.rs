@@ -224,6 +224,11 @@ pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings
             }
         }
     }
+    // MI: `Axis2SynapseController#addServerIPAndHostEntries`.
+    for (key, value) in [("SERVER_HOST", &settings.hostname), ("SERVER_IP", &settings.server_ip)] {
+        let value = Value::String(value.clone());
+        parts.local_entries.entry(key.into()).or_insert(LocalEntry { value });
+    }
     let mut snapshot = Snapshot::empty(services, settings);
     snapshot.sequences = names.sequences;
     snapshot.endpoints = names.endpoints;

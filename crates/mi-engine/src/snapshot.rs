@@ -116,6 +116,8 @@ pub struct Settings {
     pub convert: ConvertOptions,
     /// Host name shown in WSDL and Location.
     pub hostname: Arc<str>,
+    /// Address of the machine, or the one that the HTTP listener is bound to: the local entry `SERVER_IP`.
+    pub server_ip: Arc<str>,
     /// Ports of the listeners: HTTP, HTTPS.
     pub http_port: u16,
     /// See `http_port`.
@@ -142,6 +144,7 @@ impl Default for Settings {
             global_timeout: Duration::from_mins(2),
             convert: ConvertOptions::default(),
             hostname: "localhost".into(),
+            server_ip: "127.0.0.1".into(),
             http_port: 8290,
             https_port: 8253,
             preserve_http_headers: Vec::new(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use mi_components::executors::Executors;
 use mi_config::{Artifact, Deployment, Diagnostic, SourceFile};
 use mi_data::{DataSources, Databases};
 use mi_deployer::{Application, Home, LoadedDeployment, Origin, Registry, Watcher};
@@ -95,6 +96,7 @@ impl Prepared {
         let faulty = self.loaded.faulty.iter().map(described).collect();
         let degraded = built.warnings.iter().filter_map(|warning| warning.artifact.clone()).collect::<Vec<_>>();
         let failed: HashSet<usize> = built.failed.iter().map(|(index, _)| *index).collect();
+        built.snapshot.shared.insert(Executors::of(&artifacts));
         let managed = management::deployed(&self.loaded, artifacts, &failed);
         let deployments = report::Deployments::of(&self.loaded, &failed);
         // Those of applications that were rolled back are told with the application.

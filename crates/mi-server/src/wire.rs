@@ -82,6 +82,7 @@ pub fn settings(deployment: &Deployment) -> Settings {
         global_timeout: Duration::from_millis(mediation.global_timeout_ms),
         convert: convert_options(deployment),
         hostname: deployment.server.hostname.as_str().into(),
+        server_ip: server_ip(deployment).into(),
         http_port: deployment.http_port(),
         https_port: deployment.https_port(),
         preserve_http_headers: http.preserve_headers.clone(),
@@ -97,6 +98,19 @@ pub fn settings(deployment: &Deployment) -> Settings {
         expressions: mi_expr::ExprOptions { ignore_missing_json_path: mediation.jsonpath_ignore_not_found },
         ..Settings::default()
     }
+}
+
+/// The address that HTTP is bound to, else that of the machine. Asking for the way to a documentation address tells it
+/// without sending anything.
+fn server_ip(deployment: &Deployment) -> String {
+    if let Some(bound) = &deployment.http.http.bind_address {
+        return bound.clone();
+    }
+    let way = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+        socket.connect("192.0.2.1:9")?;
+        socket.local_addr()
+    });
+    way.map_or_else(|_| "127.0.0.1".to_owned(), |address| address.ip().to_string())
 }
 
 /// The switches of the XML and JSON mapping, by their own names first and by `[synapse_properties]` after them.

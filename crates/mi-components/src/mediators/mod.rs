@@ -12,6 +12,7 @@ mod callout;
 mod clone;
 mod conditional_router;
 mod drop;
+mod enqueue;
 mod enrich;
 mod fast_xslt;
 mod filter;
@@ -30,6 +31,7 @@ mod property_group;
 mod respond;
 mod rewrite;
 mod rules;
+mod sampler;
 mod scatter_gather;
 mod send;
 mod sequence;
@@ -54,6 +56,7 @@ pub const TABLE: &[MediatorSpec] = &[
     clone::SPEC,
     conditional_router::SPEC,
     drop::SPEC,
+    enqueue::SPEC,
     enrich::SPEC,
     fast_xslt::SPEC,
     filter::SPEC,
@@ -72,6 +75,7 @@ pub const TABLE: &[MediatorSpec] = &[
     respond::SPEC,
     rewrite::SPEC,
     rules::SPEC,
+    sampler::SPEC,
     scatter_gather::SPEC,
     send::SPEC,
     sequence::SPEC,

@@ -329,6 +329,20 @@ mod tests {
     }
 
     #[test]
+    fn the_server_is_known_by_name_and_address() {
+        check(
+            "<property name='a' expression=\"get-property('SERVER_IP')\"/>",
+            |it| shown(&it.message().properties),
+            "a=127.0.0.1",
+        );
+        check(
+            "<property name='a' expression=\"get-property('SERVER_HOST')\"/>",
+            |it| shown(&it.message().properties),
+            "a=localhost",
+        );
+    }
+
+    #[test]
     fn dynamic_names() {
         check("<property name='{//y}' value='1'/>", |it| shown(&it.message().properties), "12.5=1");
     }

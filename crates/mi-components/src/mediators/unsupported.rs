@@ -1,5 +1,6 @@
 //! Mediators that a configuration may name but that cannot run here: those written in Java, and those that this version
-//! does not have. The artifact is deployed with a warning; a message that reaches the step gets a fault.
+//! does not have. The artifact is deployed with a warning; a message that reaches the step gets a fault. Those that MI
+//! itself does not have any more are errors, as in MI, that say what to use instead.
 
 use mi_config::{Diagnostic, Element};
 use mi_engine::build::BuildCx;
@@ -16,17 +17,21 @@ pub const TABLE: &[MediatorSpec] = &[
     java("spring"),
     java("bean"),
     java("ejb"),
+    MediatorSpec::new("bam", parse_gone),
+    MediatorSpec::new("detach", parse_gone),
+    MediatorSpec::new("event", parse_gone),
+    MediatorSpec::new("fault", parse_gone),
+    MediatorSpec::new("publishEvent", parse_gone),
+    MediatorSpec::new("replace", parse_gone),
+    MediatorSpec::new("router", parse_gone),
+    MediatorSpec::new("rule", parse_gone),
     missing("dataServiceCall"),
     missing("datamapper"),
-    missing("enqueue"),
     missing("entitlementService"),
-    missing("event"),
     missing("eventPublisher"),
     missing("NTLM"),
     missing("oauthService"),
     missing("opa"),
-    missing("publishEvent"),
-    missing("sampler"),
     missing("script"),
     missing("smooks"),
     missing("store"),
@@ -35,6 +40,38 @@ pub const TABLE: &[MediatorSpec] = &[
 
 const fn java(tag: &'static str) -> MediatorSpec {
     MediatorSpec::new(tag, parse_java)
+}
+
+/// Mediators of MI's forerunners, and what does the same today.
+const GONE: &[(&str, &str)] = &[
+    ("bam", "a sequence that calls the service that takes the events"),
+    ("detach", "<enrich> with action=\"remove\""),
+    ("event", "<call> or <store> for what subscribers are to get"),
+    ("fault", "<makefault>"),
+    ("publishEvent", "<call> or <log> for what the events carry"),
+    ("replace", "<enrich>"),
+    ("router", "<conditionalRouter>, <switch> or <filter>"),
+    ("rule", "<switch>, <filter> or a script mediator"),
+];
+
+/// What the owner of Java code can do instead.
+const JAVA: &[(&str, &str)] = &[
+    ("class", "put the logic into a sequence, a script mediator or a service of its own"),
+    ("pojoCommand", "put the logic into a script mediator or a service of its own"),
+    ("annotatedCommand", "put the logic into a script mediator or a service of its own"),
+    ("spring", "put the bean behind a service of its own and <call> it"),
+    ("bean", "keep the values in <variable>s, or put the bean behind a service of its own and <call> it"),
+    ("ejb", "put the EJB behind a service of its own and <call> it"),
+];
+
+fn instead(table: &[(&'static str, &'static str)], el: &Element) -> &'static str {
+    table.iter().find(|(tag, _)| *tag == el.name()).map_or("", |(_, instead)| instead)
+}
+
+/// MI: `MediatorFactoryFinder#getMediator`.
+fn parse_gone(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+    let error = el.error(format!("Unknown mediator referenced by configuration element : {}", el.name()));
+    Err(error.hint(format!("MI does not have it any more; use {}", instead(GONE, el))))
 }
 
 const fn missing(tag: &'static str) -> MediatorSpec {
@@ -50,9 +87,8 @@ fn parse_java(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, D
     let class = ["name", "class", "jndiName", "beanstalk"].into_iter().find_map(|attr| el.filled_attr(attr));
     let named = class.map_or(String::new(), |class| format!(" '{class}'"));
     let reason = format!("the {} mediator{named} is Java code, which this server does not run", el.name());
-    cx.report(el.warning(reason.as_str()).hint(
-        "put the logic into a sequence, a script mediator or a service of its own; messages that reach it get a fault",
-    ));
+    let hint = format!("{}; messages that reach it get a fault", instead(JAVA, el));
+    cx.report(el.warning(reason.as_str()).hint(hint));
     Ok(Box::new(Unsupported { reason }))
 }
 
@@ -77,6 +113,35 @@ mod tests {
         let flowing = Flowing::of("<class name='org.acme.Audit'/>");
         assert!(flowing.warnings().iter().any(|text| text.contains("'org.acme.Audit' is Java code")));
         assert!(flowing.run().fault().is_some_and(|text| text.contains("'org.acme.Audit'")));
+    }
+
+    #[test]
+    fn what_to_use_instead_is_said() {
+        for (xml, part) in [
+            (
+                "<router/>",
+                "Unknown mediator referenced by configuration element : router (MI does not have it any more; use <cond",
+            ),
+            ("<rule><source/></rule>", "use <switch>, <filter> or a script mediator"),
+            ("<publishEvent/>", "use <call> or <log>"),
+        ] {
+            let error = Flowing::error_of(xml);
+            assert!(error.contains(part), "{error}");
+        }
+        for (xml, part) in [
+            ("<ejb class='org.acme.Bean'/>", "put the EJB behind a service"),
+            ("<spring bean='a'/>", "put the bean behind a service"),
+            ("<bean action='CREATE' class='org.acme.Bean'/>", "keep the values in <variable>s"),
+        ] {
+            let warnings = Flowing::of(xml).warnings();
+            assert!(warnings.iter().any(|it| it.contains(part)), "{xml}: {warnings:?}");
+        }
+        for (table, parse) in
+            [(super::GONE, super::parse_gone as mi_engine::spec::ParseMediator), (super::JAVA, super::parse_java)]
+        {
+            let tags = super::TABLE.iter().filter(|it| std::ptr::fn_addr_eq(it.parse, parse)).map(|it| it.tag);
+            assert_eq!(tags.collect::<Vec<_>>().len(), table.len());
+        }
     }
 
     #[test]
