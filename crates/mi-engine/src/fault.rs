@@ -61,6 +61,13 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// True when an endpoint took no messages, so that none was sent.
+    pub fn is_not_ready(&self) -> bool {
+        use codes::{ENDPOINT_NOT_READY, GROUP_NONE_READY, INDIRECT_NOT_READY, WSDL_ENDPOINT_NOT_READY};
+        const CODES: [u32; 4] = [GROUP_NONE_READY, ENDPOINT_NOT_READY, WSDL_ENDPOINT_NOT_READY, INDIRECT_NOT_READY];
+        self.code.is_some_and(|code| CODES.contains(&code))
+    }
+
     /// The exception of a mediator.
     pub fn new(message: impl Into<String>) -> Self {
         let message = message.into();

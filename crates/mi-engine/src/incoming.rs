@@ -13,6 +13,9 @@ use crate::fault::{Fault, codes};
 use crate::snapshot::Settings;
 use crate::transport::{HttpRequest, Incoming};
 
+/// Address of whoever waits for an answer.
+pub const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
+
 /// Shared names of the properties that every message gets, so that setting them allocates nothing.
 pub(crate) mod names {
     use super::{Arc, LazyLock};
@@ -196,7 +199,7 @@ pub fn response(message: &mut Message, answer: Incoming, settings: &Settings) {
         if bodiless { Body::from_bytes(Bytes::new(), content_type) } else { Body::from_stream(body, content_type) };
     message.body.set_options(settings.convert.clone());
     message.attachments.clear();
-    message.addressing.to = Some("http://www.w3.org/2005/08/addressing/anonymous".to_owned());
+    message.addressing.to = Some(ANONYMOUS.to_owned());
     message.addressing.action = None;
 }
 

@@ -15,9 +15,8 @@ pub async fn send_and_follow(
     endpoint: Arc<Endpoint>,
     receiving: Option<Arc<str>>,
 ) -> Result<Flow, Fault> {
-    cx.exchange.note_send();
     acknowledge(cx);
-    match endpoint.send(cx).await? {
+    match send_noted(cx, endpoint).await? {
         Sent::OneWay => {
             cx.one_way = true;
             Ok(Flow::End)
@@ -25,6 +24,16 @@ pub async fn send_and_follow(
         Sent::Scattered => Ok(Flow::End),
         Sent::Answered => follow(cx, receiving).await,
     }
+}
+
+/// Sends, and notes that an answer may come later. An endpoint that takes no messages now has not sent, so that the
+/// client gets its 202 when no fault handler answers. MI: `AbstractEndpoint#send`, before `Axis2Sender#sendOn`.
+pub async fn send_noted(cx: &mut Context, endpoint: Arc<Endpoint>) -> Result<Sent, Fault> {
+    let sent = endpoint.send(cx).await;
+    if !matches!(&sent, Err(fault) if fault.is_not_ready()) {
+        cx.exchange.note_send();
+    }
+    sent
 }
 
 /// Lets the message, which is an answer now, enter the out flow.

@@ -168,7 +168,6 @@ impl Original {
 impl CallEffect {
     async fn run(&self, cx: &mut Context) -> Result<Flow, Fault> {
         if !self.blocking {
-            cx.exchange.note_send();
             outflow::acknowledge(cx);
         }
         if cx.message.properties.is_true("OUT_ONLY") {
@@ -178,7 +177,9 @@ impl CallEffect {
         if let Some(source) = &self.exchange.source {
             put_source(source, self.exchange.content_type.as_deref(), cx)?;
         }
-        match self.endpoint.clone().send(cx).await {
+        let endpoint = self.endpoint.clone();
+        let sent = if self.blocking { endpoint.send(cx).await } else { outflow::send_noted(cx, endpoint).await };
+        match sent {
             Ok(Sent::Scattered) => return Ok(Flow::End),
             Ok(Sent::Answered | Sent::OneWay) => cx.continued |= !self.blocking,
             Err(fault) => return Err(self.failed(fault)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element};
+use mi_engine::incoming::ANONYMOUS;
 use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, MediatorSpec, outflow, reply};
 use mi_expr::Dynamic;
 
@@ -38,13 +39,18 @@ impl Mediator for Send {
             Some(receive) => Some(receive.eval_string(&cx.message, &*cx.snapshot)?),
             None => None,
         };
-        let back = self.endpoint.is_none() && cx.message.is_response();
-        if back {
+        if self.endpoint.is_none() && (cx.message.is_response() || goes_to_client(cx)) {
             return Ok(Flow::wait(SendBack::ending()));
         }
         let endpoint = self.endpoint.clone().unwrap_or_else(mi_engine::endpoint::implicit);
         Ok(Flow::wait(SendOn { endpoint, receiving }))
     }
+}
+
+/// What a `call` was answered with is addressed to nobody, so the transport gives it to the client.
+/// MI: `PassThroughHttpSender#invoke`, with `getDestinationEPR`.
+fn goes_to_client(cx: &Context) -> bool {
+    cx.response_received && cx.message.addressing.to.as_deref() == Some(ANONYMOUS)
 }
 
 struct SendOn {
@@ -120,6 +126,16 @@ mod tests {
         assert!(outcome.reply().is_some() && outcome.stopped());
         assert_eq!(outcome.received(), []);
         assert_eq!(outcome.property("after"), None);
+    }
+
+    #[test]
+    fn what_a_call_was_answered_with_goes_back_to_the_client() {
+        let outcome = Flowing::of(&format!("<call>{ENDPOINT}</call><send/>{AFTER}"))
+            .json("{}")
+            .answer("application/json", "{\"a\":1}")
+            .run();
+        assert_eq!(outcome.received().len(), 1);
+        assert!(outcome.reply().is_some() && outcome.stopped());
     }
 
     #[test]
