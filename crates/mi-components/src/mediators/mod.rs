@@ -25,6 +25,7 @@ mod jsontransform;
 mod log;
 mod loopback;
 mod makefault;
+mod opa;
 mod payload_factory;
 mod property;
 mod property_group;
@@ -69,6 +70,7 @@ pub const TABLE: &[MediatorSpec] = &[
     log::SPEC,
     loopback::SPEC,
     makefault::SPEC,
+    opa::SPEC,
     payload_factory::SPEC,
     property::SPEC,
     property_group::SPEC,

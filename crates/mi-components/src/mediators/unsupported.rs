@@ -31,7 +31,6 @@ pub const TABLE: &[MediatorSpec] = &[
     missing("eventPublisher"),
     missing("NTLM"),
     missing("oauthService"),
-    missing("opa"),
     missing("script"),
     missing("smooks"),
     missing("store"),
