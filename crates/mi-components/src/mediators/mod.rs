@@ -25,6 +25,7 @@ mod jsontransform;
 mod log;
 mod loopback;
 mod makefault;
+mod oauth_service;
 mod opa;
 mod payload_factory;
 mod property;
@@ -70,6 +71,7 @@ pub const TABLE: &[MediatorSpec] = &[
     log::SPEC,
     loopback::SPEC,
     makefault::SPEC,
+    oauth_service::SPEC,
     opa::SPEC,
     payload_factory::SPEC,
     property::SPEC,

@@ -30,7 +30,6 @@ pub const TABLE: &[MediatorSpec] = &[
     missing("entitlementService"),
     missing("eventPublisher"),
     missing("NTLM"),
-    missing("oauthService"),
     missing("script"),
     missing("smooks"),
     missing("store"),
