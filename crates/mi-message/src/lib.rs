@@ -5,6 +5,7 @@
 //! file, no socket, no clock; a body stream handed in is only polled. It knows no configuration and no server.
 
 mod addressing;
+pub mod archive;
 mod attachment;
 pub mod body;
 pub mod convert;
