@@ -12,8 +12,10 @@ use crate::inbound::{self, Intake, Task};
 use crate::mediator::{Mediator, Sequence};
 use crate::metrics::Metrics;
 use crate::services::Services;
-use crate::snapshot::{EndpointRef, LocalEntry, SequenceRef, Settings, Slots, Snapshot, TemplateRef};
+use crate::processor::{self, Processor};
+use crate::snapshot::{EndpointRef, LocalEntry, SequenceRef, Settings, Slots, Snapshot, StoreRef, TemplateRef};
 use crate::spec::Specs;
+use crate::store::{self, Store};
 use crate::template::{SequenceTemplate, TemplateParameter};
 
 /// Slots that names have been given so far.
@@ -22,6 +24,7 @@ pub(crate) struct Names {
     pub(crate) sequences: Slots<Sequence>,
     pub(crate) endpoints: Slots<Endpoint>,
     pub(crate) templates: Slots<SequenceTemplate>,
+    pub(crate) stores: Slots<Store>,
 }
 
 /// What a component may ask while it is read from its element.
@@ -132,6 +135,15 @@ impl BuildCx<'_> {
         TemplateRef { slot, name: name.into() }
     }
 
+    /// A reference to a message store.
+    pub fn store_ref(&mut self, name: &str) -> StoreRef {
+        let slot = match &mut self.names {
+            NameSource::Open(names) => Some(names.stores.reserve(name)),
+            NameSource::Closed(snapshot) => snapshot.stores.find(name),
+        };
+        StoreRef { slot, name: name.into() }
+    }
+
     /// The endpoint of an `<endpoint>` element, inline or by reference.
     pub fn endpoint(&mut self, element: &Element) -> Result<Arc<Endpoint>, Diagnostic> {
         let mut found = mi_config::Diagnostics::new();
@@ -233,6 +245,8 @@ pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings
     snapshot.sequences = names.sequences;
     snapshot.endpoints = names.endpoints;
     snapshot.templates = names.templates;
+    snapshot.stores = names.stores;
+    snapshot.processors = parts.processors;
     snapshot.local_entries = parts.local_entries;
     snapshot.apis = crate::api::ApiTable::new(parts.apis);
     snapshot.proxies = parts.proxies;
@@ -257,6 +271,8 @@ enum Part {
     Proxy(Box<crate::proxy::Proxy>, Vec<Intake>),
     Inbound(Box<Intake>),
     Task(Box<Task>),
+    Store(Store),
+    Processor(Box<Processor>),
     EndpointTemplate(Box<mi_config::EndpointTemplateConfig>),
     /// Kinds that other parts of the server read.
     Elsewhere,
@@ -286,6 +302,10 @@ fn compile(
         }
         Artifact::Task(config) => {
             inbound::build_task(config, cx)?.map_or(Part::Elsewhere, |task| Part::Task(Box::new(task)))
+        }
+        Artifact::MessageStore(config) => Part::Store(store::build(config, cx)?),
+        Artifact::MessageProcessor(config) => {
+            processor::build(config, cx)?.map_or(Part::Elsewhere, |processor| Part::Processor(Box::new(processor)))
         }
         _ => Part::Elsewhere,
     })
@@ -341,6 +361,7 @@ struct Parts {
     local_entries: LocalEntries,
     inbounds: Vec<Arc<Intake>>,
     tasks: Vec<Arc<Task>>,
+    processors: Vec<Arc<Processor>>,
     apis: Vec<Arc<crate::api::Api>>,
     proxies: std::collections::HashMap<Arc<str>, Arc<crate::proxy::Proxy>>,
     endpoint_templates: std::collections::HashMap<Arc<str>, mi_config::EndpointTemplateConfig>,
@@ -404,6 +425,18 @@ impl Parts {
                     return Err(duplicate());
                 }
                 self.tasks.push(Arc::from(task));
+            }
+            Part::Store(store) => {
+                if names.stores.by_name(name).is_some() {
+                    return Err(duplicate());
+                }
+                names.stores.put(name, Arc::new(store));
+            }
+            Part::Processor(processor) => {
+                if self.processors.iter().any(|known| *known.name == *name) {
+                    return Err(duplicate());
+                }
+                self.processors.push(Arc::from(processor));
             }
             Part::EndpointTemplate(template) => {
                 self.endpoint_templates.insert(name.into(), *template);

@@ -38,6 +38,7 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// An engine that serves `snapshot`.
     pub fn new(snapshot: Snapshot) -> Self {
+        snapshot.start_stores(None);
         Self { snapshot: ArcSwap::from_pointee(snapshot) }
     }
 
@@ -46,8 +47,9 @@ impl Engine {
         self.snapshot.load_full()
     }
 
-    /// Swaps in a new deployment. Running messages keep the one they began with.
+    /// Swaps in a new deployment. Running messages keep the one they began with; messages in stores stay where they are.
     pub fn swap(&self, snapshot: Snapshot) {
+        snapshot.start_stores(Some(&self.snapshot()));
         self.snapshot.store(Arc::new(snapshot));
     }
 

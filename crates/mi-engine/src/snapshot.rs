@@ -14,8 +14,10 @@ use crate::api::ApiTable;
 use crate::endpoint::Endpoint;
 use crate::mediator::Sequence;
 use crate::proxy::Proxy;
+use crate::processor::Processor;
 use crate::services::Services;
 use crate::shared::Shared;
+use crate::store::Store;
 use crate::template::SequenceTemplate;
 
 /// A reference to a named sequence.
@@ -39,6 +41,13 @@ pub struct TemplateRef {
     pub(crate) name: Arc<str>,
 }
 
+/// A reference to a message store.
+#[derive(Clone, Debug)]
+pub struct StoreRef {
+    pub(crate) slot: Option<u32>,
+    pub(crate) name: Arc<str>,
+}
+
 macro_rules! reference_name {
     ($($kind:ty),*) => {$(
         impl $kind {
@@ -49,7 +58,7 @@ macro_rules! reference_name {
         }
     )*};
 }
-reference_name!(SequenceRef, EndpointRef, TemplateRef);
+reference_name!(SequenceRef, EndpointRef, TemplateRef, StoreRef);
 
 /// Named things of one kind, by slot.
 #[derive(Debug)]
@@ -134,6 +143,8 @@ pub struct Settings {
     pub suspension: mi_config::deployment::GlobalSuspension,
     /// Switches of expressions.
     pub expressions: mi_expr::ExprOptions,
+    /// Folder for what must outlive the process, such as messages in stores; `None` where nothing can be kept.
+    pub data_folder: Option<std::path::PathBuf>,
 }
 
 impl Default for Settings {
@@ -157,6 +168,7 @@ impl Default for Settings {
                 wins: false,
             },
             expressions: mi_expr::ExprOptions::default(),
+            data_folder: None,
         }
     }
 }
@@ -196,6 +208,10 @@ pub struct Snapshot {
     pub tasks: Vec<Arc<crate::inbound::Task>>,
     /// What components look up while messages run, such as data sources.
     pub shared: Shared,
+    /// Message stores by name.
+    pub stores: Slots<Store>,
+    /// Message processors.
+    pub processors: Vec<Arc<Processor>>,
     /// Sequences and endpoints read from the registry while messages run, by key.
     pub(crate) dynamic: Mutex<Dynamic>,
 }
@@ -223,6 +239,8 @@ impl Snapshot {
             inbounds: Vec::new(),
             tasks: Vec::new(),
             shared: Shared::default(),
+            stores: Slots::default(),
+            processors: Vec::new(),
             dynamic: Mutex::default(),
         }
     }
@@ -288,6 +306,14 @@ impl Snapshot {
         match reference.slot.and_then(|slot| self.templates.get(slot)) {
             Some(template) => Some(template.clone()),
             None => self.templates.by_name(&reference.name).cloned(),
+        }
+    }
+
+    /// The message store that `reference` stands for.
+    pub fn store(&self, reference: &StoreRef) -> Option<&Arc<Store>> {
+        match reference.slot.and_then(|slot| self.stores.get(slot)) {
+            Some(store) => Some(store),
+            None => self.stores.by_name(&reference.name),
         }
     }
 

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use mi_config::{Diagnostic, Element, TaskConfig};
+use mi_config::{Diagnostic, Element, MessageStoreConfig, TaskConfig};
 
 use crate::build::BuildCx;
 use crate::inbound::{Inbound, Parameters};
 use crate::mediator::Mediator;
+use crate::processor::{ProcessorParameters, Work};
 use crate::scheduler::Job;
+use crate::store::StoreKind;
 
 /// How a mediator is read from its element. Names are resolved to slots of the snapshot on the way, so what comes
 /// out is what runs.
@@ -88,6 +90,30 @@ pub struct TaskSpec {
     pub parse: ParseTask,
 }
 
+/// How a message store is read from its parameters. Nothing is opened yet.
+pub type ParseStore = fn(&MessageStoreConfig, &mut BuildCx<'_>) -> Result<Box<dyn StoreKind>, Diagnostic>;
+
+/// One kind of message store.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreSpec {
+    /// Value of the attribute `class`.
+    pub class: &'static str,
+    /// Reads it.
+    pub parse: ParseStore,
+}
+
+/// How a message processor is read from its parameters.
+pub type ParseProcessor = fn(&ProcessorParameters<'_>, &mut BuildCx<'_>) -> Result<Box<dyn Work>, Diagnostic>;
+
+/// One kind of message processor.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessorSpec {
+    /// Value of the attribute `class`.
+    pub class: &'static str,
+    /// Reads it.
+    pub parse: ParseProcessor,
+}
+
 /// All components that a build knows.
 #[derive(Debug, Default)]
 pub struct Specs {
@@ -97,6 +123,8 @@ pub struct Specs {
     inbounds: Vec<InboundSpec>,
     service_transports: Vec<ServiceTransportSpec>,
     tasks: Vec<TaskSpec>,
+    stores: Vec<StoreSpec>,
+    processors: Vec<ProcessorSpec>,
 }
 
 impl Specs {
@@ -130,6 +158,18 @@ impl Specs {
         self
     }
 
+    /// Adds kinds of message stores.
+    pub fn with_stores(mut self, table: &[StoreSpec]) -> Self {
+        self.stores.extend_from_slice(table);
+        self
+    }
+
+    /// Adds kinds of message processors.
+    pub fn with_processors(mut self, table: &[ProcessorSpec]) -> Self {
+        self.processors.extend_from_slice(table);
+        self
+    }
+
     /// The inbound endpoint for `protocol`.
     pub fn inbound(&self, protocol: &str) -> Option<ParseInbound> {
         self.inbounds.iter().find(|spec| spec.protocol.eq_ignore_ascii_case(protocol)).map(|spec| spec.parse)
@@ -143,6 +183,16 @@ impl Specs {
     /// The task for `class`.
     pub fn task(&self, class: &str) -> Option<ParseTask> {
         self.tasks.iter().find(|spec| spec.class == class).map(|spec| spec.parse)
+    }
+
+    /// The message store for `class`.
+    pub fn store(&self, class: &str) -> Option<ParseStore> {
+        self.stores.iter().find(|spec| spec.class == class).map(|spec| spec.parse)
+    }
+
+    /// The message processor for `class`.
+    pub fn processor(&self, class: &str) -> Option<ParseProcessor> {
+        self.processors.iter().find(|spec| spec.class == class).map(|spec| spec.parse)
     }
 
     /// The mediator for `tag`.

@@ -1,4 +1,4 @@
-//! Everything that takes messages in, while it runs: started with the server, kept up with each deployment, ended in
+//! Everything that works by itself, intakes, tasks and message processors, while it runs: started with the server, kept up with each deployment, ended in
 //! order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +13,7 @@ use super::control::{Control, Phase, Switch};
 use super::gauge::Gauge;
 use super::injector::Injector;
 use super::{Intake, OpenCx, Source, Task, poller};
+use crate::processor::{self, Activation, Processor, WorkCx};
 use crate::scheduler::{self, JobCx};
 use crate::serve::Engine;
 use crate::snapshot::Snapshot;
@@ -23,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// How long a changed intake waits for its predecessor to let go of ports and files.
 const HAND_OVER: Duration = Duration::from_secs(10);
 
-/// The intakes and tasks of a server.
+/// The intakes, tasks and message processors of a server.
 #[derive(Debug)]
 pub struct RunningInbounds {
     engine: Arc<Engine>,
@@ -39,7 +40,9 @@ struct Active {
     kind: &'static str,
     name: Arc<str>,
     fingerprint: String,
-    switch: Switch,
+    switch: Arc<Switch>,
+    /// Of a message processor, whose state is remembered.
+    activation: Option<Arc<Activation>>,
     gauge: Arc<Gauge>,
     task: JoinHandle<()>,
 }
@@ -47,7 +50,7 @@ struct Active {
 /// What the management API and metrics show of one of them.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// `inboundendpoint`, `proxy` or `task`.
+    /// `inboundendpoint`, `proxy`, `task` or `messageprocessor`.
     pub kind: &'static str,
     /// Name of the artifact.
     pub name: Arc<str>,
@@ -95,8 +98,21 @@ impl RunningInbounds {
                 None => fresh.push(Fresh::Task(task.clone())),
             }
         }
+        for processor in
+            snapshot.processors.iter().filter(|it| is_for_this_server(&snapshot, &it.pinned_servers, &it.name))
+        {
+            match take(PROCESSOR, &processor.name, &processor.fingerprint) {
+                Some(same) => wanted.push(same),
+                None => fresh.push(Fresh::Processor(processor.clone())),
+            }
+        }
         for ended in &former {
             ended.switch.set(Phase::Stopped);
+        }
+        for gone in former.iter().filter(|it| it.kind == PROCESSOR) {
+            if !snapshot.processors.iter().any(|it| it.name == gone.name) {
+                processor::forget(&*snapshot.services.registry, &gone.name);
+            }
         }
         for fresh in fresh {
             let (kind, name) = fresh.key();
@@ -111,11 +127,15 @@ impl RunningInbounds {
         let (kind, name) = fresh.key();
         let gauge = Arc::new(Gauge::new(format!("{kind} {name}")));
         let name = name.clone();
-        let phase = if fresh.starts() { Phase::Running } else { Phase::Paused };
+        let phase = if fresh.starts(&self.engine) { Phase::Running } else { Phase::Paused };
         let (switch, control) = Switch::new(phase);
+        let switch = Arc::new(switch);
+        let activation = (kind == PROCESSOR)
+            .then(|| Arc::new(Activation::new(name.clone(), self.engine.clone(), switch.clone())));
         let fingerprint = fresh.fingerprint().to_owned();
         let engine = self.engine.clone();
         let counts = gauge.clone();
+        let switched = activation.clone();
         let work = async move {
             if let Some(predecessor) = predecessor {
                 // It was told to end; when it takes too long, opening fails and is tried again.
@@ -127,6 +147,11 @@ impl RunningInbounds {
                     let cx = JobCx { name: task.name.clone(), engine };
                     scheduler::run(&*task.job, &task.schedule, &cx, &control, &counts).await;
                 }
+                Fresh::Processor(processor) => {
+                    let Some(activation) = switched else { return };
+                    let cx = WorkCx { name: processor.name.clone(), engine, control, activation };
+                    processor::run(&processor, &cx, &counts).await;
+                }
             }
         };
         let at = self.next_handle.fetch_add(1, Ordering::Relaxed);
@@ -134,17 +159,20 @@ impl RunningInbounds {
             Some(handle) => handle.spawn(work),
             None => tokio::spawn(work),
         };
-        Active { kind, name, fingerprint, switch, gauge, task }
+        Active { kind, name, fingerprint, switch, activation, gauge, task }
     }
 
-    /// Pauses or resumes one by name; false when there is none. `kind` is `inboundendpoint` or `task`.
+    /// Pauses or resumes one by name; false when there is none. `kind` is `inboundendpoint`, `task` or `messageprocessor`.
     pub fn set_running(&self, kind: &str, name: &str, phase: Phase) -> bool {
         let active = self.lock();
         let found = active.iter().find(|it| it.kind == kind && *it.name == *name);
-        if let Some(found) = found {
-            found.switch.set(phase);
+        match found {
+            Some(Active { activation: Some(activation), .. }) if phase == Phase::Running => activation.activate(),
+            Some(Active { activation: Some(activation), .. }) if phase == Phase::Paused => activation.deactivate(),
+            Some(found) => found.switch.set(phase),
+            None => return false,
         }
-        found.is_some()
+        true
     }
 
     /// Everything that is deployed and meant for this server.
@@ -200,13 +228,18 @@ impl RunningInbounds {
 enum Fresh {
     Intake(Arc<Intake>),
     Task(Arc<Task>),
+    Processor(Arc<Processor>),
 }
+
+/// What message processors are called in [`Status::kind`].
+const PROCESSOR: &str = "messageprocessor";
 
 impl Fresh {
     fn key(&self) -> (&'static str, &Arc<str>) {
         match self {
             Self::Intake(intake) => (intake.kind, &intake.name),
             Self::Task(task) => ("task", &task.name),
+            Self::Processor(processor) => (PROCESSOR, &processor.name),
         }
     }
 
@@ -214,13 +247,18 @@ impl Fresh {
         match self {
             Self::Intake(intake) => &intake.fingerprint,
             Self::Task(task) => &task.fingerprint,
+            Self::Processor(processor) => &processor.fingerprint,
         }
     }
 
-    fn starts(&self) -> bool {
+    fn starts(&self, engine: &Engine) -> bool {
         match self {
             Self::Intake(intake) => intake.starts,
             Self::Task(_) => true,
+            Self::Processor(processor) => {
+                let registry = engine.snapshot().services.registry.clone();
+                processor::starts(&*registry, &processor.name, processor.active)
+            }
         }
     }
 }
