@@ -9,6 +9,8 @@ mod json;
 pub mod mediators;
 mod payload;
 mod resource;
+pub mod processors;
+pub mod stores;
 pub mod tasks;
 mod typed;
 mod xml;

@@ -170,11 +170,16 @@ fn kind_name(kind: ArtifactKind) -> Option<&'static str> {
     match kind {
         ArtifactKind::InboundEndpoint => Some("inboundendpoint"),
         ArtifactKind::Task => Some("task"),
+        ArtifactKind::MessageProcessor => Some("messageprocessor"),
         _ => None,
     }
 }
 
 impl RunControl for Inbounds {
+    fn store_size(&self, store: &str) -> Option<u64> {
+        self.0.engine().snapshot().stores.by_name(store)?.size()
+    }
+
     fn is_active(&self, kind: ArtifactKind, name: &str) -> Option<bool> {
         let kind = kind_name(kind)?;
         Some(self.0.list().iter().any(|it| it.kind == kind && *it.name == *name && it.phase == Phase::Running))

@@ -80,7 +80,7 @@ impl Prepared {
     /// Compiles what was read. An application with a broken artifact is left out as a whole, as MI rolls it back.
     pub fn deploy(mut self, services: Arc<Services>, databases: &Arc<Databases>) -> Deployed {
         let mut diagnostics = std::mem::take(&mut self.loaded.diagnostics);
-        let settings = wire::settings(&self.deployment);
+        let settings = wire::settings(&self.deployment, &self.home.root);
         let (artifacts, mut built) = loop {
             let artifacts = self.artifacts();
             let built = mi_engine::build(&artifacts, services.clone(), settings.clone());
@@ -258,6 +258,8 @@ fn specs() -> Specs {
         .with_inbounds(mi_transports::INBOUNDS)
         .with_service_transports(mi_transports::SERVICE_TRANSPORTS)
         .with_tasks(mi_components::tasks::TABLE)
+        .with_stores(mi_components::stores::TABLE)
+        .with_processors(mi_components::processors::TABLE)
 }
 
 /// Senders by the schemes of their addresses.

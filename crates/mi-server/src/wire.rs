@@ -71,10 +71,22 @@ impl RegistryView for EngineRegistry {
     fn property(&self, key: &str, name: &str) -> Option<String> {
         self.0.property(key, name)
     }
+
+    fn write(&self, key: &str, property: Option<&str>, value: &str) -> Result<(), String> {
+        let written = match property {
+            Some(property) => self.0.set_property(key, property, value),
+            None => {
+                let mut resource = self.0.get(key).map(|it| (*it).clone()).unwrap_or_default();
+                resource.bytes = Some(value.as_bytes().to_vec().into());
+                self.0.put(key, resource)
+            }
+        };
+        written.map_err(|error| error.to_string())
+    }
 }
 
 /// The engine's settings out of `deployment.toml`.
-pub fn settings(deployment: &Deployment) -> Settings {
+pub fn settings(deployment: &Deployment, home: &std::path::Path) -> Settings {
     let http = &deployment.http;
     let mediation = &deployment.mediation;
     Settings {
@@ -96,6 +108,7 @@ pub fn settings(deployment: &Deployment) -> Settings {
         },
         suspension: mediation.suspension,
         expressions: mi_expr::ExprOptions { ignore_missing_json_path: mediation.jsonpath_ignore_not_found },
+        data_folder: Some(data_folder(home)),
         ..Settings::default()
     }
 }
@@ -111,6 +124,12 @@ fn server_ip(deployment: &Deployment) -> String {
         socket.local_addr()
     });
     way.map_or_else(|_| "127.0.0.1".to_owned(), |address| address.ip().to_string())
+}
+
+/// Where what must outlive the process is kept: below `repository` in a home of MI's layout, as MI's own data is.
+fn data_folder(home: &std::path::Path) -> std::path::PathBuf {
+    let repository = home.join("repository");
+    if repository.is_dir() { repository.join("data") } else { home.join("data") }
 }
 
 /// The switches of the XML and JSON mapping, by their own names first and by `[synapse_properties]` after them.

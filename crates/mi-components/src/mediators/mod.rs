@@ -38,6 +38,7 @@ mod scatter_gather;
 mod send;
 mod sequence;
 mod split;
+mod store;
 mod switch;
 mod target;
 mod throttle;
@@ -83,6 +84,7 @@ pub const TABLE: &[MediatorSpec] = &[
     scatter_gather::SPEC,
     send::SPEC,
     sequence::SPEC,
+    store::SPEC,
     switch::SPEC,
     throttle::SPEC,
     throw_error::SPEC,

@@ -32,7 +32,6 @@ pub const TABLE: &[MediatorSpec] = &[
     missing("NTLM"),
     missing("script"),
     missing("smooks"),
-    missing("store"),
     missing("xquery"),
 ];
 

@@ -70,6 +70,11 @@ impl RunningInbounds {
         running
     }
 
+    /// What is deployed.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// Follows a new deployment ([`Engine::swap`]): what is gone ends, what is new starts, what changed ends and starts,
     /// and what did not change goes on undisturbed (a task keeps counting its runs).
     pub fn apply(&self) {

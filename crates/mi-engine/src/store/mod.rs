@@ -198,13 +198,14 @@ impl Store {
         self.live.get().filter(|live| live.backend.is_volatile()).map_or(0, |live| live.size())
     }
 
-    /// Puts a message in. It resolves when the message is safe; the message gets an id when it has none.
-    pub async fn put(&self, mut message: Message, snapshot: &Snapshot) -> Result<(), StoreError> {
+    /// Puts a message in, under its own `id` when it comes from another store, and else under a new one, which becomes
+    /// its message id. It resolves when the message is safe. MI: `MessageConverter#toStorableMessage`.
+    pub async fn put(&self, mut message: Message, id: Option<Arc<str>>, snapshot: &Snapshot) -> Result<(), StoreError> {
         let live = self.live()?.clone();
         let kind = self.kind.as_ref().map_err(|why| StoreError::Unavailable(why.clone()))?;
         let order = kind.order_by().map(|expression| order_of(expression, &message, snapshot)).transpose()?;
-        let id: Arc<str> =
-            message.addressing.message_id.get_or_insert_with(|| snapshot.services.clock.new_id()).as_str().into();
+        let id = id.unwrap_or_else(|| snapshot.services.clock.new_id().into());
+        message.addressing.message_id = Some(id.to_string());
         let entry = Entry { id, order, message };
         match tokio::time::timeout(PATIENCE, live.backend.append(entry, kind.limits())).await {
             Ok(stored) => stored?,
