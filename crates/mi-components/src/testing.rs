@@ -121,8 +121,9 @@ impl Flowing {
         self
     }
 
-    fn artifact(mut self, xml: String) -> Self {
-        self.artifacts.push(xml);
+    /// Any artifact.
+    pub(crate) fn artifact(mut self, xml: impl Into<String>) -> Self {
+        self.artifacts.push(xml.into());
         self
     }
 
@@ -311,7 +312,8 @@ pub(crate) fn services() -> Arc<Services> {
 }
 
 fn services_with(backend: Arc<Backend>) -> Arc<Services> {
-    let specs = Arc::new(Specs::new(&[crate::mediators::UNSUPPORTED, crate::mediators::TABLE]));
+    let specs = Specs::new(&[crate::mediators::UNSUPPORTED, crate::mediators::TABLE]).with_stores(crate::stores::TABLE);
+    let specs = Arc::new(specs);
     Arc::new(Services {
         http: backend.clone(),
         clock: Arc::new(World),

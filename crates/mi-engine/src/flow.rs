@@ -97,19 +97,22 @@ fn next_step(cx: &mut Context, depth: usize, sequence: &Sequence) -> Option<usiz
 
 /// Reads and builds the payload, within the limit for bodies held in memory. MI: `RelayUtils#buildMessage`.
 pub async fn build_body(cx: &mut Context) -> Result<(), Fault> {
+    read_body(cx).await?;
+    crate::incoming::build(&mut cx.message)
+}
+
+/// Reads the payload, within the same limit, and does not look into it.
+pub(crate) async fn read_body(cx: &mut Context) -> Result<(), Fault> {
     let limit = cx.snapshot.settings.max_built_body;
     let deadline = cx.snapshot.settings.socket_timeout;
     match tokio::time::timeout(deadline, cx.message.body.read(limit)).await {
-        Ok(read) => read.map_err(Fault::from)?,
-        Err(_) => {
-            return Err(Fault::coded(
-                codes::SND_IO_RECEIVING,
-                "Timed out while reading the message",
-                format!("The body did not arrive within {} s", deadline.as_secs()),
-            ));
-        }
+        Ok(read) => read.map_err(Fault::from),
+        Err(_) => Err(Fault::coded(
+            codes::SND_IO_RECEIVING,
+            "Timed out while reading the message",
+            format!("The body did not arrive within {} s", deadline.as_secs()),
+        )),
     }
-    crate::incoming::build(&mut cx.message)
 }
 
 struct Unhandled;

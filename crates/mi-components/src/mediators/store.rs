@@ -11,7 +11,8 @@ use mi_engine::mediator::Resume;
 use mi_expr::Expr;
 use mi_message::Message;
 
-pub(super) const SPEC: MediatorSpec = MediatorSpec { tag: "store", parse };
+pub(super) const SPEC: MediatorSpec =
+    MediatorSpec::new("store", parse).attributes(&["messageStore", "sequence", "name"]).children(&[]);
 
 /// MI: `MessageStoreMediator`.
 #[derive(Debug)]
@@ -28,8 +29,6 @@ enum Target {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    cx.report_all(el.unknown_attrs(&["messageStore", "sequence", "name", "description", "statistics", "trace"]));
-    cx.report_all(el.unknown_children(&["description"]));
     let name = el.require_attr("messageStore")?;
     let target = match name.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         Some(expression) => Target::Computed(el.compile(expression)?),
@@ -141,4 +140,83 @@ fn stored_copy(message: &Message) -> Message {
     let mut copy = message.copy();
     copy.functions.clear();
     copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Deployed, Flowing};
+
+    fn size(deployed: &Deployed, store: &str) -> Option<u64> {
+        deployed.snapshot().stores.by_name(store)?.size()
+    }
+
+    #[test]
+    fn a_message_is_stored_and_the_flow_goes_on() {
+        let steps = "<store messageStore='s'/><property name='after' value='yes'/>";
+        let deployed = Flowing::of(steps).artifact("<messageStore name='s'/>").deploy();
+        let outcome = deployed.send(Message::new());
+        assert_eq!(outcome.property("after").as_deref(), Some("yes"));
+        assert_eq!(size(&deployed, "s"), Some(1));
+    }
+
+    #[test]
+    fn the_store_may_be_computed() {
+        let deployed = Flowing::of("<store messageStore='{//store}'/>").artifact("<messageStore name='s'/>").deploy();
+        let mut message = Message::new();
+        message.body = mi_message::Body::from_bytes("<m><store>s</store></m>", Some("application/xml".into()));
+        assert_eq!(deployed.send(message).fault(), None);
+        assert_eq!(size(&deployed, "s"), Some(1));
+        assert_eq!(deployed.send(Message::new()).fault().as_deref(), Some("Message Store does not exist."));
+    }
+
+    #[test]
+    fn the_sequence_runs_first_and_need_not_end() {
+        for steps in ["<property name='p' value='1'/>", "<property name='p' value='1'/><drop/>"] {
+            let mediator = "<store messageStore='s' sequence='before'/><property name='after' value='yes'/>";
+            let deployed =
+                Flowing::of(mediator).sequence("before", steps).artifact("<messageStore name='s'/>").deploy();
+            let outcome = deployed.send(Message::new());
+            assert_eq!(outcome.property("after").as_deref(), Some("yes"), "{steps}");
+            assert_eq!(outcome.property("p").as_deref(), Some("1"), "{steps}");
+            assert_eq!(size(&deployed, "s"), Some(1), "{steps}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_takes_nothing_is_a_fault_in_the_words_of_mi() {
+        let full = "<messageStore name='s'><parameter name='store.max.bytes'>1</parameter></messageStore>";
+        let outcome = Flowing::of("<store messageStore='s'/>").artifact(full).run();
+        let fault = outcome.fault().expect("a fault");
+        assert!(fault.starts_with("Failed to store message [") && fault.ends_with("] in store [s]."), "{fault}");
+        let detail = outcome.property("ERROR_DETAIL").expect("a detail");
+        assert!(detail.contains("the store is full: store.max.bytes is 1"), "{detail}");
+        assert_eq!(outcome.property("HTTP_SC").as_deref(), Some("500"));
+    }
+
+    #[test]
+    fn what_a_store_does_not_take_goes_to_its_failover_store() {
+        let guaranteed = "<messageStore name='s' class='org.apache.synapse.message.store.impl.jms.JmsStore'>\
+            <parameter name='store.producer.guaranteed.delivery.enable'>true</parameter>\
+            <parameter name='store.failover.message.store.name'>f</parameter></messageStore>";
+        let flowing = || Flowing::of("<store messageStore='s'/>").artifact(guaranteed);
+        assert!(flowing().warnings()[0].contains("does not have the message store class"), "{:?}", flowing().warnings());
+        let deployed = flowing().artifact("<messageStore name='f'/>").deploy();
+        assert_eq!(deployed.send(Message::new()).fault(), None);
+        assert_eq!(size(&deployed, "f"), Some(1));
+        let fault = flowing().run().fault().expect("a fault");
+        assert!(fault.ends_with("] in failover store [f]."), "{fault}");
+    }
+
+    #[test]
+    fn wrong_parameters_are_said() {
+        for (store, expected) in [
+            ("<messageStore name='s'><parameter name='store.max.mesages'>1</parameter></messageStore>", "store.max.messages"),
+            ("<messageStore name='s' class='x.Y'/>", "class=\"durable\""),
+        ] {
+            let warnings = Flowing::of("<store messageStore='s'/>").artifact(store).warnings().join("\n");
+            assert!(warnings.contains(expected), "{warnings}");
+        }
+        assert!(Flowing::error_of("<store/>").contains("messageStore"));
+    }
 }

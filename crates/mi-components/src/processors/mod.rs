@@ -4,6 +4,8 @@ mod failed;
 mod failover;
 mod forwarding;
 mod sampling;
+#[cfg(test)]
+mod tests;
 
 use mi_engine::spec::ProcessorSpec;
 

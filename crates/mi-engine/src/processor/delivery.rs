@@ -57,12 +57,19 @@ impl Flown {
         !self.cx.unhandled
     }
 
-    /// Sends the message and waits for the answer, which becomes the message. A fault is in the error properties.
+    /// Sends the message and waits for the whole of the answer, which becomes the message: one that breaks off says
+    /// nothing about the delivery, and a body that nobody reads would cost the connection. A fault is in the error
+    /// properties.
     pub async fn send(&mut self, endpoint: Arc<Endpoint>) -> Result<Sent, Fault> {
-        let sent = match AssertUnwindSafe(endpoint.send(&mut self.cx)).catch_unwind().await {
+        let mut sent = match AssertUnwindSafe(endpoint.send(&mut self.cx)).catch_unwind().await {
             Ok(sent) => sent,
             Err(_) => Err(Fault::new("Sending ended in a panic")),
         };
+        if matches!(sent, Ok(Sent::Answered))
+            && let Err(fault) = flow::read_body(&mut self.cx).await
+        {
+            sent = Err(fault);
+        }
         if let Err(fault) = &sent {
             self.cx.record_fault(fault);
         }

@@ -8,9 +8,6 @@ mod activation;
 mod delivery;
 mod parameters;
 mod run;
-#[cfg(test)]
-mod tests;
-
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
