@@ -138,10 +138,14 @@ async fn killed_at_any_time_it_loses_nothing() {
     let lost: Vec<_> =
         seen.stored.iter().filter(|id| !seen.delivered.contains_key(*id) && !left.contains(*id)).collect();
     let twice = seen.delivered.values().filter(|count| **count > 1).count();
-    println!(
-        "{rounds} kills, {} stored, {} delivered, {twice} of them more than once, {} left, {} lost",
-        seen.stored.len(), seen.delivered.len(), left.len(), lost.len()
+    let summary = format!(
+        "{rounds} kills, {} stored, {} delivered, {twice} of them more than once, {} left, {} lost\n",
+        seen.stored.len(),
+        seen.delivered.len(),
+        left.len(),
+        lost.len()
     );
+    std::io::stderr().write_all(summary.as_bytes()).expect("standard error");
     assert!(lost.is_empty(), "lost: {lost:?}");
     assert!(seen.again.is_empty(), "delivered again after the acknowledgement: {:?}", seen.again);
     assert!(seen.stored.len() > rounds as usize, "the children did store something");

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element};
+use mi_engine::mediator::Resume;
 use mi_engine::snapshot::{SequenceRef, StoreRef};
 use mi_engine::store::{Store, StoreError};
 use mi_engine::{BuildCx, Context, Effect, Fault, Flow, Mediator, MediatorSpec};
-use mi_engine::mediator::Resume;
 use mi_expr::Expr;
 use mi_message::Message;
 
@@ -200,7 +200,11 @@ mod tests {
             <parameter name='store.producer.guaranteed.delivery.enable'>true</parameter>\
             <parameter name='store.failover.message.store.name'>f</parameter></messageStore>";
         let flowing = || Flowing::of("<store messageStore='s'/>").artifact(guaranteed);
-        assert!(flowing().warnings()[0].contains("does not have the message store class"), "{:?}", flowing().warnings());
+        assert!(
+            flowing().warnings()[0].contains("does not have the message store class"),
+            "{:?}",
+            flowing().warnings()
+        );
         let deployed = flowing().artifact("<messageStore name='f'/>").deploy();
         assert_eq!(deployed.send(Message::new()).fault(), None);
         assert_eq!(size(&deployed, "f"), Some(1));
@@ -211,7 +215,10 @@ mod tests {
     #[test]
     fn wrong_parameters_are_said() {
         for (store, expected) in [
-            ("<messageStore name='s'><parameter name='store.max.mesages'>1</parameter></messageStore>", "store.max.messages"),
+            (
+                "<messageStore name='s'><parameter name='store.max.mesages'>1</parameter></messageStore>",
+                "store.max.messages",
+            ),
             ("<messageStore name='s' class='x.Y'/>", "class=\"durable\""),
         ] {
             let warnings = Flowing::of("<store messageStore='s'/>").artifact(store).warnings().join("\n");

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::{BoxFuture, ready};
 use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use mi_config::{Diagnostic, MessageStoreConfig};
 use mi_engine::BuildCx;
 use mi_engine::spec::StoreSpec;

@@ -15,12 +15,8 @@ pub use durable::{DEFAULT_SEGMENT, DurableStore};
 pub const TABLE: &[StoreSpec] = &[durable::SPEC, memory::SPEC, resequence::SPEC];
 
 /// Parameters that every store has. The first two are this server's, the others MI's.
-const COMMON: [&str; 4] = [
-    MAX_MESSAGES,
-    MAX_BYTES,
-    "store.producer.guaranteed.delivery.enable",
-    "store.failover.message.store.name",
-];
+const COMMON: [&str; 4] =
+    [MAX_MESSAGES, MAX_BYTES, "store.producer.guaranteed.delivery.enable", "store.failover.message.store.name"];
 const MAX_MESSAGES: &str = "store.max.messages";
 const MAX_BYTES: &str = "store.max.bytes";
 
@@ -38,7 +34,8 @@ fn positive(config: &MessageStoreConfig, name: &str) -> Result<Option<u64>, Diag
     match text.parse() {
         Ok(number) if number > 0 => Ok(Some(number)),
         _ => {
-            let at = config.parameters.iter().rev().find(|it| it.name == name).map_or(&config.element, |it| &it.element);
+            let at =
+                config.parameters.iter().rev().find(|it| it.name == name).map_or(&config.element, |it| &it.element);
             Err(at.error(format!("the parameter '{name}' must be a whole number above 0, not '{text}'")))
         }
     }
@@ -49,7 +46,8 @@ fn warn_unknown(config: &MessageStoreConfig, known: &[&str], cx: &mut BuildCx<'_
     for parameter in &config.parameters {
         let name = parameter.name.as_str();
         if !known.contains(&name) && !COMMON.contains(&name) {
-            let warning = parameter.element.warning(format!("the message store has no parameter '{name}'; it is ignored"));
+            let warning =
+                parameter.element.warning(format!("the message store has no parameter '{name}'; it is ignored"));
             let candidates: Vec<&str> = known.iter().chain(&COMMON).copied().collect();
             cx.report(match mi_config::diagnostic::nearest(name, &candidates) {
                 Some(meant) => warning.hint(format!("did you mean '{meant}'?")),

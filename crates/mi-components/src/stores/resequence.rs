@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mi_config::{Diagnostic, MessageStoreConfig};
 use mi_config::params::ParameterValue;
+use mi_config::{Diagnostic, MessageStoreConfig};
 use mi_engine::BuildCx;
 use mi_engine::spec::StoreSpec;
 use mi_engine::store::{Backend, Entry, Key, Limits, StoreError, StoreKind};
@@ -44,7 +44,9 @@ fn parse(config: &MessageStoreConfig, cx: &mut BuildCx<'_>) -> Result<Box<dyn St
     })?;
     let text = config.parameter(TIMEOUT).map_or("", str::trim);
     let seconds: i64 = text.parse().map_err(|_| {
-        config.element.error(format!("the store needs the parameter '{TIMEOUT}', a number of seconds; below 0 is without end"))
+        config
+            .element
+            .error(format!("the store needs the parameter '{TIMEOUT}', a number of seconds; below 0 is without end"))
     })?;
     Ok(Box::new(Resequencing {
         store: durable::folder_of(config, cx)?,
@@ -99,8 +101,7 @@ impl Resequencer {
     }
 
     fn gap_is_over(&self) -> bool {
-        self.timeout.is_some()
-            && *self.patience_ends.lock().unwrap_or_else(PoisonError::into_inner) < Instant::now()
+        self.timeout.is_some() && *self.patience_ends.lock().unwrap_or_else(PoisonError::into_inner) < Instant::now()
     }
 }
 

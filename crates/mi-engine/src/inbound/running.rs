@@ -135,8 +135,8 @@ impl RunningInbounds {
         let phase = if fresh.starts(&self.engine) { Phase::Running } else { Phase::Paused };
         let (switch, control) = Switch::new(phase);
         let switch = Arc::new(switch);
-        let activation = (kind == PROCESSOR)
-            .then(|| Arc::new(Activation::new(name.clone(), self.engine.clone(), switch.clone())));
+        let activation =
+            (kind == PROCESSOR).then(|| Arc::new(Activation::new(name.clone(), self.engine.clone(), switch.clone())));
         let fingerprint = fresh.fingerprint().to_owned();
         let engine = self.engine.clone();
         let counts = gauge.clone();

@@ -56,8 +56,10 @@ pub struct WorkCx {
 /// When messages are taken.
 #[derive(Clone, Debug)]
 enum Pace {
-    /// One message (or one batch) after each interval.
+    /// One message (or one batch) after each interval, which is a second at least.
     Every(Schedule),
+    /// The same with a shorter pause between two messages. MI's scheduler has no such intervals, and waits after a message.
+    Pausing(Duration),
     /// At the times of a cron expression all messages that are there, with a pause between them.
     Cron(Schedule, Duration),
 }
@@ -84,6 +86,8 @@ pub struct Processor {
     pub(crate) fingerprint: String,
 }
 
+/// Shorter intervals are pauses. MI: `MessageProcessorConstants#THRESHOULD_INTERVAL`.
+const SCHEDULED: Duration = Duration::from_secs(1);
 /// Most members of one processor.
 const MAX_MEMBERS: i64 = 1000;
 
@@ -106,6 +110,7 @@ pub(crate) fn build(config: &MessageProcessorConfig, cx: &mut BuildCx<'_>) -> Re
             let cron = Cron::parse(text).map_err(|why| parameters.error("cronExpression", why))?;
             Pace::Cron(Schedule::Cron(Box::new(cron)), interval)
         }
+        None if interval < SCHEDULED => Pace::Pausing(interval),
         None => Pace::Every(Schedule::Interval { every: interval, count: None }),
     };
     let members = parameters.number("member.count")?.unwrap_or(1);

@@ -70,8 +70,9 @@ impl<'a> ProcessorParameters<'a> {
         for parameter in &self.config.parameters {
             let name = parameter.name.as_str();
             if !known.contains(&name) && !COMMON.contains(&name) {
-                let warning =
-                    parameter.element.warning(format!("the message processor has no parameter '{name}'; it is ignored"));
+                let warning = parameter
+                    .element
+                    .warning(format!("the message processor has no parameter '{name}'; it is ignored"));
                 let candidates: Vec<&str> = known.iter().chain(&COMMON).copied().collect();
                 cx.report(match mi_config::diagnostic::nearest(name, &candidates) {
                     Some(meant) => warning.hint(format!("did you mean '{meant}'?")),

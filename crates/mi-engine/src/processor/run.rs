@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{Pace, Processor, Work, WorkCx};
-use crate::inbound::Gauge;
-use crate::scheduler::Timetable;
+use crate::inbound::{Gauge, MIN_INTERVAL};
+use crate::scheduler::{Schedule, Timetable};
 use crate::store::{Claim, Store, StoreError};
 
 /// Most messages that are handled side by side, over all runs.
@@ -30,6 +30,9 @@ pub(crate) async fn run(processor: &Arc<Processor>, cx: &WorkCx, gauge: &Gauge) 
     }
     join_all((0..processor.members).map(|_| Member { processor, cx, gauge, aside: JoinSet::new() }.run())).await;
 }
+
+/// Time until a store is looked for again that is not deployed.
+const NO_STORE: Duration = Duration::from_secs(1);
 
 /// One of a processor's members, which work on the same store.
 struct Member<'p> {
@@ -50,26 +53,53 @@ enum Found {
 
 impl Member<'_> {
     async fn run(mut self) {
+        let processor = self.processor.clone();
+        match &processor.pace {
+            Pace::Every(schedule) => self.by_schedule(schedule, None).await,
+            Pace::Cron(schedule, pause) => self.by_schedule(schedule, Some(*pause)).await,
+            Pace::Pausing(pause) => self.by_pauses(*pause).await,
+        }
+        while self.aside.join_next().await.is_some() {}
+    }
+
+    /// At the times of a schedule one message or batch, or with `pause` between them all that there are.
+    async fn by_schedule(&mut self, schedule: &Schedule, pause: Option<Duration>) {
         let services = self.cx.engine.snapshot().services.clone();
         let clock = &*services.clock;
-        let schedule = match &self.processor.pace {
-            Pace::Every(schedule) | Pace::Cron(schedule, _) => schedule,
-        };
         let mut timetable = Timetable::start(schedule, clock);
         while timetable.wait(clock, &self.cx.control).await.is_some() {
-            let store = self.cx.engine.snapshot().stores.by_name(&self.processor.store).cloned();
-            // Taken before looking, so that nothing can arrive unnoticed in between.
-            let arrivals = store.as_ref().and_then(|store| store.arrivals());
-            let found = match &self.processor.pace {
-                Pace::Every(_) => self.once(store.as_deref()).await,
-                Pace::Cron(_, pause) => self.all(store.as_deref(), *pause).await,
+            let (store, arrivals) = self.store();
+            let found = match pause {
+                None => self.once(store.as_deref()).await,
+                Some(pause) => self.all(store.as_deref(), pause).await,
             };
             timetable.ran(clock);
-            if let (Found::Nothing, Pace::Every(_), Some(arrivals)) = (found, &self.processor.pace, arrivals) {
+            if let (Found::Nothing, None, Some(arrivals)) = (found, pause, arrivals) {
                 self.rest(arrivals).await;
             }
         }
-        while self.aside.join_next().await.is_some() {}
+    }
+
+    /// One message or batch after the other.
+    async fn by_pauses(&mut self, pause: Duration) {
+        while self.cx.control.resumed().await {
+            let (store, arrivals) = self.store();
+            match (self.once(store.as_deref()).await, arrivals) {
+                (Found::Message, _) if pause.is_zero() => tokio::task::yield_now().await,
+                (Found::Message, _) => self.cx.control.sleep(pause).await,
+                (Found::Nothing, Some(arrivals)) => self.rest(arrivals).await,
+                (Found::Nothing, None) => self.cx.control.sleep(pause.max(MIN_INTERVAL)).await,
+                (Found::NoStore, _) => self.cx.control.sleep(NO_STORE).await,
+            }
+        }
+    }
+
+    /// The store, as it is deployed now, and what tells of messages that arrive from now on.
+    fn store(&self) -> (Option<Arc<Store>>, Option<watch::Receiver<u64>>) {
+        let store = self.cx.engine.snapshot().stores.by_name(&self.processor.store).cloned();
+        // Taken before anybody looks, so that nothing can arrive unnoticed in between.
+        let arrivals = store.as_ref().and_then(|store| store.arrivals());
+        (store, arrivals)
     }
 
     /// One message, or one batch. MI: one pass of `ForwardingService#execute`, `SamplingService#execute`.

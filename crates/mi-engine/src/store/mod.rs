@@ -126,12 +126,13 @@ pub(crate) fn build(config: &MessageStoreConfig, cx: &mut BuildCx<'_>) -> Result
         Some(parse) => Ok(parse(config, cx)?),
         None => {
             let why = format!("this version does not have the message store class '{}'", config.class);
-            let hint = "use class=\"durable\" for a store that survives restarts, or leave the class out for one in memory";
+            let hint =
+                "use class=\"durable\" for a store that survives restarts, or leave the class out for one in memory";
             cx.report(config.element.warning(format!("messages for this store are refused: {why}")).hint(hint));
             Err(why)
         }
     };
-    let guaranteed = config.parameter("store.producer.guaranteed.delivery.enable").is_some_and(|text| is_true(text));
+    let guaranteed = config.parameter("store.producer.guaranteed.delivery.enable").is_some_and(is_true);
     let failover = config.parameter("store.failover.message.store.name").map(str::trim).filter(|it| !it.is_empty());
     Ok(Store {
         name: config.name.clone(),

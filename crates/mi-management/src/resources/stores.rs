@@ -37,6 +37,8 @@ fn store_type(class: &str) -> &'static str {
         "JmsStore" => "jms-message-store",
         "InMemoryStore" => "in-memory-message-store",
         "RabbitMQStore" => "rabbitmq-message-store",
+        // This server's own.
+        "durable" => "durable-message-store",
         _ => "custom-message-store",
     }
 }

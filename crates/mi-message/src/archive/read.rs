@@ -7,7 +7,9 @@ use mi_xml::{Document, NodeId};
 
 use super::{ArchiveError, MAX_DEPTH, VERSION, tag};
 use crate::convert::{self, ConvertOptions};
-use crate::{Addressing, Attachment, Body, Envelope, Headers, Message, Native, Properties, SoapVersion, Value, XmlValue};
+use crate::{
+    Addressing, Attachment, Body, Envelope, Headers, Message, Native, Properties, SoapVersion, Value, XmlValue,
+};
 
 type Read<T> = Result<T, ArchiveError>;
 

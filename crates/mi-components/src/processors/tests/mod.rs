@@ -24,6 +24,21 @@ async fn one_message_after_each_interval_in_their_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn short_intervals_are_pauses_and_none_is_no_pause() {
+    for (interval, expected) in [("interval=200", ["0 a", "300 b", "500 c"]), ("interval=0", ["0 a", "100 b", "100 c"])]
+    {
+        let lab = Lab::start(&[&forwarding(&[interval, REPLY])]);
+        lab.script(&[Does::Late(100)]);
+        lab.put("s", &["a", "b", "c"]).await;
+        after(2000).await;
+        assert_eq!(lab.seen("b"), expected, "{interval}");
+        lab.put("s", &["d"]).await;
+        after(1).await;
+        assert_eq!((lab.seen("b").len(), lab.size("s")), (4, 0), "{interval}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_reply_sequence_gets_the_answer() {
     let lab = Lab::start(&[&forwarding(&[REPLY])]);
     lab.put("s", &["a"]).await;
@@ -33,11 +48,8 @@ async fn the_reply_sequence_gets_the_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_message_is_tried_again_as_it_was_and_before_the_others() {
-    let lab = Lab::start(&[&forwarding(&[
-        "client.retry.interval=3000",
-        REPLY,
-        "message.processor.fault.sequence=failed",
-    ])]);
+    let lab =
+        Lab::start(&[&forwarding(&["client.retry.interval=3000", REPLY, "message.processor.fault.sequence=failed"])]);
     lab.script(&[Does::Answer(500), Does::Refuse]);
     lab.put("s", &["a", "b"]).await;
     after(7500).await;
@@ -291,10 +303,9 @@ async fn sampling_runs_a_sequence_for_some_messages_at_a_time() {
 #[tokio::test(start_paused = true)]
 async fn sampled_messages_that_fault_are_gone_or_among_the_dead() {
     let broken = "<sequence name='broken'><store messageStore='not deployed'/></sequence>";
-    for (parameters, dead) in [
-        (&["sequence=broken"][..], 0),
-        (&["sequence=broken", "message.processor.failMessagesStore=dead"], 1),
-    ] {
+    for (parameters, dead) in
+        [(&["sequence=broken"][..], 0), (&["sequence=broken", "message.processor.failMessagesStore=dead"], 1)]
+    {
         let sampling = processor("sampler.SamplingProcessor", "", parameters);
         let lab = Lab::start(&[&sampling, broken, "<messageStore name='dead'/>"]);
         lab.put("s", &["a"]).await;
@@ -324,7 +335,10 @@ async fn a_store_that_cannot_be_had_is_waited_for() {
     let lab = Lab::start(&[&forwarding(&[REPLY]).replace("messageStore='s'", "messageStore='later'")]);
     after(5000).await;
     assert!(lab.is_active("p"));
-    lab.redeploy(&[&forwarding(&[REPLY]).replace("messageStore='s'", "messageStore='later'"), "<messageStore name='later'/>"]);
+    lab.redeploy(&[
+        &forwarding(&[REPLY]).replace("messageStore='s'", "messageStore='later'"),
+        "<messageStore name='later'/>",
+    ]);
     lab.put("later", &["a"]).await;
     after(2000).await;
     assert_eq!(lab.seen("b").len(), 1);

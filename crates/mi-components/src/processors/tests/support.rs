@@ -237,7 +237,11 @@ pub(super) fn snapshot_of(
     // Of two with one name the first counts.
     let parsed: Vec<_> = artifacts
         .iter()
-        .chain(COMMON.iter().filter(|it| !(it.contains("messageStore") && artifacts.iter().any(|own| own.contains("name='s'")))))
+        .chain(
+            COMMON
+                .iter()
+                .filter(|it| !(it.contains("messageStore") && artifacts.iter().any(|own| own.contains("name='s'")))),
+        )
         .flat_map(|xml| {
             let (parsed, diagnostics) = parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec()));
             assert!(!diagnostics.iter().any(mi_config::Diagnostic::is_error), "{diagnostics:?}");
@@ -257,11 +261,8 @@ pub(super) fn forwarding(parameters: &[&str]) -> String {
 
 /// A processor `p` of the store `s`.
 pub(super) fn processor(class: &str, attributes: &str, parameters: &[&str]) -> String {
-    let parameters: String = parameters
-        .iter()
-        .filter_map(|it| it.split_once('='))
-        .map(|(name, value)| format!("<parameter name='{name}'>{value}</parameter>"))
-        .collect();
+    let of = |(name, value): (&str, &str)| format!("<parameter name='{name}'>{value}</parameter>");
+    let parameters = parameters.iter().filter_map(|it| it.split_once('=')).map(of).collect::<Vec<_>>().concat();
     format!(
         "<messageProcessor name='p' class='org.apache.synapse.message.processor.impl.{class}' messageStore='s' \
          {attributes}>{parameters}</messageProcessor>"

@@ -116,7 +116,8 @@ impl DurableStore {
         match held.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let why = format!("the folder {} is in use, by another server or by an undeployed store", folder.display());
+                let why =
+                    format!("the folder {} is in use, by another server or by an undeployed store", folder.display());
                 return Err(StoreError::Unavailable(why));
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
@@ -145,10 +146,7 @@ impl DurableStore {
     }
 
     /// The entry that `pick` chooses. One that turns out to be damaged is put aside, and the choice is made again.
-    async fn fetch(
-        &self,
-        pick: impl Fn(&Index) -> Option<Key> + Send,
-    ) -> Result<Option<(Key, Entry)>, StoreError> {
+    async fn fetch(&self, pick: impl Fn(&Index) -> Option<Key> + Send) -> Result<Option<(Key, Entry)>, StoreError> {
         loop {
             let found = {
                 let index = lock(&self.index);
@@ -161,8 +159,7 @@ impl DurableStore {
             let Some((key, slot, file, salt)) = found else { return Ok(None) };
             let read = tokio::task::spawn_blocking(move || record_of(&file, slot)).await;
             let read = read.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            let bytes =
-                read.map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.folder.display())))?;
+            let bytes = read.map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.folder.display())))?;
             match self.entry(&bytes, salt) {
                 Ok(entry) => return Ok(Some((key, entry))),
                 Err(why) => {

@@ -73,14 +73,7 @@ pub(super) struct Record {
 }
 
 /// Appends a record; returns where its payload begins in `out`.
-pub(super) fn write(
-    out: &mut Vec<u8>,
-    salt: u64,
-    kind: Kind,
-    key: u64,
-    order: Option<i64>,
-    payload: &[u8],
-) -> usize {
+pub(super) fn write(out: &mut Vec<u8>, salt: u64, kind: Kind, key: u64, order: Option<i64>, payload: &[u8]) -> usize {
     let start = out.len();
     out.extend_from_slice(&salt.to_le_bytes());
     out.push(match kind {

@@ -38,13 +38,7 @@ pub(super) fn recover(folder: &Path) -> io::Result<Index> {
 }
 
 /// Notes the records of a segment; returns its length without a torn end.
-fn read_segment(
-    folder: &Path,
-    number: u64,
-    bytes: &[u8],
-    header: SegmentHeader,
-    index: &mut Index,
-) -> io::Result<u64> {
+fn read_segment(folder: &Path, number: u64, bytes: &[u8], header: SegmentHeader, index: &mut Index) -> io::Result<u64> {
     index.next_key = index.next_key.max(header.next_key);
     index.last_order = header.last_order.or(index.last_order);
     let file = Arc::new(File::open(path(folder, number))?);

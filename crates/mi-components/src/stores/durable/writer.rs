@@ -123,9 +123,8 @@ impl Writer {
 
     /// Writes at the end of the segment. What could not be written as a whole is taken back.
     fn put_down(&mut self, out: &[u8], sync: bool) -> io::Result<()> {
-        let written = self.file.write_all_at(out, self.length).and_then(|()| {
-            if sync { self.file.sync_data() } else { Ok(()) }
-        });
+        let written =
+            self.file.write_all_at(out, self.length).and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
         match written {
             Ok(()) => {
                 self.length += out.len() as u64;
@@ -170,11 +169,11 @@ impl Writer {
     /// Keeps the log short: begins a new segment, removes consumed ones, moves the rest out of old ones.
     fn tidy(&mut self) {
         let idle = lock(&self.index).entries.is_empty() && self.length > self.segment_size / 4;
-        if self.length >= self.segment_size || idle {
-            if let Err(error) = self.rotate() {
-                log::error!(target: "DurableStore", "No new segment in {}: {error}", self.folder.display());
-                return;
-            }
+        if (self.length >= self.segment_size || idle)
+            && let Err(error) = self.rotate()
+        {
+            log::error!(target: "DurableStore", "No new segment in {}: {error}", self.folder.display());
+            return;
         }
         self.drop_consumed();
         if let Err(error) = self.move_oldest() {
