@@ -125,6 +125,7 @@ async fn forwards(store: &str, folder: &Path, count: usize) -> f64 {
         specs: Arc::new(specs),
         senders: Vec::new(),
         in_flight: 0.into(),
+        metrics: Arc::default(),
     });
     let processor = "<messageProcessor name='p' messageStore='s' targetEndpoint='e' class='org.apache.synapse.message.\
         processor.impl.forwarder.ScheduledMessageForwardingProcessor'><parameter name='interval'>0</parameter>\

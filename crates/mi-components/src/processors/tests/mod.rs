@@ -1,10 +1,12 @@
-mod support;
+//! Message processors with the stores they work on, on a clock of virtual time; how one class is read stands in its file.
+
+mod testing;
 
 use std::time::Duration;
 
 use mi_engine::inbound::Phase;
 
-use support::{Does, Lab, after, forwarding, processor};
+use testing::{Does, Lab, after, forwarding, processor};
 
 const REPLY: &str = "message.processor.reply.sequence=reply";
 

@@ -162,6 +162,7 @@ impl Lab {
             specs: Arc::new(specs),
             senders: Vec::new(),
             in_flight: 0.into(),
+            metrics: Arc::default(),
         });
         let (snapshot, _) = snapshot_of(artifacts, &services, data.clone());
         let engine = Arc::new(Engine::new(snapshot));
