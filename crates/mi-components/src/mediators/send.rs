@@ -139,6 +139,15 @@ mod tests {
     }
 
     #[test]
+    fn a_message_to_nobody_in_particular_goes_back() {
+        let steps = format!("<call>{ENDPOINT}</call><send/>{AFTER}");
+        let outcome = Flowing::of(&steps).xml("<o/>").answer("application/json", "{}").run();
+        assert_eq!(outcome.fault(), None);
+        assert!(outcome.reply().is_some() && outcome.stopped());
+        assert_eq!((outcome.received().len(), outcome.property("after")), (1, None));
+    }
+
+    #[test]
     fn without_an_endpoint_the_address_is_that_of_the_message() {
         let outcome = Flowing::of("<send/>")
             .json("{}")
