@@ -7,6 +7,7 @@ mod banner;
 mod cli;
 mod commands;
 mod defaults;
+mod logging;
 mod management;
 mod metrics;
 mod probes;

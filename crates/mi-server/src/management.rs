@@ -64,7 +64,7 @@ pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Mana
             home: home.root.clone(),
             logs: log_folder,
             applications: applications.cloned().unwrap_or_else(|| home.root.join("carbonapps")),
-            loggers: home.root.join("conf/log4j2.properties"),
+            loggers: crate::logging::file(&home.root),
         },
         product_version: MI_VERSION.to_owned(),
         log: Arc::new(Log(logs)),

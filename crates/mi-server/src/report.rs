@@ -76,7 +76,11 @@ pub fn deployed(deployed: &Deployed, changes: Option<&Changes>) {
     let lines = &deployed.deployments.lines;
     for application in deployed.applications.iter().filter(|it| is_new(it, changes)) {
         let own = |line: &&Line| matches!(&line.origin, Origin::Application(id) if *id == application.id);
-        lines.iter().filter(own).for_each(Line::log);
+        // What `%X{Artifact-Container}` shows. MI: `AbstractSynapseArtifactDeployer`, `CustomLogSetter`.
+        let container = format!("[ Deployed From Artifact Container: {} ] ", with_version(application));
+        mi_telemetry::log::with_context("Artifact-Container", container, || {
+            lines.iter().filter(own).for_each(Line::log);
+        });
         log::info!(target: "CappDeployer", "Successfully Deployed Carbon Application : {}", with_version(application));
     }
     let Some(changes) = changes else { return };

@@ -17,14 +17,14 @@ use mi_engine::metrics::Metrics;
 use mi_engine::services::Sender;
 use mi_engine::transport::{HttpClient, HttpService};
 use mi_engine::{Built, Engine, Services, Snapshot, Specs};
-use mi_telemetry::log::{LogConfig, LogHandle};
+use mi_telemetry::log::LogHandle;
 use mi_transports::file::FileSender;
 use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, SERVER, Server as HttpServer};
 
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, defaults, management, metrics, report, tls, wire};
+use crate::{banner, defaults, logging, management, metrics, report, tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
 const DRAIN_DELAY: Duration = Duration::from_secs(5);
@@ -288,8 +288,11 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     // Looks at the folders before they are read, so that no change in between is missed.
     let watcher = Watcher::new(&locate(args)?);
     let prepared = Prepared::read(args)?;
-    let logs = mi_telemetry::log::init(&LogConfig { folder: log_folder(&prepared.home.root), ..LogConfig::default() })
-        .context("cannot start the log")?;
+    let (config, wrong) = logging::config(&prepared.home.root, log_folder(&prepared.home.root));
+    let logs = mi_telemetry::log::init(&config).context("cannot start the log")?;
+    for text in wrong {
+        log::warn!(target: "LoggerManager", "log4j2.properties: {text}");
+    }
     let probes = Arc::new(Probes::starting());
     let (address, page) = (bind_address(None)?, Arc::new(metrics::Page::default()));
     let internal = internal_listener(&prepared.deployment, address, probes.clone(), page.clone())?;

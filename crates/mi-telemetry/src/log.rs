@@ -1,7 +1,9 @@
 //! The log sink: MI's line format on stdout, in `wso2carbon.log` and, from WARN on, in `wso2error.log`.
 //!
-//! Lines are made by the thread that logs and written by a thread of its own behind a bounded queue. When a slow
+//! Lines follow a pattern of log4j ([`Pattern`]). They are made by the thread that logs and written by a thread of its own behind a bounded queue. When a slow
 //! disk or a blocked pipe fills the queue, lines are dropped and counted rather than messages held up.
+
+mod pattern;
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -14,6 +16,8 @@ use std::thread::JoinHandle;
 
 use chrono::Local;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+
+pub use pattern::{Line, Pattern, with_context};
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 16 * 1024;
@@ -33,11 +37,15 @@ pub struct LogConfig {
     pub root: LevelFilter,
     /// Levels by logger: the last segment of a Java class name.
     pub levels: HashMap<String, LevelFilter>,
+    /// Lines on stdout.
+    pub console: Pattern,
+    /// Lines in files, where they differ.
+    pub file: Option<Pattern>,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { folder: None, root: LevelFilter::Info, levels: HashMap::new() }
+        Self { folder: None, root: LevelFilter::Info, levels: HashMap::new(), console: Pattern::default(), file: None }
     }
 }
 
@@ -50,13 +58,20 @@ pub struct LogHandle {
 struct Shared {
     root: AtomicU8,
     levels: RwLock<HashMap<String, LevelFilter>>,
+    console: Pattern,
+    file: Option<Pattern>,
     queue: SyncSender<Job>,
     dropped: AtomicU64,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 enum Job {
-    Line { text: String, severe: bool },
+    /// `file` is what files get, where it differs.
+    Line {
+        text: String,
+        file: Option<String>,
+        severe: bool,
+    },
     Stop,
 }
 
@@ -68,6 +83,8 @@ pub fn init(config: &LogConfig) -> io::Result<LogHandle> {
     let shared = Arc::new(Shared {
         root: AtomicU8::new(config.root as u8),
         levels: RwLock::new(config.levels.clone()),
+        console: config.console.clone(),
+        file: config.file.clone().filter(|_| config.folder.is_some()),
         queue,
         dropped: AtomicU64::new(0),
         writer: Mutex::new(Some(writer)),
@@ -156,31 +173,34 @@ impl Log for Sink {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let job = Job::Line { text: line(record), severe: record.level() <= Level::Warn };
-        if let Err(TrySendError::Full(_)) = self.0.shared.queue.try_send(job) {
-            self.0.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        let shared = &self.0.shared;
+        let thread = std::thread::current();
+        let line = Line {
+            time: Local::now(),
+            level: if record.target().ends_with(FATAL) { "FATAL" } else { record.level().as_str() },
+            logger: shown(record.target()),
+            thread: thread.name().unwrap_or_default(),
+            message: *record.args(),
+        };
+        let file = shared.file.as_ref().map(|pattern| pattern.render(&line));
+        let job = Job::Line { text: shared.console.render(&line), file, severe: record.level() <= Level::Warn };
+        if let Err(TrySendError::Full(_)) = shared.queue.try_send(job) {
+            shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn flush(&self) {}
 }
 
-/// `[2024-05-10 12:00:00,123]  INFO {LogMediator} - text`. MI: `[%d] %5p {%c{1}} - %m%n`.
-fn line(record: &Record<'_>) -> String {
-    let level = if record.target().ends_with(FATAL) { "FATAL" } else { record.level().as_str() };
-    let time = Local::now().format("%Y-%m-%d %H:%M:%S,%3f");
-    format!("[{time}] {level:>5} {{{}}} - {}\n", shown(record.target()), record.args())
-}
-
 fn write_all(jobs: &Receiver<Job>, mut files: Option<Files>) {
     let stdout = io::stdout();
     let mut console = BufWriter::with_capacity(32 * 1024, stdout.lock());
     let mut next = jobs.recv().ok();
-    while let Some(Job::Line { text, severe }) = next {
+    while let Some(Job::Line { text, file, severe }) = next {
         // A closed pipe or a full disk must not end the server; the line is lost then.
         drop(console.write_all(text.as_bytes()));
         if let Some(files) = &mut files {
-            drop(files.write(text.as_bytes(), severe));
+            drop(files.write(file.as_ref().unwrap_or(&text).as_bytes(), severe));
         }
         next = match jobs.try_recv() {
             Ok(job) => Some(job),
@@ -266,17 +286,15 @@ impl RollingFile {
 mod tests {
     use super::*;
 
-    fn record(level: Level, target: &str) -> String {
-        let arguments = format_args!("hello");
-        let text = line(&Record::builder().level(level).target(target).args(arguments).build());
-        text[text.find(']').expect("a date")..].to_owned()
-    }
-
     #[test]
-    fn lines_are_as_log4j_writes_them() {
-        assert_eq!(record(Level::Info, "org.apache.synapse.LogMediator"), "]  INFO {LogMediator} - hello\n");
-        assert_eq!(record(Level::Error, "LogMediator#FATAL"), "] FATAL {LogMediator} - hello\n");
-        assert_eq!(record(Level::Warn, "mi_engine::flow"), "]  WARN {flow} - hello\n");
+    fn loggers_are_shown_by_their_last_segment() {
+        for (target, expected) in [
+            ("org.apache.synapse.LogMediator", "LogMediator"),
+            ("LogMediator#FATAL", "LogMediator"),
+            ("mi_engine::flow", "flow"),
+        ] {
+            assert_eq!(shown(target), expected);
+        }
     }
 
     #[test]
