@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use mi_engine::build::BuildCx;
 use mi_engine::snapshot::Snapshot;
 use mi_expr::Lookup;
 use mi_message::Value;
@@ -115,6 +116,24 @@ impl Reader {
 
     fn note(&self, key: &str, source: Source) {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).push((key.into(), source));
+    }
+}
+
+/// Where the parts of what is compiled come from: the deployment that runs, or the one that is being built.
+pub(crate) trait Texts {
+    /// The text behind a key as it was stored.
+    fn text_of(&self, key: &str) -> Option<String>;
+}
+
+impl Texts for Reader {
+    fn text_of(&self, key: &str) -> Option<String> {
+        self.text(key, Layout::Verbatim)
+    }
+}
+
+impl Texts for BuildCx<'_> {
+    fn text_of(&self, key: &str) -> Option<String> {
+        self.resource(key).map(|value| value.to_text().into_owned())
     }
 }
 

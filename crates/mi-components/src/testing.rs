@@ -131,7 +131,8 @@ impl Flowing {
         let noted =
             format!("<sequence name='{NOTED}'><property name='noted' value='yes' scope='operation'/></sequence>");
         let subject = format!("<sequence name='{SUBJECT}' onError='{NOTED}'>{}</sequence>", self.mediator);
-        let files = [subject, noted].into_iter().chain(self.artifacts.clone()).chain(self.out_sequence.clone());
+        // What a mediator refers to is deployed before it, as in a deployment.
+        let files = self.artifacts.clone().into_iter().chain([subject, noted]).chain(self.out_sequence.clone());
         let artifacts: Vec<_> = files
             .flat_map(|xml| {
                 let (artifacts, diagnostics) = parse_artifact(SourceFile::new("test.xml", xml.into_bytes()));

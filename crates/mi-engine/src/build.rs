@@ -31,7 +31,10 @@ pub(crate) struct Names {
 #[derive(Debug)]
 pub struct BuildCx<'a> {
     specs: &'a Specs,
+    services: &'a Services,
     names: NameSource<'a>,
+    /// The local entries that are built already.
+    entries: &'a LocalEntries,
     /// Settings of the server.
     pub settings: &'a Settings,
     /// Where services get their meters.
@@ -181,6 +184,15 @@ impl BuildCx<'_> {
         sequence
     }
 
+    /// What a key stands for at deployment: a local entry, else the text of a registry resource. It can change until a
+    /// message comes.
+    pub fn resource(&self, key: &str) -> Option<Value> {
+        match self.entries.get(key) {
+            Some(entry) => Some(entry.value.clone()),
+            None => self.services.registry.content(key).map(|bytes| Value::from(&*String::from_utf8_lossy(&bytes))),
+        }
+    }
+
     /// Reports something that is wrong; an error makes the artifact fail, a warning does not.
     pub fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
@@ -213,6 +225,8 @@ pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings
     for (index, artifact) in artifacts.iter().enumerate() {
         let mut cx = BuildCx {
             specs: &specs,
+            services: &services,
+            entries: &parts.local_entries,
             names: NameSource::Open(&mut names),
             settings: &settings,
             metrics: &metrics,
@@ -450,6 +464,8 @@ impl Parts {
 fn closed_context<'a>(snapshot: &'a Snapshot, key: &str) -> BuildCx<'a> {
     BuildCx {
         specs: &snapshot.services.specs,
+        services: &snapshot.services,
+        entries: &snapshot.local_entries,
         names: NameSource::Closed(snapshot),
         settings: &snapshot.settings,
         metrics: &snapshot.services.metrics,

@@ -35,6 +35,7 @@ mod pattern;
 mod plan;
 mod run;
 mod serialize;
+mod xquery;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ use mi_xml::{Document, NodeId};
 
 pub use error::{StylesheetError, TransformError, TransformErrorKind};
 pub use output::{Method, Output};
+pub use xquery::XQuery;
 
 /// A point in time with its zone.
 pub type Moment = DateTime<FixedOffset>;

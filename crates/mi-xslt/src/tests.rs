@@ -6,6 +6,7 @@ use mi_xml::{Document, ParseError};
 use crate::{NoResolver, Output, PlainHost, Resolver, Stylesheet, TransformErrorKind};
 
 mod rows;
+mod xquery;
 
 const HEAD: &str = "xmlns:xsl='http://www.w3.org/1999/XSL/Transform' xmlns:xs='http://www.w3.org/2001/XMLSchema' \
     xmlns:f='urn:f' exclude-result-prefixes='xs f'";

@@ -17,10 +17,12 @@ pub(super) const SPEC: MediatorSpec = MediatorSpec::new("fastXSLT", parse).attri
 #[derive(Debug)]
 struct FastXslt(Stylesheets);
 
-fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let key = el.dynamic("key")?;
     let key = key.ok_or_else(|| el.error("The 'key' attribute is required for the FastXSLT mediator"))?;
-    Ok(Box::new(FastXslt(Stylesheets::new(key, Resources::default(), true))))
+    let stylesheets = Stylesheets::new(key, Resources::default(), true);
+    stylesheets.check(el, cx);
+    Ok(Box::new(FastXslt(stylesheets)))
 }
 
 impl Mediator for FastXslt {

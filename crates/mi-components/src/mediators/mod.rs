@@ -46,6 +46,7 @@ mod throw_error;
 mod unsupported;
 mod validate;
 mod variable;
+mod xquery;
 mod xslt;
 
 /// Every mediator with a file of its own.
@@ -90,6 +91,7 @@ pub const TABLE: &[MediatorSpec] = &[
     throw_error::SPEC,
     validate::SPEC,
     variable::SPEC,
+    xquery::SPEC,
     xslt::SPEC,
 ];
 

@@ -32,7 +32,6 @@ pub const TABLE: &[MediatorSpec] = &[
     missing("NTLM"),
     missing("script"),
     missing("smooks"),
-    missing("xquery"),
 ];
 
 const fn java(tag: &'static str) -> MediatorSpec {

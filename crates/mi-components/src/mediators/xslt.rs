@@ -17,7 +17,7 @@ use mi_message::{Envelope, Value, XmlValue};
 use mi_xml::{Document, NodeId};
 use mi_xslt::{Host, Method, Output, Resolver, Stylesheet};
 
-use crate::resource::{Cached, Layout, Reader, Resources};
+use crate::resource::{Cached, Layout, Reader, Resources, Texts};
 use crate::xml;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec::new("xslt", parse)
@@ -53,11 +53,13 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
     }
     let resources = Resources::parse(el)?;
     let properties = el.children_named("property").map(|it| parse_property(&it)).collect::<Result<Vec<_>, _>>()?;
+    let stylesheets = Stylesheets::new(key, resources, el.bool_attr("useCache") != Some(false));
+    stylesheets.check(el, cx);
     Ok(Box::new(Xslt {
         source: el.expr("source")?,
         target: el.attr("target").map(|it| it.as_ref().into()),
         properties,
-        stylesheets: Stylesheets::new(key, resources, el.bool_attr("useCache") != Some(false)),
+        stylesheets,
     }))
 }
 
@@ -237,26 +239,27 @@ pub(super) fn run(
     cx: &Context,
     logger: &'static str,
 ) -> Result<Output, Fault> {
-    let now = cx.snapshot.now_millis();
-    let host = MessageHost {
-        now,
-        offset: cx.snapshot.zone_offset_seconds(now),
-        started: Instant::now(),
-        logger,
-        prefix: &cx.artifact.log_prefix,
-    };
+    let host = MessageHost::of(cx, logger);
     let params: Vec<(&str, Sequence<'_>)> =
         params.iter().map(|(name, value)| (*name, Sequence::string(value.clone()))).collect();
     stylesheet.transform(document, node, &params, &host).map_err(|error| Fault::new(error.to_string()))
 }
 
-/// The world of a transformation: a clock, the log, nothing else.
-struct MessageHost<'a> {
+/// The world of a transformation or a query: a clock, the log, nothing else.
+pub(super) struct MessageHost<'a> {
     now: i64,
     offset: i32,
     started: Instant,
     logger: &'static str,
     prefix: &'a str,
+}
+
+impl<'a> MessageHost<'a> {
+    pub(super) fn of(cx: &'a Context, logger: &'static str) -> Self {
+        let now = cx.snapshot.now_millis();
+        let offset = cx.snapshot.zone_offset_seconds(now);
+        Self { now, offset, started: Instant::now(), logger, prefix: &cx.artifact.log_prefix }
+    }
 }
 
 impl Host for MessageHost<'_> {
@@ -306,17 +309,34 @@ impl Stylesheets {
     fn compile(&self, key: &str, reader: &Reader) -> Result<Stylesheet, Fault> {
         let text = reader.text(key, Layout::Verbatim);
         let text = text.ok_or_else(|| Fault::new(format!("there is no stylesheet with the key {key}")))?;
-        let wrong = |error: String| Fault::new(format!("Error creating XSLT transformer using : {key}: {error}"));
-        let document = Document::parse(text.into_bytes()).map_err(|error| wrong(error.to_string()))?;
-        let entries = Entries { reader, resources: &self.resources, root: key };
+        self.compile_text(key, text, reader).map_err(|errors| {
+            Fault::new(format!("Error creating XSLT transformer using : {key}: {}", errors.join("; ")))
+        })
+    }
+
+    fn compile_text(&self, key: &str, text: String, texts: &dyn Texts) -> Result<Stylesheet, Vec<String>> {
+        let document = Document::parse(text.into_bytes()).map_err(|error| vec![error.to_string()])?;
+        let entries = Entries { texts, resources: &self.resources, root: key };
         Stylesheet::compile(Arc::new(document), key, &entries)
-            .map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    /// Compiles what a static key stands for at deployment, to report what is wrong with it. As in MI a wrong stylesheet
+    /// fails the messages that reach it, not the deployment.
+    pub(super) fn check(&self, el: &Element, cx: &mut BuildCx<'_>) {
+        let Some(key) = self.key.as_static() else { return };
+        let Some(text) = cx.text_of(key) else { return };
+        let errors = self.compile_text(key, text, cx).err().unwrap_or_default();
+        cx.report_all(errors.into_iter().map(|error| {
+            el.warning(format!("the stylesheet cannot be used: {error}"))
+                .hint("messages that reach the mediator get a fault until the stylesheet is mended")
+        }));
     }
 }
 
 /// Finds what a stylesheet includes: by the `<resource>`s of the mediator, then as a key, then beside the stylesheet.
 struct Entries<'a> {
-    reader: &'a Reader,
+    texts: &'a dyn Texts,
     resources: &'a Resources,
     root: &'a str,
 }
@@ -326,7 +346,7 @@ impl Resolver for Entries<'_> {
         let mapped = self.resources.key_of(href).map(str::to_owned);
         let beside = |base: &str| base.rsplit_once('/').map(|(folder, _)| format!("{folder}/{href}"));
         let mut keys = mapped.into_iter().chain([href.to_owned()]).chain(beside(base)).chain(beside(self.root));
-        let text = keys.find_map(|key| self.reader.text(&key, Layout::Verbatim));
+        let text = keys.find_map(|key| self.texts.text_of(&key));
         let text = text.ok_or("there is no resource or local entry of this name")?;
         Document::parse(text.into_bytes()).map(Arc::new).map_err(|error| error.to_string())
     }

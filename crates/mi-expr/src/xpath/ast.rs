@@ -12,6 +12,7 @@ use super::cast::{Atomic, SequenceType};
 use super::decimal::Decimal;
 use super::functions::Builtin;
 use super::pattern::Pattern;
+use super::value::QName;
 
 #[derive(Debug)]
 pub(super) enum Expr {
@@ -29,7 +30,7 @@ pub(super) enum Expr {
     /// `left/right` where `right` is not an axis step.
     Step(Box<(Expr, Expr)>),
     /// `left ! right`
-    Map(Box<(Expr, Expr)>),
+    Each(Box<(Expr, Expr)>),
     Filter(Box<Filter>),
     Call(Box<Call>),
     Constructor(Box<(Atomic, Expr)>),
@@ -60,6 +61,152 @@ pub(super) enum Expr {
     Treat(Box<(Expr, SequenceType)>),
     Castable(Box<CastExpr>),
     Cast(Box<CastExpr>),
+    /// `for … let … where … order by … return …` of XQuery.
+    Flwor(Box<Flwor>),
+    Typeswitch(Box<Typeswitch>),
+    Switch(Box<Switch>),
+    Try(Box<Try>),
+    Construct(Box<Constructor>),
+    /// A variable of the module, by its place among them.
+    Global(usize),
+    /// A call of a function of the module, by its place among them.
+    UserCall(usize, Vec<Expr>),
+    /// `function($x) { … }`, and `name#1`, which is written out as one.
+    Lambda(Arc<Lambda>),
+    /// `f(x)` where `f` is a value.
+    DynamicCall(Box<(Expr, Vec<Expr>)>),
+    /// `?` as an argument; only there while a call is parsed.
+    Placeholder,
+    /// `left?key`; no left side is the context item.
+    Lookup(Box<(Expr, Key)>),
+    Map(Vec<(Expr, Expr)>),
+    /// `[a, b]`
+    Array(Vec<Expr>),
+    /// `array { a, b }`
+    CurlyArray(Box<Expr>),
+}
+
+/// The key of a lookup.
+#[derive(Debug)]
+pub(super) enum Key {
+    All,
+    Expr(Expr),
+}
+
+#[derive(Debug)]
+pub(super) struct Lambda {
+    pub(super) params: Vec<Option<SequenceType>>,
+    pub(super) result: Option<SequenceType>,
+    pub(super) body: Expr,
+    /// For messages: the name, or `function`.
+    pub(super) name: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Flwor {
+    pub(super) clauses: Vec<Clause>,
+    pub(super) result: Expr,
+}
+
+#[derive(Debug)]
+pub(super) enum Clause {
+    /// `for $x as T allowing empty at $i in e`: binds one variable, with `at` two.
+    For {
+        source: Expr,
+        item_type: Option<SequenceType>,
+        position: bool,
+        allows_empty: bool,
+    },
+    /// `let $x as T := e`
+    Let {
+        source: Expr,
+        value_type: Option<SequenceType>,
+    },
+    Where(Expr),
+    /// `count $x`
+    Count,
+    OrderBy(Vec<OrderKey>),
+    /// `group by`: which of the variables so far are the keys, counted from the first of the expression.
+    GroupBy(Vec<usize>),
+}
+
+impl Clause {
+    /// How many variables it binds.
+    pub(super) fn variables(&self) -> usize {
+        match self {
+            Self::For { position, .. } => 1 + usize::from(*position),
+            Self::Let { .. } | Self::Count => 1,
+            Self::Where(_) | Self::OrderBy(_) | Self::GroupBy(_) => 0,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct OrderKey {
+    pub(super) key: Expr,
+    pub(super) descending: bool,
+    pub(super) empty_greatest: bool,
+}
+
+/// Every case binds one variable, whether it names it or not.
+#[derive(Debug)]
+pub(super) struct Typeswitch {
+    pub(super) operand: Expr,
+    pub(super) cases: Vec<(Vec<SequenceType>, Expr)>,
+    pub(super) default: Expr,
+}
+
+#[derive(Debug)]
+pub(super) struct Switch {
+    pub(super) operand: Expr,
+    pub(super) cases: Vec<(Vec<Expr>, Expr)>,
+    pub(super) default: Expr,
+}
+
+/// `try { … } catch …`; a handler sees `$err:code`, `$err:description` and `$err:value`.
+#[derive(Debug)]
+pub(super) struct Try {
+    pub(super) body: Expr,
+    /// Local names of the errors (none for all of them), and what is done.
+    pub(super) handlers: Vec<(Vec<String>, Expr)>,
+}
+
+/// A constructor of a node.
+#[derive(Debug)]
+pub(super) enum Constructor {
+    Element(ElementConstructor),
+    Attribute { name: NodeName, value: Vec<Part> },
+    Text(Expr),
+    Comment(Expr),
+    Pi { target: NodeName, data: Expr },
+    Document(Expr),
+    Namespace { prefix: Expr, uri: Expr },
+    FixedComment(Box<str>),
+    FixedPi(Box<str>, Box<str>),
+}
+
+#[derive(Debug)]
+pub(super) struct ElementConstructor {
+    pub(super) name: NodeName,
+    /// Declarations written at the element.
+    pub(super) namespaces: Vec<(String, String)>,
+    /// Attributes written at the element.
+    pub(super) attributes: Vec<(QName, Vec<Part>)>,
+    pub(super) content: Vec<Part>,
+}
+
+/// A part of content.
+#[derive(Debug)]
+pub(super) enum Part {
+    Text(Box<str>),
+    Expr(Expr),
+}
+
+#[derive(Debug)]
+pub(super) enum NodeName {
+    Fixed(QName),
+    /// Computed, with the namespaces that prefixes in it may have; the one without a prefix is for elements only.
+    Computed(Expr, Arc<Vec<(String, String)>>),
 }
 
 #[derive(Debug, Clone)]
@@ -69,6 +216,7 @@ pub(super) enum Literal {
     Integer(i64),
     Decimal(Decimal),
     Double(f64),
+    QName(Arc<QName>),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -328,6 +476,11 @@ pub(super) enum Type {
 }
 
 impl Expr {
+    /// Whether the value does not depend on the focus and is at hand without calculation.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Self::Literal(_) | Self::Local(_) | Self::Global(_) | Self::Variable(_))
+    }
+
     pub(super) fn string_literal(&self) -> Option<&Arc<str>> {
         match self {
             Self::Literal(Literal::String(s)) => Some(s),
@@ -357,6 +510,7 @@ impl Expr {
             | Self::Every(_)
             | Self::InstanceOf(_)
             | Self::Castable(_) => Type::Boolean,
+            Self::Literal(Literal::QName(_)) => Type::Unknown,
             Self::Literal(_) | Self::Position | Self::Last => Type::Number,
             Self::Path(_) | Self::Union(_) | Self::Intersect(_) | Self::Except(_) => Type::Nodes,
             Self::Filter(f) => f.base.static_type(),

@@ -84,7 +84,7 @@ impl Atomic {
         })
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Any => "xs:anyAtomicType",
             Self::Untyped => "xs:untypedAtomic",
@@ -105,7 +105,7 @@ impl Atomic {
     /// type they derive from.
     pub(super) fn matches(self, item: &Item<'_>) -> bool {
         match (self, item) {
-            (_, Item::Node(_)) => false,
+            (_, Item::Node(_) | Item::Function(_) | Item::Map(_) | Item::Array(_)) => false,
             (Self::Any, _) | (Self::Decimal, Item::Integer(_)) => true,
             (Self::Untyped, Item::Untyped(_))
             | (Self::AnyUri, Item::AnyUri(_))
@@ -160,6 +160,12 @@ pub(super) struct SequenceType {
 pub(super) enum ItemType {
     Any,
     Atomic(Atomic),
+    /// `document-node(element(x))`
+    DocumentOf(Box<ItemType>),
+    Map,
+    Array,
+    /// A function, with the number of its arguments if that is stated; maps and arrays are functions of one.
+    Function(Option<usize>),
     /// A node test; a name in it is compared by namespace and local part.
     Node(NodeTest, Option<(String, String)>),
 }
@@ -193,7 +199,18 @@ impl ItemType {
                         _ => true,
                     }
             }
-            (Self::Node(..), _) => false,
+            (Self::DocumentOf(inner), Item::Node(n)) => {
+                let mut elements = n.doc.child_elements(n.id);
+                n.kind() == NodeKind::Document
+                    && elements
+                        .next()
+                        .is_some_and(|root| inner.matches(&Item::Node(super::Node { doc: n.doc.clone(), id: root })))
+                    && elements.next().is_none()
+            }
+            (Self::Map, Item::Map(_)) | (Self::Array, Item::Array(_)) => true,
+            (Self::Function(arity), Item::Function(f)) => arity.is_none_or(|it| it == f.arity()),
+            (Self::Function(arity), Item::Map(_) | Item::Array(_)) => arity.is_none_or(|it| it == 1),
+            _ => false,
         }
     }
 }

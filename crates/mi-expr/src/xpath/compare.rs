@@ -296,3 +296,14 @@ pub(super) fn compare_numbers(op: Comparison, a: &Item<'_>, b: &Item<'_>) -> boo
         _ => op.holds_f64(a.to_number(), b.to_number()),
     }
 }
+
+/// The order of two numbers that are no NaN.
+pub(super) fn order_numbers(a: &Item<'_>, b: &Item<'_>) -> Ordering {
+    if compare_numbers(Comparison::Lt, a, b) {
+        Ordering::Less
+    } else if compare_numbers(Comparison::Gt, a, b) {
+        Ordering::Greater
+    } else {
+        Ordering::Equal
+    }
+}

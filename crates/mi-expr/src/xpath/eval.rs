@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mi_xml::{Document, NodeId};
 
@@ -63,7 +64,9 @@ impl<'d> Cx<'_, 'd> {
 pub(super) struct Evaluator<'e, 'd> {
     pub(super) version: Version,
     pub(super) env: &'e dyn Env<'d>,
-    program: &'e Program,
+    pub(super) program: &'e Arc<Program>,
+    /// Where the stack was when the evaluation began.
+    pub(super) stack_start: usize,
     /// The document of the outermost context node.
     pub(super) home: Option<*const Document>,
     left: Cell<u64>,
@@ -72,8 +75,10 @@ pub(super) struct Evaluator<'e, 'd> {
 }
 
 impl<'e, 'd> Evaluator<'e, 'd> {
-    pub(super) fn new(program: &'e Program, env: &'e dyn Env<'d>) -> Self {
+    pub(super) fn new(program: &'e Arc<Program>, env: &'e dyn Env<'d>) -> Self {
+        let marker = 0_u8;
         Self {
+            stack_start: std::ptr::from_ref(&marker).addr(),
             version: program.version,
             env,
             program,
@@ -81,6 +86,23 @@ impl<'e, 'd> Evaluator<'e, 'd> {
             left: Cell::new(MAX_STEPS),
             names: RefCell::new(None),
         }
+    }
+
+    /// An evaluator for another expression that goes on with what is left to this one.
+    pub(super) fn for_program<'p>(&self, program: &'p Arc<Program>) -> Evaluator<'p, 'd>
+    where
+        'e: 'p,
+    {
+        let mut other = Evaluator::new(program, self.env);
+        other.stack_start = self.stack_start;
+        other.home = self.home;
+        other.left.set(self.left.get());
+        other
+    }
+
+    /// Counts what another evaluator used.
+    pub(super) fn take_over(&self, other: &Evaluator<'_, 'd>) {
+        self.left.set(other.left.get());
     }
 
     /// Takes `n` steps off the budget.
@@ -127,7 +149,7 @@ impl<'e, 'd> Evaluator<'e, 'd> {
             Expr::Last => Ok(self.integer(cx.size)),
             Expr::Path(path) => self.eval_path(path, cx),
             Expr::Step(sides) => self.eval_step(&sides.0, &sides.1, cx, true),
-            Expr::Map(sides) => self.eval_step(&sides.0, &sides.1, cx, false),
+            Expr::Each(sides) => self.eval_step(&sides.0, &sides.1, cx, false),
             Expr::Filter(filter) => self.eval_filter(filter, cx),
             Expr::Call(call) => (call.function.run)(&Args { ev: self, call, cx }),
             Expr::Constructor(cast) => self.eval_cast(&cast.1, cast.0, true, cx),
@@ -160,6 +182,27 @@ impl<'e, 'd> Evaluator<'e, 'd> {
             }
             Expr::Castable(cast) => Ok(self.eval_castable(cast, cx)?.into()),
             Expr::Cast(cast) => self.eval_cast(&cast.operand, cast.target, cast.allows_empty, cx),
+            Expr::Flwor(flwor) => self.flwor(flwor, cx),
+            Expr::Typeswitch(switch) => self.with_case(switch, cx, &mut |branch, inner| self.eval(branch, inner)),
+            Expr::Switch(switch) => self.switch(switch, cx),
+            Expr::Try(parts) => self.try_catch(parts, cx),
+            Expr::Construct(constructor) => self.construct(constructor, cx),
+            Expr::Global(index) => self.env.global(*index),
+            Expr::UserCall(index, args) => {
+                let args = args.iter().map(|arg| self.eval(arg, cx)).collect::<Result<Vec<_>, _>>()?;
+                self.spend(1)?;
+                self.env.call(*index, &args)
+            }
+            Expr::Lambda(lambda) => Ok(self.lambda(lambda, cx)),
+            Expr::DynamicCall(call) => self.dynamic_call(&call.0, &call.1, cx),
+            Expr::Lookup(parts) => self.lookup(&parts.0, &parts.1, cx),
+            Expr::Map(entries) => self.map(entries, cx),
+            Expr::Array(members) => self.array(members, cx),
+            Expr::CurlyArray(content) => {
+                let members = self.eval(content, cx)?.into_items().into_iter().map(Sequence::one).collect();
+                Ok(Sequence::one(Item::Array(Arc::new(members))))
+            }
+            Expr::Placeholder => Err(XPathError::type_error("`?` stands outside of a call")),
         }
     }
 
@@ -412,6 +455,13 @@ impl<'e, 'd> Evaluator<'e, 'd> {
     pub(super) fn atom(&self, expr: &Expr, cx: &Cx<'_, 'd>, role: &str) -> Result<Option<Item<'d>>, XPathError> {
         match self.eval(expr, cx)?.0 {
             Repr::Empty => Ok(None),
+            Repr::One(item @ (Item::Array(_) | Item::Function(_) | Item::Map(_))) => {
+                let mut atoms = super::call::atoms(Sequence::one(item))?;
+                match atoms.len() {
+                    0 | 1 => Ok(atoms.pop()),
+                    n => Err(XPathError::type_error(format!("{role} must be one value, but there are {n}"))),
+                }
+            }
             Repr::One(item) => Ok(Some(item.atomize())),
             _ => Err(XPathError::type_error(format!("{role} must be one value, but there are several"))),
         }
@@ -491,6 +541,7 @@ pub(super) fn constant(literal: &Literal) -> Item<'static> {
         Literal::Integer(i) => Item::Integer(*i),
         Literal::Decimal(d) => Item::Decimal(*d),
         Literal::Double(v) => Item::Double(*v),
+        Literal::QName(name) => Item::QName(name.clone()),
     }
 }
 

@@ -1,9 +1,18 @@
 //! Text to tokens. Which names are operators is the parser's business: it knows where an operand is due.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use super::Version;
 use super::error::SyntaxError;
+use super::lexer_markup::Markup;
+
+/// Which language a text is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    XPath(Version),
+    XQuery,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token<'s> {
@@ -48,8 +57,19 @@ pub(super) enum Token<'s> {
     Bang,
     Assign,
     Arrow,
+    OpenBrace,
+    CloseBrace,
+    Colon,
+    Hash,
+    Semicolon,
+    Percent,
+    /// `(# … #)`, which is read and ignored.
+    Pragma,
+    /// A direct constructor of XQuery.
+    Markup(Rc<Markup<'s>>),
 }
 
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Spanned<'s> {
     pub(super) token: Token<'s>,
     pub(super) offset: usize,
@@ -66,42 +86,113 @@ pub(super) fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '\u{b7}') || ('\u{300}'..='\u{36f}').contains(&c)
 }
 
+/// Names behind which an operand follows, so that `<` starts a constructor.
+const OPERATOR_WORDS: [&str; 31] = [
+    "return",
+    "then",
+    "else",
+    "in",
+    "satisfies",
+    "where",
+    "by",
+    "and",
+    "or",
+    "div",
+    "idiv",
+    "mod",
+    "to",
+    "union",
+    "intersect",
+    "except",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "is",
+    "default",
+    "case",
+    "ascending",
+    "descending",
+    "greatest",
+    "least",
+    "when",
+    "start",
+];
+
 /// All tokens of an expression, `End` last. What only XPath 2.0 has is refused for `Version::V1`.
-pub(super) fn tokenize(src: &str, version: Version) -> Result<Vec<Spanned<'_>>, SyntaxError> {
+pub(super) fn tokenize(src: &str, dialect: Dialect) -> Result<Vec<Spanned<'_>>, SyntaxError> {
     if src.len() > MAX_SOURCE {
         let message = format!("the expression is longer than {MAX_SOURCE} bytes, which is the cap");
         return Err(SyntaxError { offset: MAX_SOURCE, message });
     }
-    let mut lexer = Lexer { src, at: 0, version };
-    let mut out = Vec::new();
-    loop {
-        lexer.skip_blank()?;
-        let offset = lexer.at;
-        let token = lexer.next()?;
-        let end = token == Token::End;
-        out.push(Spanned { token, offset });
-        if end {
-            return Ok(out);
-        }
-    }
+    let version = match dialect {
+        Dialect::XPath(version) => version,
+        Dialect::XQuery => Version::V2,
+    };
+    let mut lexer = Lexer { src, at: 0, version, markup: dialect == Dialect::XQuery, depth: 0 };
+    lexer.run(false)
 }
 
-struct Lexer<'s> {
-    src: &'s str,
-    at: usize,
+pub(super) struct Lexer<'s> {
+    pub(super) src: &'s str,
+    pub(super) at: usize,
     version: Version,
+    /// `<` may start a constructor, and strings may hold references.
+    markup: bool,
+    /// How deep constructors and expressions in them are nested.
+    pub(super) depth: u32,
 }
 
 impl<'s> Lexer<'s> {
-    fn rest(&self) -> &'s str {
+    /// The tokens to the end of the text, or to the `}` that ends an enclosed expression, which is taken.
+    pub(super) fn run(&mut self, enclosed: bool) -> Result<Vec<Spanned<'s>>, SyntaxError> {
+        let mut out: Vec<Spanned<'s>> = Vec::new();
+        let mut braces = 0_usize;
+        loop {
+            self.skip_blank()?;
+            let offset = self.at;
+            let token = if self.markup && self.at_markup() && operand_due(&out) {
+                Token::Markup(Rc::new(self.markup()?))
+            } else {
+                self.next()?
+            };
+            match token {
+                Token::OpenBrace => braces += 1,
+                Token::CloseBrace if braces == 0 && enclosed => {
+                    out.push(Spanned { token: Token::End, offset });
+                    return Ok(out);
+                }
+                Token::CloseBrace => braces = braces.saturating_sub(1),
+                Token::End if enclosed => {
+                    return Err(self.error(offset, "a `}` is missing"));
+                }
+                _ => {}
+            }
+            let end = token == Token::End;
+            out.push(Spanned { token, offset });
+            if end {
+                return Ok(out);
+            }
+        }
+    }
+
+    /// Whether a `<` here has the look of a constructor.
+    fn at_markup(&self) -> bool {
+        self.peek(0) == b'<'
+            && (matches!(self.peek(1), b'!' | b'?') || self.src[self.at + 1..].starts_with(is_name_start))
+    }
+
+    pub(super) fn rest(&self) -> &'s str {
         &self.src[self.at..]
     }
 
-    fn peek(&self, ahead: usize) -> u8 {
+    pub(super) fn peek(&self, ahead: usize) -> u8 {
         self.src.as_bytes().get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    fn error(&self, offset: usize, message: impl Into<String>) -> SyntaxError {
+    pub(super) fn error(&self, offset: usize, message: impl Into<String>) -> SyntaxError {
         SyntaxError { offset, message: message.into() }
     }
 
@@ -139,6 +230,13 @@ impl<'s> Lexer<'s> {
     }
 
     fn next(&mut self) -> Result<Token<'s>, SyntaxError> {
+        if self.rest().starts_with("(#") && self.markup {
+            let Some(length) = self.rest().find("#)") else {
+                return Err(self.error(self.at, "a pragma has no end `#)`"));
+            };
+            self.at += length + 2;
+            return Ok(Token::Pragma);
+        }
         if let Some((token, length)) = symbol(self.peek(0), self.peek(1), self.peek(2)) {
             self.at += length;
             return Ok(token);
@@ -163,7 +261,7 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    fn name(&mut self) -> Option<&'s str> {
+    pub(super) fn name(&mut self) -> Option<&'s str> {
         let rest = self.rest();
         if !rest.starts_with(is_name_start) {
             return None;
@@ -242,6 +340,9 @@ impl<'s> Lexer<'s> {
             }
             self.at = from + length + 1;
             if !self.rest().starts_with(quote) {
+                if self.markup && text.contains('&') {
+                    text = Cow::Owned(self.references(&text, start)?);
+                }
                 return Ok(Token::String(text));
             }
             self.only_v2("doubled quotes")?;
@@ -309,6 +410,40 @@ fn symbol(a: u8, b: u8, c: u8) -> Option<(Token<'static>, usize)> {
         (b'>', b'>') => (Token::GreaterGreater, 2),
         (b'>', _) => (Token::Greater, 1),
         (b'?', _) => (Token::Question, 1),
+        (b'{', _) => (Token::OpenBrace, 1),
+        (b'}', _) => (Token::CloseBrace, 1),
+        (b':', _) => (Token::Colon, 1),
+        (b'#', _) => (Token::Hash, 1),
+        (b';', _) => (Token::Semicolon, 1),
+        (b'%', _) => (Token::Percent, 1),
         _ => return None,
     })
+}
+
+/// Whether an operand and no operator is due behind these tokens.
+fn operand_due(out: &[Spanned<'_>]) -> bool {
+    let Some(last) = out.last() else { return true };
+    match &last.token {
+        Token::Name("", word) => {
+            let step = out.len() > 1
+                && matches!(out[out.len() - 2].token, Token::Slash | Token::SlashSlash | Token::At | Token::ColonColon);
+            !step && OPERATOR_WORDS.contains(word)
+        }
+        Token::Name(..)
+        | Token::PrefixStar(_)
+        | Token::StarLocal(_)
+        | Token::Star
+        | Token::String(_)
+        | Token::Integer(_)
+        | Token::Decimal(_)
+        | Token::Double(_)
+        | Token::Variable(..)
+        | Token::CloseParen
+        | Token::CloseBracket
+        | Token::CloseBrace
+        | Token::Dot
+        | Token::DotDot
+        | Token::Markup(_) => false,
+        _ => true,
+    }
 }

@@ -10,18 +10,28 @@
 mod arithmetic;
 mod ast;
 mod axes;
+mod builder;
+mod call;
 mod cast;
 mod compare;
+mod construct;
+mod convert;
 mod datetime;
 mod decimal;
 mod error;
 mod eval;
+mod flwor;
+mod function_item;
 mod functions;
 mod lexer;
+mod lexer_markup;
+mod module;
 mod number;
 mod parser;
+mod parser_function;
 mod parser_path;
 mod parser_types;
+mod parser_xquery;
 mod pattern;
 mod sequence;
 mod steps;
@@ -37,9 +47,13 @@ use std::sync::Arc;
 use chrono::{DateTime, FixedOffset};
 use mi_xml::{Document, NodeId};
 
+pub use builder::TreeBuilder;
+pub use convert::ValueType;
 pub use datetime::{Duration, DurationKind, Moment, MomentKind};
 pub use decimal::Decimal;
 pub use error::{SyntaxError, XPathError};
+pub use function_item::{FunctionItem, MapItem};
+pub use module::{Query, QueryFunction, QueryVariable};
 pub use pattern::{Regex, RegexMatch};
 pub use sequence::Sequence;
 pub use value::{DocRef, Item, Node, QName, Str};
@@ -72,6 +86,33 @@ pub trait Env<'d> {
         local: &str,
         args: &[Sequence<'d>],
     ) -> Option<Result<Sequence<'d>, XPathError>>;
+
+    /// The value of a variable of the module an expression stands in, by its place among them. Asked for by parts of
+    /// a [`Query`] only.
+    ///
+    /// # Errors
+    /// What the variable fails with.
+    fn global(&self, index: usize) -> Result<Sequence<'d>, XPathError> {
+        Err(XPathError::UnknownVariable { name: format!("#{index}") })
+    }
+
+    /// A call of a function of the module an expression stands in, by its place among them. Asked for by parts of a
+    /// [`Query`] only.
+    ///
+    /// # Errors
+    /// What the function fails with.
+    fn call(&self, index: usize, args: &[Sequence<'d>]) -> Result<Sequence<'d>, XPathError> {
+        Err(XPathError::UnknownFunction { name: format!("#{index}"), arity: args.len() })
+    }
+
+    /// Told what a constructor builds, so that the host can cap it over all expressions of a run.
+    ///
+    /// # Errors
+    /// The cap is reached.
+    fn built(&self, nodes: u64, bytes: u64) -> Result<(), XPathError> {
+        let _ = (nodes, bytes);
+        Ok(())
+    }
 
     /// The current time; its offset is the implicit time zone. Should stay the same during one evaluation.
     fn now(&self) -> DateTime<FixedOffset>;
@@ -162,15 +203,7 @@ impl XPath {
             },
             Version::V2 => (Version::V2, parse(Version::V2)?),
         };
-        Ok(Self(Arc::new(Program {
-            source: src.to_owned(),
-            version,
-            root: output.root,
-            names: output.names,
-            variables: output.variables,
-            functions: output.functions,
-            uses_document: output.uses_document,
-        })))
+        Ok(Self::of_output(src, version, output))
     }
 
     /// The text the expression was compiled from.
@@ -260,6 +293,17 @@ impl XPath {
             None => Focus::None,
         };
         inner(&evaluator, &Cx { item, position: context.position, size: context.size, vars: None })
+    }
+
+    /// The value with values for the variables that its module bound around it, and without a context item.
+    pub(crate) fn evaluate_with<'d>(
+        &self,
+        values: Vec<Sequence<'d>>,
+        env: &dyn Env<'d>,
+    ) -> Result<Sequence<'d>, XPathError> {
+        let evaluator = Evaluator::new(&self.0, env);
+        let cx = Cx { item: Focus::None, position: 1, size: 1, vars: None };
+        flwor::with_values(values.into_iter(), &cx, &mut |cx| evaluator.eval(&self.0.root, cx))
     }
 }
 

@@ -1,13 +1,15 @@
 //! Tokens to the compiled form: operators and the expressions with keywords. Paths, predicates and primary
 //! expressions are in `parser_path.rs`, sequence types in `parser_types.rs`.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Version;
 use super::ast::*;
 use super::cast::{Atomic, ItemType};
 use super::error::SyntaxError;
-use super::lexer::{self, Spanned, Token};
+use super::lexer::{self, Dialect, Spanned, Token};
+use super::module::Statics;
 use super::{FunctionUse, Name};
 
 /// Deepest nesting of brackets, operators, conditions and loops.
@@ -29,15 +31,20 @@ pub(super) struct FocusUse {
 
 pub(super) struct Parser<'s> {
     pub(super) version: Version,
-    tokens: Vec<Spanned<'s>>,
-    at: usize,
-    pub(super) namespaces: &'s dyn Fn(&str) -> Option<String>,
+    pub(super) xquery: bool,
+    pub(super) tokens: Vec<Spanned<'s>>,
+    pub(super) at: usize,
+    namespaces: &'s dyn Fn(&str) -> Option<String>,
+    /// Prefixes bound by the text itself, innermost last; they hide those of `namespaces`.
+    pub(super) bound: Vec<(String, String)>,
     /// The namespace of element names without a prefix.
-    pub(super) element_namespace: &'s str,
+    pub(super) element_namespace: Rc<str>,
+    /// What the module around an expression declares; empty outside of XQuery.
+    pub(super) statics: Rc<Statics>,
     depth: u32,
     chained: u32,
     /// Variables bound around the current position, innermost last.
-    scope: Vec<(&'s str, &'s str)>,
+    pub(super) scope: Vec<(&'s str, &'s str)>,
     /// One entry for each focus around the current position, innermost last.
     pub(super) focus: Vec<FocusUse>,
     pub(super) names: Vec<Name>,
@@ -60,31 +67,63 @@ pub(super) fn parse(
     namespaces: &dyn Fn(&str) -> Option<String>,
     element_namespace: &str,
 ) -> Parsed<Output> {
-    let mut parser = Parser {
-        version,
-        tokens: lexer::tokenize(src, version)?,
-        at: 0,
-        namespaces,
-        element_namespace,
-        depth: 0,
-        chained: 0,
-        scope: Vec::new(),
-        focus: vec![FocusUse::default()],
-        names: Vec::new(),
-        variables: Vec::new(),
-        functions: Vec::new(),
-    };
-    let root = parser.expression()?;
-    if *parser.peek() != Token::End {
-        return Err(parser.unexpected("an operator or the end"));
+    let mut parser = Parser::new(src, Dialect::XPath(version), namespaces)?;
+    parser.element_namespace = element_namespace.into();
+    parser.whole()
+}
+
+impl<'s> Parser<'s> {
+    pub(super) fn new(src: &'s str, dialect: Dialect, namespaces: &'s dyn Fn(&str) -> Option<String>) -> Parsed<Self> {
+        let version = match dialect {
+            Dialect::XPath(version) => version,
+            Dialect::XQuery => Version::V2,
+        };
+        Ok(Self {
+            version,
+            xquery: dialect == Dialect::XQuery,
+            tokens: lexer::tokenize(src, dialect)?,
+            at: 0,
+            namespaces,
+            bound: Vec::new(),
+            element_namespace: Rc::from(""),
+            statics: Rc::default(),
+            depth: 0,
+            chained: 0,
+            scope: Vec::new(),
+            focus: vec![FocusUse::default()],
+            names: Vec::new(),
+            variables: Vec::new(),
+            functions: Vec::new(),
+        })
     }
-    Ok(Output {
-        root,
-        names: parser.names,
-        variables: parser.variables,
-        functions: parser.functions,
-        uses_document: parser.focus.first().is_some_and(|f| f.item),
-    })
+
+    /// The expression from here to the end.
+    pub(super) fn whole(&mut self) -> Parsed<Output> {
+        let root = self.expression()?;
+        if *self.peek() != Token::End {
+            return Err(self.unexpected("an operator or the end"));
+        }
+        Ok(self.output(root))
+    }
+
+    /// A complete expression with what was found out about it; the parser is ready for the next one.
+    pub(super) fn output(&mut self, root: Expr) -> Output {
+        let focus = std::mem::replace(&mut self.focus, vec![FocusUse::default()]);
+        self.chained = 0;
+        Output {
+            root,
+            names: std::mem::take(&mut self.names),
+            variables: std::mem::take(&mut self.variables),
+            functions: std::mem::take(&mut self.functions),
+            uses_document: focus.first().is_some_and(|f| f.item),
+        }
+    }
+
+    /// The namespace that a prefix is bound to.
+    pub(super) fn declared(&self, prefix: &str) -> Option<String> {
+        let own = self.bound.iter().rev().find(|(known, _)| known == prefix);
+        own.map_or_else(|| (self.namespaces)(prefix), |(_, uri)| (!uri.is_empty()).then(|| uri.clone()))
+    }
 }
 
 /// A binary operator; the order of the variants does not matter, `level` is the precedence.
@@ -180,6 +219,12 @@ impl<'s> Parser<'s> {
             Token::Variable(prefix, local) => format!("`${prefix}:{local}`"),
             Token::String(s) => format!("the string \"{}\"", s.chars().take(40).collect::<String>()),
             Token::Integer(n) | Token::Decimal(n) | Token::Double(n) => format!("the number {n}"),
+            Token::Markup(_) => "a constructor".to_owned(),
+            Token::Hash => "`#`".to_owned(),
+            Token::Colon => "`:`".to_owned(),
+            Token::Semicolon => "`;`".to_owned(),
+            Token::OpenBrace => "`{`".to_owned(),
+            Token::CloseBrace => "`}`".to_owned(),
             other => format!("{other:?}"),
         };
         SyntaxError { offset, message: format!("expected {wanted}, found {found}") }
@@ -244,6 +289,7 @@ impl<'s> Parser<'s> {
         self.nested(|p| {
             if let Token::Name("", word) = *p.peek() {
                 match (word, p.peek_at(1)) {
+                    ("for" | "let", Token::Variable(..)) if p.xquery => return p.flwor(),
                     ("for", Token::Variable(..)) => return p.binding(Token::Name("", "in"), "return", Expr::For),
                     ("let", Token::Variable(..)) => return p.binding(Token::Assign, "return", Expr::Let),
                     ("some", Token::Variable(..)) => return p.binding(Token::Name("", "in"), "satisfies", Expr::Some),
@@ -251,6 +297,15 @@ impl<'s> Parser<'s> {
                         return p.binding(Token::Name("", "in"), "satisfies", Expr::Every);
                     }
                     ("if", Token::OpenParen) if p.v2() => return p.condition(),
+                    ("typeswitch" | "switch" | "validate", Token::OpenParen)
+                    | ("try" | "validate", Token::OpenBrace)
+                        if p.xquery =>
+                    {
+                        return p.xquery_expression(word);
+                    }
+                    ("for", Token::Name("", "tumbling" | "sliding")) if p.xquery => {
+                        return p.error("windows in `for` are not supported");
+                    }
                     _ => {}
                 }
             }
@@ -266,8 +321,13 @@ impl<'s> Parser<'s> {
             self.advance(); // the keyword or a comma
             let Token::Variable(prefix, local) = *self.peek() else { return Err(self.unexpected("a variable")) };
             self.advance();
+            let declared = if self.xquery { self.type_declaration()? } else { None };
             self.expect(&assign, if assign == Token::Assign { "`:=`" } else { "`in`" })?;
-            sources.push(self.single()?);
+            let source = self.single()?;
+            sources.push(match declared {
+                Some(declared) => Expr::Treat(Box::new((source, declared.of_any_length()))),
+                None => source,
+            });
             self.scope.push((prefix, local));
             if *self.peek() != Token::Comma {
                 break;
@@ -394,7 +454,7 @@ impl<'s> Parser<'s> {
             Binary::Arrow => return self.arrow(left),
             Binary::Map => {
                 let (right, _) = self.with_focus(|p| p.binary(Binary::Map.level() + 1))?;
-                return Ok(Expr::Map(Box::new((left, right))));
+                return Ok(Expr::Each(Box::new((left, right))));
             }
             _ => {}
         }
@@ -427,12 +487,31 @@ impl<'s> Parser<'s> {
 
     /// `left => f(…)`: a call with `left` as the first argument.
     fn arrow(&mut self, left: Expr) -> Parsed<Expr> {
-        let Token::Name(prefix, local) = *self.peek() else { return Err(self.unexpected("a function name")) };
-        self.advance();
+        let dynamic = match *self.peek() {
+            Token::Variable(prefix, local) => {
+                self.advance();
+                self.variable(prefix, local)?
+            }
+            Token::OpenParen => {
+                self.advance();
+                let function = self.expression()?;
+                self.expect(&Token::CloseParen, "`)`")?;
+                function
+            }
+            Token::Name(prefix, local) => {
+                let at = self.at;
+                self.advance();
+                self.expect(&Token::OpenParen, "`(`")?;
+                let mut args = vec![left];
+                args.extend(self.arguments()?);
+                return self.call_at(at, prefix, local, args);
+            }
+            _ => return Err(self.unexpected("a function name")),
+        };
         self.expect(&Token::OpenParen, "`(`")?;
         let mut args = vec![left];
         args.extend(self.arguments()?);
-        self.call(prefix, local, args)
+        Ok(Expr::DynamicCall(Box::new((dynamic, args))))
     }
 
     fn unary(&mut self) -> Parsed<Expr> {
@@ -457,16 +536,25 @@ impl<'s> Parser<'s> {
         Ok(if negative { once } else { Expr::Negate(Box::new(once)) })
     }
 
-    /// The variable of a `$` token: a bound one, or one of the environment.
-    pub(super) fn variable(&mut self, prefix: &'s str, local: &'s str) -> Expr {
+    /// The variable of a `$` token: a bound one, one of the module, or one of the environment. The token is taken.
+    pub(super) fn variable(&mut self, prefix: &'s str, local: &'s str) -> Parsed<Expr> {
         if let Some(distance) = self.scope.iter().rev().position(|bound| *bound == (prefix, local)) {
-            return Expr::Local(distance);
+            return Ok(Expr::Local(distance));
+        }
+        if self.xquery {
+            let namespace = self.namespace(prefix)?;
+            if let Some(index) = self.statics.variable(&namespace, local) {
+                return Ok(Expr::Global(index));
+            }
+            self.at = self.at.saturating_sub(1);
+            let separator = if prefix.is_empty() { "" } else { ":" };
+            return self.error(format!("the variable ${prefix}{separator}{local} is not declared (XPST0008)"));
         }
         let name = || VariableName { prefix: prefix.to_owned(), local: local.to_owned() };
         if !self.variables.iter().any(|v| v.prefix == prefix && v.local == local) {
             self.variables.push(name());
         }
-        Expr::Variable(Box::new(name()))
+        Ok(Expr::Variable(Box::new(name())))
     }
 }
 

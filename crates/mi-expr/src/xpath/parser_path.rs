@@ -12,6 +12,7 @@ use super::lexer::Token;
 use super::parser::{FocusUse, MAX_STEPS, Parsed, Parser, literal_string};
 use super::pattern::Pattern;
 use super::steps;
+use super::value::QName;
 use super::{FunctionUse, Name, Version};
 
 /// Names that are no function names in XPath 2.0, because they start something else.
@@ -93,6 +94,11 @@ impl<'s> Parser<'s> {
             Token::At | Token::DotDot | Token::Star | Token::PrefixStar(_) | Token::StarLocal(_) => true,
             Token::Name(prefix, local) => match self.peek_at(1) {
                 Token::OpenParen => prefix.is_empty() && self.kind_test(local).is_some(),
+                Token::Hash => !self.v2() || !matches!(self.peek_at(2), Token::Integer(_)),
+                Token::OpenBrace => !(prefix.is_empty() && self.opens_brace(local)),
+                Token::Name(..) if self.xquery && prefix.is_empty() && *self.peek_at(2) == Token::OpenBrace => {
+                    !matches!(*local, "element" | "attribute" | "processing-instruction" | "namespace")
+                }
                 _ => true,
             },
             _ => false,
@@ -110,6 +116,8 @@ impl<'s> Parser<'s> {
                 | Token::Double(_)
                 | Token::OpenParen
                 | Token::Dot
+                | Token::Question
+                | Token::Markup(_)
         )
     }
 
@@ -220,15 +228,15 @@ impl<'s> Parser<'s> {
     }
 
     /// The namespace of an element name.
-    fn element_namespace(&self, prefix: &str) -> Parsed<String> {
-        if prefix.is_empty() { Ok(self.element_namespace.to_owned()) } else { self.namespace(prefix) }
+    pub(super) fn element_namespace(&self, prefix: &str) -> Parsed<String> {
+        if prefix.is_empty() { Ok(self.element_namespace.as_ref().to_owned()) } else { self.namespace(prefix) }
     }
 
     pub(super) fn namespace(&self, prefix: &str) -> Parsed<String> {
         if prefix.is_empty() {
             return Ok(String::new());
         }
-        match (self.namespaces)(prefix) {
+        match self.declared(prefix) {
             Some(uri) => Ok(uri),
             None if prefix == "xml" => Ok("http://www.w3.org/XML/1998/namespace".to_owned()),
             None => self.error(format!("the namespace prefix `{prefix}` is not declared; add xmlns:{prefix}=\"…\"")),
@@ -253,14 +261,28 @@ impl<'s> Parser<'s> {
         Ok(out)
     }
 
-    /// A primary expression with predicates behind it.
+    /// A primary expression with predicates, calls and lookups behind it.
     fn postfix(&mut self) -> Parsed<Expr> {
-        let base = self.primary()?;
-        if *self.peek() != Token::OpenBracket {
-            return Ok(base);
+        let mut base = self.primary()?;
+        loop {
+            base = match self.peek() {
+                Token::OpenBracket => {
+                    let predicates = self.predicates()?;
+                    Expr::Filter(Box::new(Filter { base, predicates }))
+                }
+                Token::OpenParen if self.v2() => {
+                    self.deepen()?;
+                    self.advance();
+                    Expr::DynamicCall(Box::new((base, self.arguments()?)))
+                }
+                Token::Question if self.v2() => {
+                    self.deepen()?;
+                    self.advance();
+                    Expr::Lookup(Box::new((base, self.lookup_key()?)))
+                }
+                _ => return Ok(base),
+            };
         }
-        let predicates = self.predicates()?;
-        Ok(Expr::Filter(Box::new(Filter { base, predicates })))
     }
 
     fn primary(&mut self) -> Parsed<Expr> {
@@ -273,7 +295,7 @@ impl<'s> Parser<'s> {
             Token::Integer(s) | Token::Decimal(s) | Token::Double(s) => self.number(&token, s),
             Token::Variable(prefix, local) => {
                 self.advance();
-                Ok(self.variable(prefix, local))
+                self.variable(prefix, local)
             }
             Token::Dot => {
                 self.advance();
@@ -289,14 +311,43 @@ impl<'s> Parser<'s> {
                 self.expect(&Token::CloseParen, "`)`")?;
                 Ok(inner)
             }
+            Token::Name("", "function") if self.v2() && *self.peek_at(1) == Token::OpenParen => self.inline_function(),
+            Token::Name(prefix, local) if *self.peek_at(1) == Token::Hash && self.v2() => {
+                self.named_function(prefix, local)
+            }
+            Token::Name("", local) if *self.peek_at(1) == Token::OpenBrace && self.opens_brace(local) => {
+                self.braced(local)
+            }
+            Token::Name("", local) if self.xquery && *self.peek_at(2) == Token::OpenBrace => {
+                self.computed_constructor(local)
+            }
+            Token::Markup(markup) => {
+                self.advance();
+                self.nested(|p| p.direct(&markup))
+            }
+            Token::Pragma => {
+                while self.eat(&Token::Pragma) {}
+                self.braces()
+            }
+            Token::Percent if self.v2() => {
+                self.annotations()?;
+                self.inline_function()
+            }
+            Token::OpenBracket if self.v2() => self.square_array(),
+            Token::Question if self.v2() => {
+                self.advance();
+                self.top_focus().item = true;
+                Ok(Expr::Lookup(Box::new((Expr::ContextItem, self.lookup_key()?))))
+            }
             Token::Name(prefix, local) if *self.peek_at(1) == Token::OpenParen => {
                 if prefix.is_empty() && self.v2() && RESERVED.contains(&local) {
                     return self.error(format!("`{local}` is no function name"));
                 }
+                let at = self.at;
                 self.advance();
                 self.advance();
                 let args = self.arguments()?;
-                self.call(prefix, local, args)
+                self.call_at(at, prefix, local, args)
             }
             _ => Err(self.unexpected("an expression")),
         }
@@ -326,7 +377,13 @@ impl<'s> Parser<'s> {
             return Ok(args);
         }
         loop {
-            args.push(self.single()?);
+            let open = *self.peek() == Token::Question && matches!(self.peek_at(1), Token::Comma | Token::CloseParen);
+            args.push(if open && self.v2() {
+                self.advance();
+                Expr::Placeholder
+            } else {
+                self.single()?
+            });
             if self.eat(&Token::CloseParen) {
                 return Ok(args);
             }
@@ -334,29 +391,38 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// Binds a call to a built-in function, a constructor or the environment.
-    pub(super) fn call(&mut self, prefix: &str, local: &str, mut args: Vec<Expr>) -> Parsed<Expr> {
+    /// A call whose name is the token `at`, where an error is reported.
+    pub(super) fn call_at(&mut self, at: usize, prefix: &str, local: &str, args: Vec<Expr>) -> Parsed<Expr> {
+        let behind = std::mem::replace(&mut self.at, at);
+        let result = self.call(prefix, local, args)?;
+        self.at = behind;
+        Ok(result)
+    }
+
+    /// Binds a call to a function of the module, a built-in one, a constructor or the environment.
+    fn call(&mut self, prefix: &str, local: &str, args: Vec<Expr>) -> Parsed<Expr> {
+        if args.iter().any(|arg| matches!(arg, Expr::Placeholder)) {
+            return self.partial(prefix, local, args);
+        }
         if prefix.is_empty() && !self.v2() && (RESERVED.contains(&local) || cast::kind_test(local).is_some()) {
             self.need_v2(&format!("`{local}()`"))?;
         }
-        let declared = if prefix.is_empty() { None } else { (self.namespaces)(prefix) };
-        let library = functions::Library::of(prefix, declared.as_deref());
-        match library {
-            Some(functions::Library::Types) => {
-                self.need_v2("constructor functions")?;
-                if let (Some(target), 1) = (Atomic::parse(local).filter(|t| *t != Atomic::Any), args.len()) {
-                    return Ok(Expr::Constructor(Box::new((target, args.swap_remove(0)))));
-                }
-            }
-            Some(library) => {
-                if let Some(function) = functions::find(library, local, args.len()) {
-                    if function.since == Version::V2 {
-                        self.need_v2(&format!("function {local}()"))?;
-                    }
-                    return Ok(self.builtin(function, args));
-                }
-            }
-            None => {}
+        let declared = if prefix.is_empty() { self.statics.function_namespace.clone() } else { self.declared(prefix) };
+        if self.xquery
+            && let Some(index) = self.statics.function(declared.as_deref().unwrap_or_default(), local, args.len())
+        {
+            return Ok(Expr::UserCall(index, args));
+        }
+        let args = match self.library_call(prefix, declared.as_deref(), local, args)? {
+            Ok(call) => return Ok(call),
+            Err(args) => args,
+        };
+        if self.xquery && !(matches!(local, "doc" | "doc-available") && matches!(prefix, "" | "fn")) {
+            let separator = if prefix.is_empty() { "" } else { ":" };
+            let count = args.len();
+            return self.error(format!(
+                "there is no function {prefix}{separator}{local}() with {count} argument(s) (XPST0017)"
+            ));
         }
         let namespace = declared.unwrap_or_default();
         self.functions.push(FunctionUse {
@@ -367,6 +433,50 @@ impl<'s> Parser<'s> {
         });
         let (prefix, local) = (prefix.to_owned(), local.to_owned());
         Ok(Expr::External(Box::new(External { prefix, namespace, local, args })))
+    }
+
+    /// A call of a built-in function or a constructor; the arguments if there is none of that name.
+    fn library_call(
+        &mut self,
+        prefix: &str,
+        declared: Option<&str>,
+        local: &str,
+        mut args: Vec<Expr>,
+    ) -> Parsed<Result<Expr, Vec<Expr>>> {
+        match functions::Library::of(prefix, declared) {
+            Some(functions::Library::Types) => {
+                self.need_v2("constructor functions")?;
+                if let (Some(target), 1) = (Atomic::parse(local).filter(|t| *t != Atomic::Any), args.len()) {
+                    let operand = args.swap_remove(0);
+                    if let (Atomic::QName, Some(name)) = (target, operand.string_literal()) {
+                        return self.qname_literal(&name.clone()).map(Ok);
+                    }
+                    return Ok(Ok(Expr::Constructor(Box::new((target, operand)))));
+                }
+            }
+            Some(library) => {
+                if let Some(function) = functions::find(library, local, args.len()) {
+                    if function.since == Version::V2 {
+                        self.need_v2(&format!("function {local}()"))?;
+                    }
+                    return Ok(Ok(self.builtin(function, args)));
+                }
+            }
+            None => {}
+        }
+        Ok(Err(args))
+    }
+
+    /// `xs:QName("p:x")`, whose prefix is one of this place.
+    fn qname_literal(&self, text: &str) -> Parsed<Expr> {
+        let text = text.trim();
+        let (prefix, local) = text.split_once(':').unwrap_or(("", text));
+        if !mi_xml::is_ncname(local) || (text.contains(':') && !mi_xml::is_ncname(prefix)) {
+            return self.error(format!("\"{text}\" is no name"));
+        }
+        let namespace = self.element_namespace(prefix)?;
+        let name = QName { prefix: prefix.to_owned(), namespace, local: local.to_owned() };
+        Ok(Expr::Literal(Literal::QName(Arc::new(name))))
     }
 
     fn builtin(&mut self, function: &'static functions::Builtin, args: Vec<Expr>) -> Expr {

@@ -1,5 +1,7 @@
 //! The part of the parser for sequence types: `xs:integer?`, `element(a)*`, `empty-sequence()`.
 
+use mi_xml::NodeKind;
+
 use super::ast::NameMatch;
 use super::cast::{self, Atomic, ItemType, SequenceType};
 use super::functions::Library;
@@ -25,33 +27,55 @@ impl Parser<'_> {
         Ok(SequenceType { item, least, most })
     }
 
+    /// `as T`, if there is one.
+    pub(super) fn type_declaration(&mut self) -> Parsed<Option<SequenceType>> {
+        if self.keyword("as") { self.sequence_type().map(Some) } else { Ok(None) }
+    }
+
     pub(super) fn item_type(&mut self) -> Parsed<ItemType> {
+        if self.eat(&Token::OpenParen) {
+            let inner = self.nested(Self::item_type)?;
+            self.expect(&Token::CloseParen, "`)`")?;
+            return Ok(inner);
+        }
         let Token::Name(prefix, local) = *self.peek() else { return Err(self.unexpected("a type")) };
         if *self.peek_at(1) != Token::OpenParen {
-            let declared = (self.namespaces)(prefix);
+            let declared = self.declared(prefix);
             let known = match Library::of(prefix, declared.as_deref()) {
                 Some(Library::Types) => Atomic::parse(local),
                 _ => None,
             };
-            let Some(atomic) = known else { return self.error(format!("there is no simple type `{prefix}:{local}`")) };
+            let Some(atomic) = known else {
+                return self.error(format!("there is no simple type `{prefix}:{local}` (XPST0051)"));
+            };
             self.advance();
             return Ok(ItemType::Atomic(atomic));
         }
-        let Some(mut test) = cast::kind_test(local).filter(|_| prefix.is_empty()) else {
-            if (prefix, local) != ("", "item") {
-                return self.error(format!("there is no type `{local}()`"));
-            }
-            self.advance();
-            self.advance();
+        self.advance();
+        self.advance();
+        if prefix.is_empty()
+            && let Some(item) = self.function_type(local)?
+        {
+            return Ok(item);
+        }
+        if prefix.is_empty() && local == "document-node" && *self.peek() != Token::CloseParen {
+            let inner = self.nested(Self::item_type)?;
             self.expect(&Token::CloseParen, "`)`")?;
-            return Ok(ItemType::Any);
+            return Ok(ItemType::DocumentOf(Box::new(inner)));
+        }
+        let Some(mut test) = cast::kind_test(local).filter(|_| prefix.is_empty()) else {
+            return self.error(format!("there is no type `{local}()`"));
         };
-        self.advance();
-        self.advance();
         let mut name = None;
         match self.peek().clone() {
             Token::Name(prefix, local) => {
-                name = Some((self.namespace(prefix)?, local.to_owned()));
+                let is_element = test.kind == Some(NodeKind::Element);
+                let uri = if is_element { self.element_namespace(prefix)? } else { self.namespace(prefix)? };
+                if test.kind == Some(NodeKind::Pi) {
+                    test.name = NameMatch::Local(local.into());
+                } else {
+                    name = Some((uri, local.to_owned()));
+                }
                 self.advance();
             }
             Token::String(target) => {
@@ -61,7 +85,44 @@ impl Parser<'_> {
             Token::Star => self.advance(),
             _ => {}
         }
+        // The type of the content; without a schema every element is untyped.
+        if self.eat(&Token::Comma) {
+            let Token::Name(..) = self.peek() else { return Err(self.unexpected("a type")) };
+            self.advance();
+            self.eat(&Token::Question);
+        }
         self.expect(&Token::CloseParen, "`)`")?;
         Ok(ItemType::Node(test, name))
+    }
+
+    /// `item()`, `map(…)`, `array(…)` and `function(…)`, behind the opening bracket.
+    fn function_type(&mut self, local: &str) -> Parsed<Option<ItemType>> {
+        let wanted = match local {
+            "item" => ItemType::Any,
+            "map" => ItemType::Map,
+            "array" => ItemType::Array,
+            "function" => ItemType::Function(None),
+            _ => return Ok(None),
+        };
+        if matches!(wanted, ItemType::Any) || self.eat(&Token::Star) {
+            self.expect(&Token::CloseParen, "`)`")?;
+            return Ok(Some(wanted));
+        }
+        // Types of members are read; that a member is of its type is found where it is used.
+        let mut count = 0;
+        while !self.eat(&Token::CloseParen) {
+            self.nested(Self::sequence_type)?;
+            count += 1;
+            if *self.peek() != Token::CloseParen {
+                self.expect(&Token::Comma, "`,` or `)`")?;
+            }
+        }
+        if !matches!(wanted, ItemType::Function(_)) {
+            return Ok(Some(wanted));
+        }
+        if self.keyword("as") {
+            self.nested(Self::sequence_type)?;
+        }
+        Ok(Some(ItemType::Function(Some(count))))
     }
 }

@@ -2,6 +2,7 @@
 //! document in document order.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use mi_xml::{Document, NodeId};
 
@@ -191,9 +192,13 @@ impl<'d> Sequence<'d> {
             };
         };
         let mut groups: Vec<(DocRef<'d>, Vec<NodeId>)> = Vec::new();
+        // Constructors make a document for each node, so there can be many.
+        let mut known: HashMap<*const Document, usize> = HashMap::new();
         for item in items {
             let Item::Node(node) = item else { return Err(not_nodes(&item)) };
-            match groups.iter_mut().find(|(doc, _)| doc.same(&node.doc)) {
+            let next = groups.len();
+            let at = *known.entry(std::ptr::from_ref::<Document>(&node.doc)).or_insert(next);
+            match groups.get_mut(at) {
                 Some((_, ids)) => ids.push(node.id),
                 None => groups.push((node.doc, vec![node.id])),
             }
@@ -234,7 +239,7 @@ pub(super) fn item_boolean(item: &Item<'_>) -> Result<bool, XPathError> {
         Item::Decimal(d) => !d.is_zero(),
         Item::Float(v) => *v != 0.0 && !v.is_nan(),
         Item::Double(v) => *v != 0.0 && !v.is_nan(),
-        Item::Moment(_) | Item::Duration(_) | Item::QName(_) => {
+        _ => {
             let message = format!("a value of type {} has no effective boolean value", item.type_name());
             return Err(XPathError::dynamic("FORG0006", message));
         }

@@ -13,7 +13,9 @@ use mi_xml::{Document, NodeId, NodeKind};
 use super::Version;
 use super::datetime::{Duration, Moment};
 use super::decimal::Decimal;
+use super::function_item::{FunctionItem, MapItem};
 use super::number;
+use super::sequence::Sequence;
 
 /// A string that is borrowed from a document or the message where possible.
 #[derive(Clone)]
@@ -217,7 +219,7 @@ impl fmt::Display for QName {
 }
 
 /// One item of a sequence. XPath 1.0 expressions yield `Node`, `String`, `Double` and `Boolean` only.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Item<'d> {
     /// A node.
     Node(Node<'d>),
@@ -243,6 +245,36 @@ pub enum Item<'d> {
     Duration(Duration),
     /// `xs:QName`.
     QName(Arc<QName>),
+    /// A function.
+    Function(Arc<FunctionItem<'d>>),
+    /// A map.
+    Map(Arc<MapItem<'d>>),
+    /// An array with its members.
+    Array(Arc<Vec<Sequence<'d>>>),
+}
+
+impl PartialEq for Item<'_> {
+    /// Functions, maps and arrays are equal if they are the same one.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Node(a), Self::Node(b)) => a == b,
+            (Self::String(a), Self::String(b))
+            | (Self::Untyped(a), Self::Untyped(b))
+            | (Self::AnyUri(a), Self::AnyUri(b)) => a == b,
+            (Self::Boolean(a), Self::Boolean(b)) => a == b,
+            (Self::Integer(a), Self::Integer(b)) => a == b,
+            (Self::Decimal(a), Self::Decimal(b)) => a == b,
+            (Self::Float(a), Self::Float(b)) => a == b,
+            (Self::Double(a), Self::Double(b)) => a == b,
+            (Self::Moment(a), Self::Moment(b)) => a == b,
+            (Self::Duration(a), Self::Duration(b)) => a == b,
+            (Self::QName(a), Self::QName(b)) => a == b,
+            (Self::Function(a), Self::Function(b)) => Arc::ptr_eq(a, b),
+            (Self::Map(a), Self::Map(b)) => Arc::ptr_eq(a, b),
+            (Self::Array(a), Self::Array(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
 }
 
 impl<'d> Item<'d> {
@@ -259,6 +291,7 @@ impl<'d> Item<'d> {
             Self::Moment(m) => Str::Owned(m.to_string()),
             Self::Duration(d) => Str::Owned(d.to_string()),
             Self::QName(q) => Str::Owned(q.to_string()),
+            Self::Function(_) | Self::Map(_) | Self::Array(_) => Str::Borrowed(""),
         }
     }
 
@@ -272,7 +305,7 @@ impl<'d> Item<'d> {
             Self::Decimal(d) => d.to_f64(),
             Self::Float(v) => f64::from(*v),
             Self::Double(v) => *v,
-            Self::Moment(_) | Self::Duration(_) | Self::QName(_) => f64::NAN,
+            _ => f64::NAN,
         }
     }
 
@@ -311,6 +344,9 @@ impl<'d> Item<'d> {
             Self::Moment(m) => m.kind.type_name(),
             Self::Duration(d) => d.kind.type_name(),
             Self::QName(_) => "xs:QName",
+            Self::Function(_) => "function(*)",
+            Self::Map(_) => "map(*)",
+            Self::Array(_) => "array(*)",
         }
     }
 }

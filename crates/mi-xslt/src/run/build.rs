@@ -1,119 +1,17 @@
 //! Where output goes: a tree under construction, or a sequence of items.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use mi_expr::xpath::{Item, Node, Version};
-use mi_xml::{Document, NodeId, NodeKind};
+use mi_expr::xpath::{Item, Node, TreeBuilder, Version, XPathError};
+use mi_xml::{Document, NodeKind};
 
 use super::{Outcome, Run};
 use crate::error::TransformError;
 
-/// A tree being built. Text is collected and added when something else comes.
-pub(super) struct Tree {
-    doc: Document,
-    /// The element that is open, the document for none.
-    open: NodeId,
-    text: String,
-    raw: HashSet<NodeId>,
-    /// The last thing added was an atomic value: the next one is separated by a space.
-    after_value: bool,
-}
-
 /// A place for output.
 pub(super) enum Destination<'d> {
-    Tree(Box<Tree>),
+    Tree(Box<TreeBuilder>),
     Items(Vec<Item<'d>>),
-}
-
-impl Tree {
-    pub(super) fn new() -> Self {
-        Self {
-            doc: Document::new(),
-            open: Document::ROOT,
-            text: String::new(),
-            raw: HashSet::new(),
-            after_value: false,
-        }
-    }
-
-    pub(super) fn finish(mut self) -> (Document, HashSet<NodeId>) {
-        self.flush();
-        (self.doc, self.raw)
-    }
-
-    fn flush(&mut self) {
-        self.after_value = false;
-        if !self.text.is_empty() {
-            let node = self.doc.create_text(&self.text);
-            self.text.clear();
-            self.doc.append_child(self.open, node);
-        }
-    }
-
-    fn add(&mut self, node: NodeId) {
-        self.flush();
-        self.doc.append_child(self.open, node);
-    }
-
-    fn attribute(&mut self, prefix: &str, local: &str, namespace: &str, value: &str) -> Outcome<()> {
-        if self.open == Document::ROOT {
-            return Err(TransformError::dynamic(format!(
-                "the attribute {local} has no element to be added to (XTDE0420)"
-            )));
-        }
-        if !self.text.is_empty() || self.doc.first_child(self.open).is_some() {
-            let message = format!("the attribute {local} comes after content of its element (XTDE0410)");
-            return Err(TransformError::dynamic(message));
-        }
-        // A prefix that means something else here is replaced by a free one.
-        let bound = self.doc.lookup_namespace(self.open, prefix);
-        let clash = !namespace.is_empty() && bound.is_some_and(|uri| uri != namespace);
-        self.doc.set_attribute(self.open, if clash { "" } else { prefix }, local, namespace, value);
-        Ok(())
-    }
-
-    fn declare(&mut self, prefix: &str, uri: &str) {
-        if self.open != Document::ROOT && self.doc.lookup_namespace(self.open, prefix) != Some(uri) {
-            let own = prefix == self.doc.prefix(self.open);
-            if !own {
-                self.doc.declare_namespace(self.open, prefix, uri);
-            }
-        }
-    }
-
-    fn copy_node(&mut self, source: &Document, node: NodeId, namespaces: bool) -> Outcome<()> {
-        match source.kind(node) {
-            NodeKind::Document => {
-                for child in source.children(node) {
-                    self.copy_node(source, child, namespaces)?;
-                }
-            }
-            NodeKind::Text => self.text.push_str(&source.value(node)),
-            NodeKind::Attribute => {
-                let (prefix, namespace) = (source.prefix(node), source.namespace(node));
-                self.attribute(prefix, source.local_name(node), namespace, &source.value(node))?;
-            }
-            NodeKind::Namespace => self.declare(source.local_name(node), &source.value(node)),
-            NodeKind::Comment | NodeKind::Pi => {
-                let copy = self.doc.import(source, node);
-                self.add(copy);
-            }
-            NodeKind::Element => {
-                self.flush();
-                let copy = self.doc.import(source, node);
-                self.doc.append_child(self.open, copy);
-                if namespaces && source.parent(node).is_some_and(|it| it != Document::ROOT) {
-                    for (prefix, uri) in source.in_scope_namespaces(node).into_iter().rev() {
-                        if self.doc.lookup_namespace(copy, prefix).is_none() {
-                            self.doc.declare_namespace(copy, prefix, uri);
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl<'d> Run<'_, 'd> {
@@ -131,7 +29,7 @@ impl<'d> Run<'_, 'd> {
     /// What `work` puts out as a document.
     pub(super) fn to_document(&self, work: impl FnOnce() -> Outcome<()>) -> Outcome<Arc<Document>> {
         self.charge_nodes(1)?;
-        match self.redirected(Destination::Tree(Box::new(Tree::new())), work)? {
+        match self.redirected(Destination::Tree(Box::new(TreeBuilder::new())), work)? {
             Destination::Tree(tree) => Ok(Arc::new(tree.finish().0)),
             Destination::Items(_) => Ok(Arc::new(Document::new())),
         }
@@ -146,13 +44,13 @@ impl<'d> Run<'_, 'd> {
     }
 
     /// Works on the tree that is being built. Where items are collected, what is built becomes an item.
-    fn on_tree(&self, work: impl FnOnce(&mut Tree) -> Outcome<()>) -> Outcome<()> {
+    fn on_tree(&self, work: impl FnOnce(&mut TreeBuilder) -> Result<(), XPathError>) -> Outcome<()> {
         let mut out = self.out.borrow_mut();
         match out.last_mut() {
-            Some(Destination::Tree(tree)) => work(tree),
+            Some(Destination::Tree(tree)) => work(tree).map_err(of_tree),
             Some(Destination::Items(items)) => {
-                let mut tree = Tree::new();
-                work(&mut tree)?;
+                let mut tree = TreeBuilder::new();
+                work(&mut tree).map_err(of_tree)?;
                 let doc = tree.finish().0;
                 if let Some(node) = doc.first_child(Document::ROOT) {
                     items.push(Item::Node(Node::shared(Arc::new(doc), node)));
@@ -190,17 +88,16 @@ impl<'d> Run<'_, 'd> {
         namespace: &str,
         content: impl FnOnce() -> Outcome<()>,
     ) -> Outcome<()> {
-        let mut outer = Document::ROOT;
+        let mut opened = None;
         self.on_tree(|tree| {
-            let element = tree.doc.create_element(prefix, local, namespace);
-            tree.add(element);
-            outer = std::mem::replace(&mut tree.open, element);
+            opened = Some(tree.open(prefix, local, namespace));
             Ok(())
         })?;
         content()?;
         self.on_tree(|tree| {
-            tree.flush();
-            tree.open = outer;
+            if let Some(opened) = opened {
+                tree.close(opened);
+            }
             Ok(())
         })
     }
@@ -210,7 +107,7 @@ impl<'d> Run<'_, 'd> {
         self.charge_text(value.len())?;
         let mut out = self.out.borrow_mut();
         match out.last_mut() {
-            Some(Destination::Tree(tree)) => tree.attribute(prefix, local, namespace, value),
+            Some(Destination::Tree(tree)) => tree.attribute(prefix, local, namespace, value).map_err(of_tree),
             Some(Destination::Items(items)) => {
                 let mut doc = Document::new();
                 let holder = doc.create_element("", "attribute", "");
@@ -236,13 +133,9 @@ impl<'d> Run<'_, 'd> {
         self.charge_text(text.len())?;
         self.on_tree(|tree| {
             if raw {
-                tree.flush();
-                let node = tree.doc.create_text(text);
-                tree.add(node);
-                tree.raw.insert(node);
+                tree.raw_text(text);
             } else {
-                tree.after_value = false;
-                tree.text.push_str(text);
+                tree.text(text);
             }
             Ok(())
         })
@@ -252,8 +145,7 @@ impl<'d> Run<'_, 'd> {
         self.charge_nodes(1)?;
         self.charge_text(text.len())?;
         self.on_tree(|tree| {
-            let node = tree.doc.create_comment(text);
-            tree.add(node);
+            tree.comment(text);
             Ok(())
         })
     }
@@ -262,8 +154,7 @@ impl<'d> Run<'_, 'd> {
         self.charge_nodes(1)?;
         self.charge_text(data.len())?;
         self.on_tree(|tree| {
-            let node = tree.doc.create_pi(target, data);
-            tree.add(node);
+            tree.pi(target, data);
             Ok(())
         })
     }
@@ -280,18 +171,11 @@ impl<'d> Run<'_, 'd> {
                 drop(out);
                 self.charge_nodes(1)
             }
-            (Some(Destination::Tree(tree)), Item::Node(node)) => {
-                tree.after_value = false;
-                tree.copy_node(&node.doc, node.id, namespaces)
-            }
+            (Some(Destination::Tree(tree)), Item::Node(node)) => tree.copy(&node, namespaces).map_err(of_tree),
             (Some(Destination::Tree(tree)), value) => {
-                if std::mem::replace(&mut tree.after_value, true) {
-                    tree.text.push(' ');
-                }
-                let text = value.to_str(Version::V2);
-                tree.text.push_str(&text);
+                tree.value(&value);
                 drop(out);
-                self.charge_text(text.len())
+                self.charge_text(value.to_str(Version::V2).len())
             }
             (None, _) => Ok(()),
         }
@@ -304,4 +188,8 @@ impl<'d> Run<'_, 'd> {
             _ => self.charge_nodes(1),
         }
     }
+}
+
+fn of_tree(error: XPathError) -> TransformError {
+    TransformError::dynamic(error.to_string())
 }

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mi_expr::xpath::{Context, DocRef, Item, Node, Sequence, XPathError};
+use mi_expr::xpath::{Context, DocRef, Item, Node, Sequence, TreeBuilder, XPathError};
 use mi_xml::{Document, NodeId};
 
 use crate::Host;
@@ -33,7 +33,7 @@ use crate::limits::{INLINE_STACK, LARGE_STACK, MAX_DEPTH, MAX_MESSAGES, MAX_NODE
 use crate::output::{Method, Output};
 use crate::plan::{Key, Place, Plan};
 
-use build::{Destination, Tree};
+use build::Destination;
 use functions::View;
 use group::Group;
 use variables::GlobalState;
@@ -142,7 +142,7 @@ fn on_stack<'d>(
     })
 }
 
-fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Outcome<T> {
+pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Outcome<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("xslt".to_owned()).stack_size(LARGE_STACK);
         let failed =
@@ -166,7 +166,7 @@ fn run<'d>(
         host,
         source: Node::new(document, root),
         params,
-        out: RefCell::new(vec![Destination::Tree(Box::new(Tree::new()))]),
+        out: RefCell::new(vec![Destination::Tree(Box::new(TreeBuilder::new()))]),
         locals: RefCell::new(Vec::new()),
         base: Cell::new(0),
         globals: RefCell::new(plan.globals.iter().map(|_| GlobalState::Unknown).collect()),
@@ -196,7 +196,7 @@ impl<'s, 'd> Run<'s, 'd> {
         self.apply_one(&cx, &[])?;
         let tree = match self.out.borrow_mut().pop() {
             Some(Destination::Tree(tree)) => tree,
-            _ => Box::new(Tree::new()),
+            _ => Box::new(TreeBuilder::new()),
         };
         let (document, raw) = tree.finish();
         let settings = self.plan.output.clone();

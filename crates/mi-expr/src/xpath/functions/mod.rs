@@ -15,7 +15,7 @@ mod strings;
 use super::Version;
 use super::ast::{Call, Expr, Type};
 use super::error::XPathError;
-use super::eval::{Cx, Evaluator, text_cost};
+use super::eval::{Cx, Evaluator};
 use super::pattern::Pattern;
 use super::sequence::Sequence;
 use super::value::{Item, Str};
@@ -111,17 +111,7 @@ impl<'d> Args<'_, '_, 'd> {
 
     /// The typed values of an argument.
     fn atoms(&self, i: usize) -> Result<Vec<Item<'d>>, XPathError> {
-        let value = self.sequence(i)?;
-        self.ev.spend(value.len() as u64)?;
-        let mut atoms = Vec::with_capacity(value.len());
-        for item in value.into_items() {
-            let atom = item.atomize();
-            if let Item::Untyped(text) = &atom {
-                self.ev.spend(text_cost(text))?;
-            }
-            atoms.push(atom);
-        }
-        Ok(atoms)
+        self.ev.atomized(self.sequence(i)?)
     }
 
     /// An argument of at most one atomic item.

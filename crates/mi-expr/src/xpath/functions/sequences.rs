@@ -64,37 +64,39 @@ fn occurs<'d>(args: &Args<'_, '_, 'd>, least: usize, most: usize, code: &'static
     Err(XPathError::dynamic(code, message))
 }
 
-/// A key that is equal for values that are equal.
-fn key(ev: &Evaluator<'_, '_>, item: &Item<'_>) -> String {
-    const EXACT: i64 = 1 << 53;
-    match item {
-        Item::Integer(i) if !(-EXACT..=EXACT).contains(i) => format!("i{i}"),
-        n if n.is_numeric() => {
-            let v = n.to_number();
-            // Both zeros are equal, and NaN is the same value as NaN here.
-            format!(
-                "n{:x}",
-                if v == 0.0 {
-                    0
-                } else if v.is_nan() {
-                    f64::NAN.to_bits()
-                } else {
-                    v.to_bits()
-                }
-            )
+impl Evaluator<'_, '_> {
+    /// A text that is the same for values that are equal.
+    pub(in crate::xpath) fn key_of(&self, item: &Item<'_>) -> String {
+        const EXACT: i64 = 1 << 53;
+        match item {
+            Item::Integer(i) if !(-EXACT..=EXACT).contains(i) => format!("i{i}"),
+            n if n.is_numeric() => {
+                let v = n.to_number();
+                // Both zeros are equal, and NaN is the same value as NaN here.
+                format!(
+                    "n{:x}",
+                    if v == 0.0 {
+                        0
+                    } else if v.is_nan() {
+                        f64::NAN.to_bits()
+                    } else {
+                        v.to_bits()
+                    }
+                )
+            }
+            Item::Boolean(b) => format!("b{b}"),
+            Item::Moment(m) => format!("m{:?}{}", m.kind, m.utc(self.implicit_zone())),
+            Item::Duration(d) => format!("d{}/{}/{}", d.months, d.seconds, d.nanos),
+            Item::QName(q) => format!("q{{{}}}{}", q.namespace, q.local),
+            text => format!("s{}", &*text.to_str(self.version)),
         }
-        Item::Boolean(b) => format!("b{b}"),
-        Item::Moment(m) => format!("m{:?}{}", m.kind, m.utc(ev.implicit_zone())),
-        Item::Duration(d) => format!("d{}/{}/{}", d.months, d.seconds, d.nanos),
-        Item::QName(q) => format!("q{{{}}}{}", q.namespace, q.local),
-        text => format!("s{}", &*text.to_str(ev.version)),
     }
 }
 
 fn distinct_values<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let mut seen = HashSet::new();
     let mut items = args.atoms(0)?;
-    items.retain(|item| seen.insert(key(args.ev, item)));
+    items.retain(|item| seen.insert(args.ev.key_of(item)));
     Ok(Sequence::from_items(items))
 }
 
@@ -173,7 +175,7 @@ fn deep_equal<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
         let equal = match (&a, &b) {
             (Item::Node(a), Item::Node(b)) => nodes_equal(args.ev, a, b)?,
             (Item::Node(_), _) | (_, Item::Node(_)) => false,
-            (a, b) => key(args.ev, a) == key(args.ev, b),
+            (a, b) => args.ev.key_of(a) == args.ev.key_of(b),
         };
         if !equal {
             return Ok(false.into());

@@ -32,7 +32,8 @@ fn errors_name_place_and_cause() {
     check_error("$ctx:", 0, "behind `$ctx:`");
     check_error("@", 1, "a node test");
     check_error("a)", 1, "expected an operator or the end");
-    check_error("a # b", 2, "unexpected character `#`");
+    check_error("a # b", 2, "expected an operator or the end");
+    check_error("a ~ b", 2, "unexpected character `~`");
     check_error("(: never closed", 0, "no end");
     check_error("for $x in (1, 2)", 16, "`return`");
     check_error("if (1) then 2", 13, "`else`");
