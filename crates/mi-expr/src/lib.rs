@@ -18,6 +18,7 @@ mod json_eval;
 pub mod jsonpath;
 mod lookup;
 mod namespaces;
+pub mod numerals;
 mod placeholder;
 mod property;
 mod synapse;

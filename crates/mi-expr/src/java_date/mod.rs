@@ -41,7 +41,8 @@ const MAX_DEPTH: usize = 16;
 /// Letters of one field; more are refused by Java or make no sense.
 const MAX_COUNT: usize = 19;
 
-const MONTHS: [&str; 12] = [
+/// Names of months, also of the pictures of XPath.
+pub(crate) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -56,7 +57,7 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 /// Monday first.
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+pub(crate) const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 impl DateText {
     /// Compiles a pattern.

@@ -9,6 +9,7 @@ use super::ast::{NameMatch, NodeTest};
 use super::datetime::{Duration, DurationKind, Moment, MomentKind};
 use super::decimal::Decimal;
 use super::error::XPathError;
+use super::lexical::Lexical;
 use super::number::{self, is_space};
 use super::value::{Item, QName, Str};
 
@@ -29,6 +30,7 @@ pub(super) enum Atomic {
     Moment(MomentKind),
     Duration(DurationKind),
     QName,
+    Lexical(Lexical),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,7 @@ impl Atomic {
             "yearMonthDuration" => Self::Duration(DurationKind::YearMonth),
             "dayTimeDuration" => Self::Duration(DurationKind::DayTime),
             "QName" => Self::QName,
-            _ => return None,
+            other => Self::Lexical(Lexical::parse_name(other)?),
         })
     }
 
@@ -98,6 +100,7 @@ impl Atomic {
             Self::Moment(kind) => kind.type_name(),
             Self::Duration(kind) => kind.type_name(),
             Self::QName => "xs:QName",
+            Self::Lexical(kind) => kind.type_name(),
         }
     }
 
@@ -114,6 +117,7 @@ impl Atomic {
             | (Self::Float, Item::Float(_))
             | (Self::Double, Item::Double(_))
             | (Self::QName, Item::QName(_)) => true,
+            (Self::Lexical(kind), Item::Lexical(own, _)) => kind == *own,
             (Self::String(form), Item::String(s)) => form.accepts(s),
             (Self::Integer(low, high), Item::Integer(i)) => (low..=high).contains(i),
             (Self::Moment(kind), Item::Moment(m)) => m.kind == kind,
@@ -263,6 +267,14 @@ pub(super) fn cast(item: Item<'_>, to: Atomic) -> Result<Item<'_>, XPathError> {
             None => return Err(no_cast(&item, to)),
         },
         (Item::Duration(d), Atomic::Duration(kind)) => Some(Item::Duration(d.to_kind(kind))),
+        (Item::Lexical(from, text), Atomic::Lexical(to)) => match from.convert(text, to) {
+            Some(text) => Some(Item::Lexical(to, text.into())),
+            None => return Err(no_cast(&item, Atomic::Lexical(to))),
+        },
+        (Item::Moment(m), Atomic::Lexical(kind)) => match kind.of_moment(*m) {
+            Some(text) => Some(Item::Lexical(kind, text.into())),
+            None => return Err(no_cast(&item, Atomic::Lexical(kind))),
+        },
         (Item::QName(q), Atomic::QName) => Some(Item::QName(Arc::clone(q))),
         _ => return Err(no_cast(&item, to)),
     };
@@ -303,6 +315,7 @@ fn from_text<'d>(s: &Str<'d>, to: Atomic) -> Option<Item<'d>> {
         Atomic::Double => number::parse_double(trimmed).map(Item::Double),
         Atomic::Moment(kind) => Moment::parse(kind, trimmed).map(Item::Moment),
         Atomic::Duration(kind) => Duration::parse(kind, trimmed).map(Item::Duration),
+        Atomic::Lexical(kind) => kind.canonical(trimmed).map(|text| Item::Lexical(kind, text.into())),
         Atomic::QName => {
             // Prefixes would need the namespaces of the expression; names without one are what occurs.
             let name = StringForm::NcName.accepts(trimmed);

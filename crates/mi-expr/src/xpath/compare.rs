@@ -177,6 +177,12 @@ impl<'d> Evaluator<'_, 'd> {
         if a.is_numeric() && b.is_numeric() {
             return Ok(compare_numbers(op, a, b));
         }
+        if let (Item::Lexical(x, a), Item::Lexical(y, b)) = (a, b)
+            && x == y
+            && op.is_equality()
+        {
+            return Ok((a == b) == (op == Comparison::Eq));
+        }
         if let Some(ordering) = self.order(a, b) {
             return Ok(op.holds(ordering));
         }
@@ -274,6 +280,7 @@ fn untyped_as<'d>(untyped: Item<'d>, other: &Item<'_>) -> Result<Item<'d>, XPath
         Item::Moment(m) => Atomic::Moment(m.kind),
         Item::Duration(d) => Atomic::Duration(d.kind),
         Item::QName(_) => Atomic::QName,
+        Item::Lexical(kind, _) => Atomic::Lexical(*kind),
         _ => Atomic::Double,
     };
     cast::cast(untyped, target)

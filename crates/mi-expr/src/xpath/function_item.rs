@@ -62,4 +62,15 @@ impl<'d> MapItem<'d> {
             }
         }
     }
+
+    pub(super) fn without(&self, names: &[String]) -> Self {
+        let mut out = Self::default();
+        let mut by_place: Vec<(&String, usize)> = self.index.iter().map(|(name, at)| (name, *at)).collect();
+        by_place.sort_unstable_by_key(|(_, at)| *at);
+        for (name, at) in by_place.into_iter().filter(|(name, _)| !names.contains(name)) {
+            let (key, value) = self.entries[at].clone();
+            out.insert(name.clone(), key, value);
+        }
+        out
+    }
 }

@@ -14,6 +14,7 @@ use super::Version;
 use super::datetime::{Duration, Moment};
 use super::decimal::Decimal;
 use super::function_item::{FunctionItem, MapItem};
+use super::lexical::Lexical;
 use super::number;
 use super::sequence::Sequence;
 
@@ -245,6 +246,8 @@ pub enum Item<'d> {
     Duration(Duration),
     /// `xs:QName`.
     QName(Arc<QName>),
+    /// A part of a date, or binary data, in canonical form.
+    Lexical(Lexical, Str<'d>),
     /// A function.
     Function(Arc<FunctionItem<'d>>),
     /// A map.
@@ -269,6 +272,7 @@ impl PartialEq for Item<'_> {
             (Self::Moment(a), Self::Moment(b)) => a == b,
             (Self::Duration(a), Self::Duration(b)) => a == b,
             (Self::QName(a), Self::QName(b)) => a == b,
+            (Self::Lexical(a, x), Self::Lexical(b, y)) => a == b && x == y,
             (Self::Function(a), Self::Function(b)) => Arc::ptr_eq(a, b),
             (Self::Map(a), Self::Map(b)) => Arc::ptr_eq(a, b),
             (Self::Array(a), Self::Array(b)) => Arc::ptr_eq(a, b),
@@ -282,7 +286,7 @@ impl<'d> Item<'d> {
     pub fn to_str(&self, version: Version) -> Str<'d> {
         match self {
             Self::Node(n) => n.string_value(),
-            Self::String(s) | Self::Untyped(s) | Self::AnyUri(s) => s.clone(),
+            Self::String(s) | Self::Untyped(s) | Self::AnyUri(s) | Self::Lexical(_, s) => s.clone(),
             Self::Boolean(b) => Str::Borrowed(if *b { "true" } else { "false" }),
             Self::Integer(i) => Str::Owned(i.to_string()),
             Self::Decimal(d) => Str::Owned(d.to_string()),
@@ -344,6 +348,7 @@ impl<'d> Item<'d> {
             Self::Moment(m) => m.kind.type_name(),
             Self::Duration(d) => d.kind.type_name(),
             Self::QName(_) => "xs:QName",
+            Self::Lexical(kind, _) => kind.type_name(),
             Self::Function(_) => "function(*)",
             Self::Map(_) => "map(*)",
             Self::Array(_) => "array(*)",

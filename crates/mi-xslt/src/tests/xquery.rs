@@ -166,7 +166,7 @@ const FAILING: &[(&str, &str)] = &[
     ("try { error(xs:QName('local:e'), 'no') } catch local:other { 1 }", "no (local:e)"),
 ];
 
-fn run(query: &str) -> Result<String, String> {
+pub(super) fn run(query: &str) -> Result<String, String> {
     let query = XQuery::compile(query, "q").map_err(|error| error.to_string())?;
     let result = query.run(&[], &PlainHost::default()).map_err(|error| error.to_string())?;
     Ok(show(&result))

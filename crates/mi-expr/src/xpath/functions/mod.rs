@@ -5,6 +5,9 @@
 
 mod dates;
 mod decimal_picture;
+mod higher;
+mod json;
+mod more;
 mod nodes;
 mod numbers;
 mod picture;
@@ -47,16 +50,20 @@ impl std::fmt::Debug for Builtin {
 pub(super) enum Library {
     Core,
     Math,
+    Maps,
+    Arrays,
     /// Constructors of the `xs` types.
     Types,
 }
 
 impl Library {
-    /// The library of a prefix; `fn`, `xs` and `math` need no declaration.
+    /// The library of a prefix; those that are usual need no declaration.
     pub(super) fn of(prefix: &str, declared: Option<&str>) -> Option<Self> {
         match (prefix, declared) {
             ("" | "fn", _) | (_, Some("http://www.w3.org/2005/xpath-functions")) => Some(Self::Core),
             ("xs" | "xsd", None) | (_, Some("http://www.w3.org/2001/XMLSchema")) => Some(Self::Types),
+            ("map", None) | (_, Some("http://www.w3.org/2005/xpath-functions/map")) => Some(Self::Maps),
+            ("array", None) | (_, Some("http://www.w3.org/2005/xpath-functions/array")) => Some(Self::Arrays),
             ("math", None) | (_, Some("http://www.w3.org/2005/xpath-functions/math")) => Some(Self::Math),
             _ => None,
         }
@@ -72,8 +79,17 @@ const fn builtin(library: Library, row: Row) -> Builtin {
     Builtin { library, name, arity, since, result, context_below, run }
 }
 
-const TABLES: [&[Builtin]; 6] =
-    [strings::TABLE, numbers::TABLE, sequences::TABLE, nodes::TABLE, dates::TABLE, regex::TABLE];
+const TABLES: [&[Builtin]; 9] = [
+    strings::TABLE,
+    numbers::TABLE,
+    sequences::TABLE,
+    nodes::TABLE,
+    dates::TABLE,
+    regex::TABLE,
+    higher::TABLE,
+    json::TABLE,
+    more::TABLE,
+];
 
 /// The function of a name that takes `count` arguments.
 pub(super) fn find(library: Library, name: &str, count: usize) -> Option<&'static Builtin> {

@@ -38,6 +38,9 @@ pub(super) const TABLE: &[Builtin] = &[
     builtin(Math, ("cos", (1, 1), V2, Unknown, 0, |a| math(a, f64::cos))),
     builtin(Math, ("tan", (1, 1), V2, Unknown, 0, |a| math(a, f64::tan))),
     builtin(Math, ("atan", (1, 1), V2, Unknown, 0, |a| math(a, f64::atan))),
+    builtin(Math, ("asin", (1, 1), V2, Unknown, 0, |a| math(a, f64::asin))),
+    builtin(Math, ("acos", (1, 1), V2, Unknown, 0, |a| math(a, f64::acos))),
+    builtin(Math, ("atan2", (2, 2), V2, Unknown, 0, |a| Ok(a.double(0)?.atan2(a.double(1)?).into()))),
     builtin(Math, ("pow", (2, 2), V2, Unknown, 0, pow)),
 ];
 

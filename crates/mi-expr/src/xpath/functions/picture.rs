@@ -2,24 +2,11 @@
 
 use chrono::{Datelike, Timelike};
 
+use crate::java_date::{DAYS, MONTHS};
+use crate::numerals::{letters, ordinal_suffix, roman, title, words};
 use crate::xpath::datetime::{Moment, MomentKind, calendar, week_of_month, zone_text};
 use crate::xpath::error::XPathError;
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 /// Widest component that is accepted.
 const MAX_WIDTH: usize = 100;
 
@@ -150,26 +137,19 @@ fn value(number: u32, form: &Form<'_>, default: &str, name: Option<&str>) -> Str
         return text;
     }
     let text = match presentation.chars().next() {
-        Some('I') => roman(number),
-        Some('i') => roman(number).to_lowercase(),
-        Some('A') => letters(number, b'A'),
-        Some('a') => letters(number, b'a'),
+        Some('I') if number > 0 => roman(i64::from(number)),
+        Some('i') if number > 0 => roman(i64::from(number)).to_lowercase(),
+        Some('A') => letters(i64::from(number), b'A'),
+        Some('a') => letters(i64::from(number), b'a'),
+        Some('w') => words(i64::from(number)),
+        Some('W') if presentation == "Ww" => title(&words(i64::from(number))),
+        Some('W') => words(i64::from(number)).to_uppercase(),
         _ => {
             let width = presentation.chars().filter(char::is_ascii_digit).count().max(form.least.unwrap_or(1));
             format!("{number:0>width$}")
         }
     };
-    if ordinal { format!("{text}{}", ordinal_suffix(number)) } else { text }
-}
-
-fn ordinal_suffix(n: u32) -> &'static str {
-    match (n % 100, n % 10) {
-        (11..=13, _) => "th",
-        (_, 1) => "st",
-        (_, 2) => "nd",
-        (_, 3) => "rd",
-        _ => "th",
-    }
+    if ordinal { format!("{text}{}", ordinal_suffix(i64::from(number))) } else { text }
 }
 
 /// The fraction of a second: as many digits as the presentation has, or as the width says.
@@ -207,44 +187,4 @@ fn zone(zone: Option<i16>, form: &Form<'_>, prefix: &str) -> String {
 
 fn signed(minutes: i16) -> String {
     if minutes == 0 { "+00:00".to_owned() } else { zone_text(minutes) }
-}
-
-fn roman(mut n: u32) -> String {
-    const DIGITS: [(u32, &str); 13] = [
-        (1000, "M"),
-        (900, "CM"),
-        (500, "D"),
-        (400, "CD"),
-        (100, "C"),
-        (90, "XC"),
-        (50, "L"),
-        (40, "XL"),
-        (10, "X"),
-        (9, "IX"),
-        (5, "V"),
-        (4, "IV"),
-        (1, "I"),
-    ];
-    if n == 0 || n > 9999 {
-        return n.to_string();
-    }
-    let mut out = String::new();
-    for (size, digits) in DIGITS {
-        while n >= size {
-            out.push_str(digits);
-            n -= size;
-        }
-    }
-    out
-}
-
-/// 1 -> a, 27 -> aa
-fn letters(mut n: u32, first: u8) -> String {
-    let mut out = Vec::new();
-    while n > 0 {
-        n -= 1;
-        out.push(char::from(first + (n % 26) as u8));
-        n /= 26;
-    }
-    out.iter().rev().collect()
 }

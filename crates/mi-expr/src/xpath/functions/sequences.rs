@@ -8,6 +8,8 @@ use super::{Args, Builtin, Library, Outcome, builtin};
 use crate::xpath::Version::{V1, V2};
 use crate::xpath::ast::Comparison;
 use crate::xpath::ast::Type::{Boolean, Number, Unknown};
+use crate::xpath::call::single;
+use crate::xpath::compare::order_numbers;
 use crate::xpath::error::XPathError;
 use crate::xpath::eval::Evaluator;
 use crate::xpath::sequence::Sequence;
@@ -34,7 +36,7 @@ pub(super) const TABLE: &[Builtin] = &[
     builtin(Core, ("remove", (2, 2), V2, Unknown, 0, remove)),
     builtin(Core, ("reverse", (1, 1), V2, Unknown, 0, reverse)),
     builtin(Core, ("subsequence", (2, 3), V2, Unknown, 0, subsequence)),
-    builtin(Core, ("sort", (1, 1), V2, Unknown, 0, sort)),
+    builtin(Core, ("sort", (1, 3), V2, Unknown, 0, sort)),
     builtin(Core, ("unordered", (1, 1), V2, Unknown, 0, |a| a.sequence(0))),
     builtin(Core, ("deep-equal", (2, 3), V2, Boolean, 0, deep_equal)),
     builtin(Core, ("zero-or-one", (1, 1), V2, Unknown, 0, |a| occurs(a, 0, 1, "FORG0003"))),
@@ -88,6 +90,7 @@ impl Evaluator<'_, '_> {
             Item::Moment(m) => format!("m{:?}{}", m.kind, m.utc(self.implicit_zone())),
             Item::Duration(d) => format!("d{}/{}/{}", d.months, d.seconds, d.nanos),
             Item::QName(q) => format!("q{{{}}}{}", q.namespace, q.local),
+            Item::Lexical(kind, text) => format!("l{kind:?}{}", &**text),
             text => format!("s{}", &*text.to_str(self.version)),
         }
     }
@@ -146,24 +149,50 @@ fn subsequence<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn sort<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    let mut items: Vec<(Item<'d>, Item<'d>)> =
-        args.sequence(0)?.into_items().into_iter().map(|i| (i.clone().atomize(), i)).collect();
-    args.ev.spend(items.len() as u64)?;
-    let numeric = items.iter().all(|(k, _)| k.is_numeric());
-    if !numeric && items.windows(2).any(|w| args.ev.order(&w[0].0, &w[1].0).is_none()) {
+    let items = args.sequence(0)?.into_items().into_iter().map(Sequence::one).collect();
+    let sorted = sorted(args, items, 2)?;
+    Ok(Sequence::from_items(sorted.into_iter().flat_map(Sequence::into_items).collect()))
+}
+
+/// Values in the order of their keys: what the function in argument `key` makes of them, or their own values.
+pub(super) fn sorted<'d>(
+    args: &Args<'_, '_, 'd>,
+    values: Vec<Sequence<'d>>,
+    key: usize,
+) -> Result<Vec<Sequence<'d>>, XPathError> {
+    let function = if key < args.len() { Some(single(&args.sequence(key)?, "the function")?) } else { None };
+    let mut keyed = Vec::with_capacity(values.len());
+    for value in values {
+        let key = match &function {
+            Some(function) => args.ev.call_item(function, vec![value.clone()])?,
+            None => value.clone(),
+        };
+        let key: Vec<Item<'d>> = args.ev.atomized(key)?;
+        keyed.push((key, value));
+    }
+    let mut failed = false;
+    keyed.sort_by(|(a, _), (b, _)| {
+        for (a, b) in a.iter().zip(b) {
+            let ordering = if a.is_numeric() && b.is_numeric() {
+                let nan = |it: &Item<'_>| it.to_number().is_nan();
+                // NaN comes first.
+                if nan(a) || nan(b) { nan(b).cmp(&nan(a)) } else { order_numbers(a, b) }
+            } else {
+                args.ev.order(a, b).unwrap_or_else(|| {
+                    failed = true;
+                    std::cmp::Ordering::Equal
+                })
+            };
+            if ordering.is_ne() {
+                return ordering;
+            }
+        }
+        a.len().cmp(&b.len())
+    });
+    if failed {
         return Err(XPathError::type_error("sort() of values that cannot be ordered"));
     }
-    items.sort_by(|(a, _), (b, _)| {
-        if numeric {
-            // NaN comes first.
-            return a
-                .to_number()
-                .partial_cmp(&b.to_number())
-                .unwrap_or_else(|| b.to_number().is_nan().cmp(&a.to_number().is_nan()));
-        }
-        args.ev.order(a, b).unwrap_or(std::cmp::Ordering::Equal)
-    });
-    Ok(Sequence::from_items(items.into_iter().map(|(_, item)| item).collect()))
+    Ok(keyed.into_iter().map(|(_, value)| value).collect())
 }
 
 fn deep_equal<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
@@ -175,6 +204,9 @@ fn deep_equal<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
         let equal = match (&a, &b) {
             (Item::Node(a), Item::Node(b)) => nodes_equal(args.ev, a, b)?,
             (Item::Node(_), _) | (_, Item::Node(_)) => false,
+            (Item::Map(_) | Item::Array(_), _) | (_, Item::Map(_) | Item::Array(_)) => {
+                structures_equal(args.ev, a.clone(), b.clone())?
+            }
             (a, b) => args.ev.key_of(a) == args.ev.key_of(b),
         };
         if !equal {
@@ -182,6 +214,43 @@ fn deep_equal<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
         }
     }
     Ok(true.into())
+}
+
+/// Compares maps and arrays, without recursion.
+fn structures_equal<'d>(ev: &Evaluator<'_, 'd>, a: Item<'d>, b: Item<'d>) -> Result<bool, XPathError> {
+    let mut rest = vec![(Sequence::one(a), Sequence::one(b))];
+    while let Some((left, right)) = rest.pop() {
+        ev.spend(left.len() as u64 + 1)?;
+        if left.len() != right.len() {
+            return Ok(false);
+        }
+        for (a, b) in left.iter().zip(right.iter()) {
+            let equal = match (&a, &b) {
+                (Item::Node(a), Item::Node(b)) => nodes_equal(ev, a, b)?,
+                (Item::Array(a), Item::Array(b)) => {
+                    rest.extend(a.iter().cloned().zip(b.iter().cloned()));
+                    a.len() == b.len()
+                }
+                (Item::Map(a), Item::Map(b)) => {
+                    let mut all = a.entries().len() == b.entries().len();
+                    for (key, value) in a.entries() {
+                        match b.get(&ev.key_of(key)) {
+                            Some(other) => rest.push((value.clone(), other.clone())),
+                            None => all = false,
+                        }
+                    }
+                    all
+                }
+                (Item::Node(_) | Item::Array(_) | Item::Map(_), _)
+                | (_, Item::Node(_) | Item::Array(_) | Item::Map(_)) => false,
+                (a, b) => ev.key_of(a) == ev.key_of(b),
+            };
+            if !equal {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// Compares two trees in step, without recursion; comments and processing instructions inside do not count.
