@@ -108,7 +108,8 @@ impl Lexical {
             }
             (Self::Base64Binary, Self::HexBinary) => {
                 let bytes = STANDARD.decode(text).ok()?;
-                Some(bytes.iter().map(|byte| format!("{byte:02X}")).collect())
+                let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();
+                Some(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
             }
             _ => None,
         }
