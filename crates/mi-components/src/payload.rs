@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use mi_engine::fault::Fault;
+use mi_expr::Expr;
+use mi_expr::jsonpath::Found;
 use mi_message::{Envelope, Message, Native, Value, XmlValue};
 use mi_xml::{Document, NodeId};
 
@@ -62,6 +65,22 @@ pub(crate) fn copy_without_body(message: &Message) -> Message {
 /// The first element of the Body as a value of its own.
 pub(crate) fn element(envelope: &Envelope) -> Option<XmlValue> {
     envelope.payload().map(|payload| XmlValue::copy_of(envelope.document(), payload))
+}
+
+/// What an expression finds, as JSON; null when it finds nothing.
+pub(crate) fn json_of(
+    expression: &Expr,
+    message: &Message,
+    lookup: &dyn mi_expr::Lookup,
+) -> Result<serde_json::Value, Fault> {
+    if let Some(path) = expression.as_json_path() {
+        return Ok(path.find(message.body.json()?).map_or(serde_json::Value::Null, Found::into_value));
+    }
+    Ok(match expression.eval(message, lookup)? {
+        Value::Json(value) => Arc::unwrap_or_clone(value),
+        Value::Null => serde_json::Value::Null,
+        other => serde_json::Value::String(other.to_text().into_owned()),
+    })
 }
 
 /// The id of the message; it gets one when it has none. MI: `MessageContext#getMessageID`.

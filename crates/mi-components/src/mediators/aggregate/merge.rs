@@ -5,10 +5,11 @@ use mi_config::{Diagnostic, Element};
 use mi_engine::fault::Fault;
 use mi_engine::snapshot::Snapshot;
 use mi_expr::Expr;
-use mi_expr::jsonpath::Found;
 use mi_message::{Body, Envelope, Message, Native, Value, XmlValue};
 use mi_xml::{Document, NodeId};
 use serde_json::{Map, Value as Json};
+
+use crate::payload;
 
 /// Deepest nesting that objects are merged to.
 const MAX_DEPTH: usize = 100;
@@ -176,15 +177,7 @@ fn enclose(envelope: &mut Envelope, enclosing: &XmlValue) {
 
 /// What a path finds in a part: nothing is null, a list of one is its element. MI: `EIPUtils#getJSONElement`.
 fn found(path: &Expr, message: &Message, snapshot: &Snapshot) -> Result<Json, Fault> {
-    let value = match path.as_json_path() {
-        Some(path) => path.find(message.body.json()?).map_or(Json::Null, Found::into_value),
-        None => match path.eval(message, snapshot)? {
-            Value::Json(value) => (*value).clone(),
-            Value::Null => Json::Null,
-            other => Json::String(other.to_text().into_owned()),
-        },
-    };
-    Ok(match value {
+    Ok(match payload::json_of(path, message, snapshot)? {
         Json::Array(mut items) if items.len() < 2 => items.pop().unwrap_or(Json::Null),
         other => other,
     })

@@ -180,7 +180,7 @@ impl Iterate {
 
     fn split_json(&self, cx: &Context) -> Result<Pieces, Fault> {
         let root = cx.message.body.json()?;
-        let found = json_result(&self.expression, cx)?;
+        let found = payload::json_of(&self.expression, &cx.message, &*cx.snapshot)?;
         let same_path = match &self.attach_path {
             Some(path) => path.source() == self.expression.source(),
             None => self.expression.as_json_path().is_some_and(JsonPath::is_root),
@@ -217,19 +217,6 @@ impl Iterate {
         };
         Ok(Pieces::Json { around, items })
     }
-}
-
-/// What a JSONPath finds, as JSON; null when it finds nothing.
-fn json_result(expression: &Expr, cx: &Context) -> Result<Json, Fault> {
-    let root = cx.message.body.json()?;
-    if let Some(path) = expression.as_json_path() {
-        return Ok(path.find(root).map_or(Json::Null, jsonpath::Found::into_value));
-    }
-    Ok(match expression.eval(&cx.message, &*cx.snapshot)? {
-        mi_message::Value::Json(value) => (*value).clone(),
-        mi_message::Value::Null => Json::Null,
-        other => Json::String(other.to_text().into_owned()),
-    })
 }
 
 struct Parts {
