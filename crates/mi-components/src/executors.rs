@@ -12,6 +12,7 @@ use mi_config::misc::PriorityExecutorConfig;
 use mi_engine::context::Context;
 use mi_engine::flow;
 use mi_engine::mediator::Sequence;
+use mi_engine::services::FlowGuard;
 
 /// Most flows that wait in a queue without a size.
 const MAX_WAITING: usize = 100_000;
@@ -63,10 +64,11 @@ struct Queue {
     waiting: VecDeque<Job>,
 }
 
-/// A flow that has not begun.
+/// A flow that has not begun. It counts as running, so that a server that stops waits for it.
 struct Job {
     cx: Context,
     sequence: Arc<Sequence>,
+    counted: FlowGuard,
 }
 
 impl fmt::Debug for Job {
@@ -107,7 +109,8 @@ impl Executor {
         sequence: Arc<Sequence>,
         priority: i32,
     ) -> Result<(), Refusal> {
-        let job = Job { cx, sequence };
+        let counted = cx.snapshot.services.begin_flow();
+        let job = Job { cx, sequence, counted };
         let mut state = self.state();
         let queue = state.queues.iter().position(|it| it.priority == priority).ok_or(Refusal::NoQueue)?;
         if state.running >= self.core {
@@ -129,9 +132,9 @@ impl Executor {
     /// Runs a flow, and then those that wait.
     async fn work(self: Arc<Self>, first: Job) {
         let mut next = Some(first);
-        while let Some(Job { mut cx, sequence }) = next {
-            let _running = cx.snapshot.services.begin_flow();
+        while let Some(Job { mut cx, sequence, counted }) = next {
             flow::run(&mut cx, sequence).await;
+            drop(counted);
             let mut state = self.state();
             next = state.next();
             if next.is_none() {
