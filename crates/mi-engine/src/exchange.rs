@@ -1,12 +1,25 @@
 //! One client and its one answer, shared by every flow that came out of its request.
 
 use std::any::Any;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use mi_message::Message;
 use tokio::sync::oneshot;
 
 use crate::transport::HttpReply;
+
+/// Takes the answers of flows where no HTTP client waits for one, as often as they answer: the other side of a WebSocket
+/// connection. MI: `InboundResponseSender`.
+pub trait Responder: Any + Send + Sync + std::fmt::Debug {
+    /// True when the answer is the body of `message`, which is then built and formatted; false when its properties say
+    /// all.
+    fn wants_body(&self, message: &Message) -> bool;
+
+    /// Takes an answer; `body` is its formatted body, if it was wanted.
+    fn respond(&self, message: &Message, body: Option<Bytes>);
+}
 
 /// Where the answer goes. Only the first answer counts, as in MI (`Axis2Sender#preventMultipleResponses`).
 #[derive(Debug)]
@@ -18,6 +31,7 @@ pub struct Exchange {
     send_tried: AtomicBool,
     faulted: AtomicBool,
     held: Mutex<Vec<Box<dyn Any + Send>>>,
+    responder: Option<Arc<dyn Responder>>,
     /// What the listener knew about the request.
     pub request: RequestInfo,
 }
@@ -56,6 +70,7 @@ impl Exchange {
             send_tried: AtomicBool::new(false),
             faulted: AtomicBool::new(false),
             held: Mutex::default(),
+            responder: None,
             request,
         }
     }
@@ -68,8 +83,19 @@ impl Exchange {
             send_tried: AtomicBool::new(false),
             faulted: AtomicBool::new(false),
             held: Mutex::default(),
+            responder: None,
             request: RequestInfo::default(),
         }
+    }
+
+    /// An exchange whose answers go to `responder`.
+    pub fn with_responder(responder: Arc<dyn Responder>) -> Self {
+        Self { responder: Some(responder), ..Self::detached() }
+    }
+
+    /// Who takes the answers in the place of a client.
+    pub fn responder(&self) -> Option<&Arc<dyn Responder>> {
+        self.responder.as_ref()
     }
 
     /// Answers the client. False when it has been answered before or there is none; the reply is dropped then.

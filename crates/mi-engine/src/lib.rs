@@ -35,7 +35,7 @@ mod wsdl;
 pub use build::{BuildCx, Built, build};
 pub use context::{ArtifactInfo, Context, SequenceTarget};
 pub use endpoint::{Endpoint, Sent};
-pub use exchange::Exchange;
+pub use exchange::{Exchange, Responder};
 pub use fault::{Fault, codes};
 pub use mediator::{Effect, Flow, Mediator, Resume, Sequence};
 pub use serve::Engine;

@@ -6,6 +6,7 @@ use mi_message::{Body, Headers, Message, SoapVersion, soap};
 
 use crate::api::Cors;
 use crate::context::Context;
+use crate::exchange::Responder;
 use crate::fault::Fault;
 use crate::flow;
 use crate::transport::{HttpReply, Payload};
@@ -20,6 +21,9 @@ const CONTENT_TYPE: &str = "Content-Type";
 /// Answers the client with the message. A second answer is logged and dropped.
 /// MI: `Axis2Sender#sendBack`, `PassThroughHttpSender#submitResponse`.
 pub async fn send_back(cx: &mut Context) -> Result<(), Fault> {
+    if let Some(responder) = cx.exchange.responder().cloned() {
+        return hand_over(cx, &*responder).await;
+    }
     if cx.exchange.is_answered() {
         log::warn!(
             target: "Axis2Sender",
@@ -34,6 +38,18 @@ pub async fn send_back(cx: &mut Context) -> Result<(), Fault> {
     }
     let reply = from_message(&mut cx.message, &cx.snapshot.settings)?;
     cx.exchange.answer(reply);
+    Ok(())
+}
+
+async fn hand_over(cx: &mut Context, responder: &dyn Responder) -> Result<(), Fault> {
+    cx.exchange.note_send();
+    let body = if responder.wants_body(&cx.message) {
+        flow::build_body(cx).await?;
+        Some(mi_message::media::format(&cx.message)?.bytes)
+    } else {
+        None
+    };
+    responder.respond(&cx.message, body);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 
-use crate::exchange::RequestInfo;
+use crate::exchange::{RequestInfo, Responder};
 use crate::fault::Fault;
 use crate::spec::Specs;
 use crate::transport::{HttpClient, HttpReply, Payload};
@@ -43,6 +43,12 @@ pub trait Sender: Send + Sync {
     /// Sends; resolves with the answer when the transport has one.
     fn send(&self, request: OutMessage) -> BoxFuture<'static, Result<Option<HttpReply>, Fault>>;
 
+    /// True when the body of `message` is to be formatted and sent; others get an empty one.
+    fn wants_body(&self, message: &mi_message::Message) -> bool {
+        let _ = message;
+        true
+    }
+
     /// True when a body may be handed over that nobody has read. Others get bytes.
     fn takes_streams(&self) -> bool {
         false
@@ -60,8 +66,12 @@ pub struct OutMessage {
     pub headers: mi_message::Headers,
     /// Body.
     pub body: Payload,
+    /// Properties of the axis2 scope.
+    pub axis2: mi_message::Properties,
     /// The request that the message came from.
     pub origin: RequestInfo,
+    /// Who takes answers of the flow in the place of an HTTP client.
+    pub responder: Option<Arc<dyn Responder>>,
 }
 
 /// What all snapshots share.

@@ -20,6 +20,7 @@ use mi_engine::{Built, Engine, Services, Snapshot, Specs};
 use mi_telemetry::log::LogHandle;
 use mi_transports::file::FileSender;
 use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, SERVER, Server as HttpServer};
+use mi_transports::ws::WebSocketSender;
 
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
@@ -239,14 +240,19 @@ fn system_properties(args: &HomeArgs) -> BTreeMap<String, String> {
 }
 
 /// What all deployments share.
-pub fn services(prepared: &Prepared, http: Arc<dyn HttpClient>, metrics: Arc<Metrics>) -> Arc<Services> {
+pub fn services(
+    prepared: &Prepared,
+    http: Arc<dyn HttpClient>,
+    senders: Senders,
+    metrics: Arc<Metrics>,
+) -> Arc<Services> {
     Arc::new(Services {
         http,
         clock: Arc::new(SystemClock),
         registry: Arc::new(EngineRegistry(prepared.loaded.registry.clone())),
         environment: Arc::new(ProcessEnvironment(prepared.loaded.environment.clone())),
         specs: Arc::new(specs()),
-        senders: senders(),
+        senders,
         in_flight: std::sync::atomic::AtomicU64::new(0),
         metrics,
     })
@@ -262,10 +268,16 @@ fn specs() -> Specs {
         .with_processors(mi_components::processors::TABLE)
 }
 
+/// How long the server waits for its inbound endpoints to open before it says that it is ready.
+const INBOUNDS_OPEN: Duration = Duration::from_secs(5);
+
 /// Senders by the schemes of their addresses.
-fn senders() -> Vec<(&'static str, Arc<dyn Sender>)> {
+pub type Senders = Vec<(&'static str, Arc<dyn Sender>)>;
+
+fn senders(client: &Client) -> Senders {
     let files: Arc<dyn Sender> = Arc::new(FileSender::new(Arc::new(SystemClock)));
-    vec![("vfs", files.clone()), ("file", files)]
+    let sockets: Arc<dyn Sender> = Arc::new(WebSocketSender::new(client.clone()));
+    vec![("vfs", files.clone()), ("file", files), ("ws", sockets.clone()), ("wss", sockets)]
 }
 
 /// A server that takes requests.
@@ -298,8 +310,8 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let internal = internal_listener(&prepared.deployment, address, probes.clone(), page.clone())?;
     let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
     let client = Client::new(client_config(&prepared.deployment, keys.client.clone()));
-    let http: Arc<dyn HttpClient> = Arc::new(client);
-    let services = services(&prepared, http.clone(), Arc::default());
+    let http: Arc<dyn HttpClient> = Arc::new(client.clone());
+    let services = services(&prepared, http.clone(), senders(&client), Arc::default());
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let databases = Arc::new(Databases::new(&home.root));
@@ -312,7 +324,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let service = Arc::new(MainService { engine: engine.clone(), probes: probes.clone() });
     let main = HttpServer::start(listeners(&deployment, &keys, service)?, threads(args))?;
     // What comes in from elsewhere may call the listeners, which are up now.
-    let inbounds = Arc::new(RunningInbounds::start_all(&engine, main.handles().to_vec()));
+    let inbounds = Arc::new(RunningInbounds::start_and_open(&engine, main.handles().to_vec(), INBOUNDS_OPEN));
     let handover = management::Handover {
         deployment: &deployment,
         home: &home,
@@ -444,7 +456,8 @@ impl Redeployer {
             }
         };
         let before = self.engine.snapshot();
-        let services = services(&prepared, self.http.clone(), before.services.metrics.clone());
+        let (senders, metrics) = (before.services.senders.clone(), before.services.metrics.clone());
+        let services = services(&prepared, self.http.clone(), senders, metrics);
         let deployed = prepared.deploy(services, &self.databases);
         report::deployed(&deployed, Some(&changes));
         report::undeployed(&self.applications, &deployed.applications);

@@ -1,4 +1,4 @@
-//! Transports: how messages come in and go out. HTTP and what it needs (TLS, key stores), and files.
+//! Transports: how messages come in and go out. HTTP and what it needs (TLS, key stores), WebSocket, and files.
 //!
 //! The types that the engine and a transport exchange are declared in `mi_engine::transport`; nothing here looks into
 //! a message.
@@ -8,10 +8,12 @@ pub mod file;
 pub mod http;
 pub mod keystore;
 pub mod tls;
+pub mod ws;
 
 use mi_engine::spec::{InboundSpec, ServiceTransportSpec};
 
 /// Inbound endpoints by protocol.
-pub const INBOUNDS: &[InboundSpec] = &[file::INBOUND, http::INBOUND, http::INBOUND_SECURE];
+pub const INBOUNDS: &[InboundSpec] =
+    &[file::INBOUND, http::INBOUND, http::INBOUND_SECURE, ws::INBOUND, ws::INBOUND_SECURE];
 /// Transports of proxies beside HTTP.
 pub const SERVICE_TRANSPORTS: &[ServiceTransportSpec] = &[file::SERVICE_TRANSPORT];

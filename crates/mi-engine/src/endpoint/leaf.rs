@@ -396,6 +396,7 @@ async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Optio
     let stream = if sender.takes_streams() { streamed(&mut cx.message) } else { None };
     let (content_type, body) = match stream {
         Some((content_type, stream)) => (content_type, Payload::Stream(stream)),
+        None if !sender.wants_body(&cx.message) => (None, Payload::Empty),
         None => {
             if !cx.message.body.is_built() {
                 flow::build_body(cx).await?;
@@ -409,7 +410,9 @@ async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Optio
         content_type,
         headers: cx.message.headers.clone(),
         body,
+        axis2: cx.message.axis2.clone(),
         origin: cx.exchange.request.clone(),
+        responder: cx.exchange.responder().cloned(),
     };
     let reply = sender.send(message).await?;
     Ok(Some(reply.map(|reply| Incoming {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::context::{ArtifactInfo, Context, SequenceTarget};
 use crate::endpoint::Endpoint;
-use crate::exchange::{Exchange, RequestInfo};
+use crate::exchange::{Exchange, RequestInfo, Responder};
 use crate::flow::Ended;
 use crate::metrics::Meters;
 use crate::serve::{self, Engine};
@@ -110,6 +110,7 @@ pub struct Injector {
     engine: Arc<Engine>,
     route: Route,
     wants_reply: bool,
+    responder: Option<Arc<dyn Responder>>,
 }
 
 /// What a route leads to in one snapshot.
@@ -124,12 +125,18 @@ struct Entered {
 impl Injector {
     /// An injector that drops the flows' answers.
     pub fn new(engine: Arc<Engine>, route: Route) -> Self {
-        Self { engine, route, wants_reply: false }
+        Self { engine, route, wants_reply: false, responder: None }
     }
 
     /// The same one, keeping answers ([`Injected::reply`]). It then waits for parts of a split message, too.
     pub fn with_replies(mut self) -> Self {
         self.wants_reply = true;
+        self
+    }
+
+    /// The same one; the flows' answers go to `responder`.
+    pub fn with_responder(mut self, responder: Arc<dyn Responder>) -> Self {
+        self.responder = Some(responder);
         self
     }
 
@@ -158,8 +165,11 @@ impl Injector {
         let guard = snapshot.services.begin_service(&entered.artifact, false);
         let patience = snapshot.settings.global_timeout;
         let (sender, mut receiver) = oneshot::channel();
-        let exchange =
-            if self.wants_reply { Exchange::new(RequestInfo::default(), sender) } else { Exchange::detached() };
+        let exchange = match &self.responder {
+            Some(responder) => Exchange::with_responder(responder.clone()),
+            None if self.wants_reply => Exchange::new(RequestInfo::default(), sender),
+            None => Exchange::detached(),
+        };
         let mut cx = Context::new(message, snapshot, Arc::new(exchange), entered.artifact);
         cx.reset_fault_handlers();
         if !entered.default_fault && cx.artifact.fault_sequence.is_none() {

@@ -2,7 +2,7 @@
 //! order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -75,9 +75,28 @@ impl RunningInbounds {
         &self.engine
     }
 
+    /// The same, and waits until each of them was opened or could not be, at most `patience`: ports are open then when
+    /// the server says that it is ready. Blocks; not to be called on one of the `handles`, and with at least one.
+    pub fn start_and_open(engine: &Arc<Engine>, handles: Vec<Handle>, patience: Duration) -> Self {
+        let running =
+            Self { engine: engine.clone(), handles, next_handle: AtomicUsize::new(0), active: Mutex::default() };
+        // Nothing is sent: it ends when the last one has let go of its side, or in time.
+        let opened = running.follow();
+        if opened.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+            log::warn!(target: "InboundEndpoint", "Not all inbound endpoints are open after {} s", patience.as_secs());
+        }
+        running
+    }
+
     /// Follows a new deployment ([`Engine::swap`]): what is gone ends, what is new starts, what changed ends and starts,
     /// and what did not change goes on undisturbed (a task keeps counting its runs).
     pub fn apply(&self) {
+        drop(self.follow());
+    }
+
+    /// The other side of what is given back is dropped when everything new was opened or could not be.
+    fn follow(&self) -> mpsc::Receiver<()> {
+        let (opening, opened) = mpsc::channel();
         let snapshot = self.engine.snapshot();
         let mut active = self.lock();
         let mut former: Vec<Active> = std::mem::take(&mut *active);
@@ -123,12 +142,13 @@ impl RunningInbounds {
             let (kind, name) = fresh.key();
             let at = former.iter().position(|it| it.kind == kind && it.name == *name);
             let predecessor = at.map(|at| former.swap_remove(at).task);
-            wanted.push(self.start(fresh, predecessor));
+            wanted.push(self.start(fresh, predecessor, opening.clone()));
         }
         *active = wanted;
+        opened
     }
 
-    fn start(&self, fresh: Fresh, predecessor: Option<JoinHandle<()>>) -> Active {
+    fn start(&self, fresh: Fresh, predecessor: Option<JoinHandle<()>>, opening: mpsc::Sender<()>) -> Active {
         let (kind, name) = fresh.key();
         let gauge = Arc::new(Gauge::new(format!("{kind} {name}")));
         let name = name.clone();
@@ -147,12 +167,14 @@ impl RunningInbounds {
                 drop(tokio::time::timeout(HAND_OVER, predecessor).await);
             }
             match fresh {
-                Fresh::Intake(intake) => supervise(&intake, engine, control, counts).await,
+                Fresh::Intake(intake) => supervise(&intake, engine, control, counts, opening).await,
                 Fresh::Task(task) => {
+                    drop(opening);
                     let cx = JobCx { name: task.name.clone(), engine };
                     scheduler::run(&*task.job, &task.schedule, &cx, &control, &counts).await;
                 }
                 Fresh::Processor(processor) => {
+                    drop(opening);
                     let Some(activation) = switched else { return };
                     let cx = WorkCx { name: processor.name.clone(), engine, control, activation };
                     processor::run(&processor, &cx, &counts).await;
@@ -283,8 +305,16 @@ fn is_for_this_server(snapshot: &Snapshot, pinned: &[String], name: &str) -> boo
     here
 }
 
-/// Opens an intake and runs it; opens it again after a pause and when it ended by itself.
-async fn supervise(intake: &Intake, engine: Arc<Engine>, control: Control, gauge: Arc<Gauge>) {
+/// Opens an intake and runs it; opens it again after a pause and when it ended by itself. `opening` is dropped at the
+/// first try.
+async fn supervise(
+    intake: &Intake,
+    engine: Arc<Engine>,
+    control: Control,
+    gauge: Arc<Gauge>,
+    opening: mpsc::Sender<()>,
+) {
+    let mut opening = control.is_running().then_some(opening);
     let cx = OpenCx {
         name: intake.name.clone(),
         route: intake.route.clone(),
@@ -295,7 +325,9 @@ async fn supervise(intake: &Intake, engine: Arc<Engine>, control: Control, gauge
     let mut pause = FIRST_PAUSE;
     while control.resumed().await {
         let opened = Instant::now();
-        let failure = match intake.inbound.open(&cx) {
+        let source = intake.inbound.open(&cx);
+        drop(opening.take());
+        let failure = match source {
             Ok(Source::Poll(poll, interval)) => {
                 let injector = cx.injector.clone();
                 return poller::run(poll, interval, move || injector.is_active(), control, &gauge).await;

@@ -11,7 +11,7 @@ use crate::server::{self, Prepared};
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let run = RunArgs { applications: args.applications.clone(), home: args.home.clone(), threads: None };
     let prepared = Prepared::read(&run)?;
-    let services = server::services(&prepared, Arc::new(NoBackEnds), Arc::default());
+    let services = server::services(&prepared, Arc::new(NoBackEnds), Vec::new(), Arc::default());
     let databases = Arc::new(mi_data::Databases::new(&prepared.home.root));
     let deployed = prepared.deploy(services, &databases);
     let mut errors = 0;

@@ -23,6 +23,7 @@ use super::connect::{self, Connected};
 use super::failure;
 use super::h1::{AnswerBody, Connection, Failure, Head, HeadLimits, Outbound, RequestHead};
 use super::headers::{self, strip_nominated};
+use super::io::Stream;
 use super::pool::{self, Ages, Host, Hosts, Key, RequestBody, Shared};
 use super::target;
 use crate::tls::ClientTls;
@@ -99,6 +100,23 @@ impl Client {
         let ages =
             Ages { idle: config.idle_timeout, lifetime: config.max_lifetime, max_idle: config.max_idle_per_host };
         Self { inner: Arc::new(Inner { id: NEXT.fetch_add(1, Relaxed), config, ages, hosts: Hosts::default() }) }
+    }
+}
+
+impl Client {
+    /// A new connection for another protocol than HTTP.
+    pub(crate) async fn open(&self, secure: bool, host: Arc<str>, port: u16) -> Result<Stream, SendError> {
+        let key = Key { client: self.inner.id, secure, http2: false, port, host };
+        let deadline = Instant::now() + self.inner.config.connect_timeout;
+        match connect::connect(&key, &self.inner.config, deadline).await? {
+            Connected::Http1(connection) => Ok(connection.into_stream()),
+            Connected::Http2(_) => Err(failure::protocol_violation("the back end insists on HTTP/2")),
+        }
+    }
+
+    /// How long a connection may take.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.inner.config.connect_timeout
     }
 }
 

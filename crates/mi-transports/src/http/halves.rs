@@ -133,3 +133,47 @@ impl AsyncWrite for WriteSide {
         on_half!(&mut self.half, inner => inner.poll_shutdown(cx))
     }
 }
+
+/// Both directions as one, what was read ahead included.
+pub struct Duplex {
+    read: ReadSide,
+    write: WriteSide,
+}
+
+impl std::fmt::Debug for Duplex {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Duplex").finish_non_exhaustive()
+    }
+}
+
+impl Duplex {
+    pub(crate) fn new(read: ReadSide, write: WriteSide) -> Self {
+        Self { read, write }
+    }
+}
+
+impl AsyncRead for Duplex {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let side = &mut self.read;
+        if side.buffer.is_empty() {
+            return Pin::new(&mut side.half).poll_read(cx, into);
+        }
+        let count = side.buffer.len().min(into.remaining());
+        into.put_slice(&side.buffer.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Duplex {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.write).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.write).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.write).poll_shutdown(cx)
+    }
+}

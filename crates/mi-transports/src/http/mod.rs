@@ -15,18 +15,20 @@ mod h1;
 mod halves;
 mod headers;
 mod inbound;
-mod io;
+pub(crate) mod io;
 mod pool;
 mod screen;
 mod server;
 mod service;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod upgrade;
 
 pub use client::{Client, ClientConfig};
 pub(crate) use inbound::{INBOUND, INBOUND_SECURE};
 pub use server::{Limits, ListenerConfig, Server};
+pub use upgrade::{Duplex, Upgrade, Upgrades};
 
 /// What MI calls itself in answers. MI: `BaseConfiguration#buildHttpParams`.
 pub const SERVER: &str = "WSO2-PassThrough-HTTP";

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::accept::{self, Acceptor};
 use super::io::Activity;
 use super::service::Listening;
+use super::upgrade::Upgrades;
 use crate::tls::ServerTls;
 
 /// How long connections without a request may take to close when the server ends.
@@ -73,6 +74,9 @@ pub struct ListenerConfig {
     pub server: &'static str,
     /// Leave HTTP/1 to hyper: for listeners where neither the spelling of header fields nor speed matters.
     pub plain_codec: bool,
+    /// What becomes of requests that ask for another protocol; without it they are served like others. Not with
+    /// `plain_codec`.
+    pub upgrades: Option<Arc<dyn Upgrades>>,
 }
 
 impl ListenerConfig {
@@ -86,6 +90,7 @@ impl ListenerConfig {
             http2: true,
             server: "",
             plain_codec: false,
+            upgrades: None,
         }
     }
 }
@@ -263,6 +268,7 @@ impl Server {
                 running: Running::default(),
                 server: config.server,
                 plain_codec: config.plain_codec,
+                upgrades: config.upgrades,
             });
             listening.push(shared.clone());
             let slots = Arc::new(Semaphore::new(config.limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));

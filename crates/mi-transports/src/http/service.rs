@@ -20,6 +20,7 @@ use super::headers::{self, strip_nominated};
 use super::io::Activity;
 use super::screen;
 use super::server::{Limits, Progress, Running};
+use super::upgrade::Upgrades;
 
 /// What a service's answer is written from.
 pub(crate) type ReplyBody = OutBody<RequestGuard>;
@@ -36,6 +37,7 @@ pub(crate) struct Listening {
     pub(crate) server: &'static str,
     /// HTTP/1 is left to hyper.
     pub(crate) plain_codec: bool,
+    pub(crate) upgrades: Option<Arc<dyn Upgrades>>,
 }
 
 impl Listening {

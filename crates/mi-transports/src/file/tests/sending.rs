@@ -11,14 +11,22 @@ use http_body_util::StreamBody;
 use mi_engine::exchange::RequestInfo;
 use mi_engine::services::{OutMessage, Sender};
 use mi_engine::transport::Payload;
-use mi_message::{BodyStream, Headers};
+use mi_message::{BodyStream, Headers, Properties};
 
 use super::super::FileSender;
 use super::support::{Bench, Folder, TestClock, notes, uri};
 
 fn message(address: String, headers: &[(&str, &str)], body: Payload) -> OutMessage {
     let headers: Headers = headers.iter().copied().collect();
-    OutMessage { address, content_type: None, headers, body, origin: RequestInfo::default() }
+    OutMessage {
+        address,
+        content_type: None,
+        headers,
+        body,
+        axis2: Properties::default(),
+        origin: RequestInfo::default(),
+        responder: None,
+    }
 }
 
 fn bytes(content: &'static str) -> Payload {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element, SourceFile, parse_artifact};
 use mi_engine::inbound::{Control, Gauge, Injector, OpenCx, Phase, Poll, PollError, Source, Switch};
-use mi_engine::services::{Clock, Environment, RegistryView, Services};
+use mi_engine::services::{Clock, Environment, RegistryView, Sender, Services};
 use mi_engine::spec::MediatorSpec;
 use mi_engine::transport::{HttpClient, Incoming, Outgoing, SendError};
 use mi_engine::{BuildCx, Built, Context, Effect, Engine, Fault, Flow, Mediator, Settings, Specs, reply};
@@ -146,17 +146,31 @@ enum Step {
     Unread,
     Fail,
     Header(String, String),
+    /// Sets a property of the default scope.
+    Set(String, String),
+    /// Sends to an address and ends.
+    Send(String),
     Respond,
     Sleep(u64),
 }
 
 struct SendBack;
+struct SendTo(String);
 struct Sleeping(u64);
 
 impl Effect for SendBack {
     fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
             reply::send_back(cx).await?;
+            Ok(Flow::End)
+        })
+    }
+}
+
+impl Effect for SendTo {
+    fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
+        Box::pin(async move {
+            mi_engine::endpoint::for_address(&self.0).send(cx).await?;
             Ok(Flow::End)
         })
     }
@@ -190,6 +204,11 @@ impl Mediator for Step {
                 cx.message.headers.set(name.as_str(), value.as_str());
                 return Ok(Flow::Next);
             }
+            Self::Set(name, value) => {
+                cx.message.properties.set(name.as_str(), value.as_str());
+                return Ok(Flow::Next);
+            }
+            Self::Send(address) => return Ok(Flow::wait(SendTo(address.clone()))),
             Self::Respond => return Ok(Flow::wait(SendBack)),
             Self::Sleep(seconds) => return Ok(Flow::wait(Sleeping(*seconds))),
         };
@@ -206,13 +225,15 @@ fn parse(el: &Element, _: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnos
         "unread" => Step::Unread,
         "fail" => Step::Fail,
         "header" => Step::Header(attr("name"), attr("value")),
+        "set" => Step::Set(attr("name"), attr("value")),
+        "send" => Step::Send(attr("to")),
         "respond" => Step::Respond,
         _ => Step::Sleep(attr("seconds").parse().unwrap()),
     }))
 }
 
-fn services() -> Arc<Services> {
-    let mediators: Vec<MediatorSpec> = ["note", "show", "unread", "fail", "header", "respond", "sleep"]
+fn services(senders: Vec<(&'static str, Arc<dyn Sender>)>) -> Arc<Services> {
+    let mediators: Vec<MediatorSpec> = ["note", "show", "unread", "fail", "header", "set", "send", "respond", "sleep"]
         .into_iter()
         .map(|tag| MediatorSpec::new(tag, parse))
         .collect();
@@ -224,7 +245,7 @@ fn services() -> Arc<Services> {
         registry: Arc::new(Nothing),
         environment: Arc::new(Nothing),
         specs: Arc::new(specs),
-        senders: Vec::new(),
+        senders,
         in_flight: 0.into(),
         metrics: Arc::default(),
     })
@@ -232,9 +253,18 @@ fn services() -> Arc<Services> {
 
 /// What deploying an artifact gives.
 pub(crate) fn deploy(xml: &str) -> Built {
-    let (artifacts, diagnostics) = parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec()));
-    assert!(!diagnostics.iter().any(Diagnostic::is_error), "{diagnostics:?}");
-    mi_engine::build(&artifacts, services(), Settings::default())
+    deploy_all(&[xml], Vec::new())
+}
+
+/// What deploying several gives, with senders for other schemes than http.
+pub(crate) fn deploy_all(artifacts: &[&str], senders: Vec<(&'static str, Arc<dyn Sender>)>) -> Built {
+    let mut parsed = Vec::new();
+    for xml in artifacts {
+        let (artifacts, diagnostics) = parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec()));
+        assert!(!diagnostics.iter().any(Diagnostic::is_error), "{diagnostics:?}");
+        parsed.extend(artifacts);
+    }
+    mi_engine::build(&parsed, services(senders), Settings::default())
 }
 
 /// `<parameter>` elements; names without a dot get MI's prefix, except for `interval` and `sequential`.
@@ -296,7 +326,7 @@ impl Bench {
             .iter()
             .flat_map(|xml| parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec())).0)
             .collect();
-        let built = mi_engine::build(&parsed, services(), Settings::default());
+        let built = mi_engine::build(&parsed, services(Vec::new()), Settings::default());
         assert!(built.failed.is_empty(), "{:?}", built.failed);
         let engine = Arc::new(Engine::new(built.snapshot));
         let intake = engine.snapshot().inbounds[0].clone();

@@ -53,6 +53,11 @@ impl Connection {
         Self { stream, buffer: BytesMut::new(), since: now, used: now, timer: None }
     }
 
+    /// The socket of a connection that was not used yet.
+    pub(crate) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     /// Notes the end of a use.
     pub(crate) fn touch(&mut self) {
         self.used = now_ms();

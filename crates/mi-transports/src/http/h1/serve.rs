@@ -15,10 +15,12 @@ use super::chunks::Step;
 use super::fields::HeadLimits;
 use super::outbound::{After, AnswerHead, Outbound};
 use super::received::{Received, RequestLimits, take_request};
+use super::response::Framing;
 use super::upload::{self, Left, Terms};
+use crate::http::body::empty_stream;
 use crate::http::connection::{Event, Watch};
-use crate::http::halves::{self, ReadSide, WriteSide};
-use crate::http::headers::strip_nominated;
+use crate::http::halves::{self, Duplex, ReadSide, WriteSide};
+use crate::http::headers::{strip_nominated, write_field};
 use crate::http::io::{Io, LINGER_BYTES, LINGER_TIME};
 use crate::http::service::{Adapter, Call, RequestGuard};
 
@@ -37,6 +39,9 @@ pub(crate) async fn serve(io: Io, adapter: Adapter) {
     let mut server = Server { adapter, writer, text: Vec::new() };
     loop {
         match server.read_head(&mut side, &mut watch).await {
+            Next::Request(received) if server.is_upgrade(&received) => {
+                return server.upgrade(side, received, &mut watch).await;
+            }
             Next::Request(received) => match server.answer(side, received, &mut watch).await {
                 Some(back) => side = back,
                 None => return,
@@ -180,6 +185,42 @@ impl Server {
             local: *local,
             secure: *secure,
             client_certificate: client_certificate.clone(),
+        }
+    }
+
+    fn is_upgrade(&self, received: &Received) -> bool {
+        self.adapter.listening.upgrades.is_some()
+            && received.headers.contains("Upgrade")
+            && received.version == Version::HTTP_11
+            && matches!(received.framing, Framing::Length(0))
+    }
+
+    /// Hands the connection over, or says why not and ends it.
+    async fn upgrade(mut self, side: ReadSide, received: Received, watch: &mut Watch<'_>) {
+        let Received { method, target, version, headers, .. } = received;
+        let request = self.request(method, target, version, headers, empty_stream());
+        let granted = match &self.adapter.listening.upgrades {
+            Some(upgrades) => upgrades.accept(request),
+            None => Err(HttpReply::new(StatusCode::NOT_IMPLEMENTED)),
+        };
+        match granted {
+            Ok(upgrade) => {
+                let mut head = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
+                for (name, value) in upgrade.headers.iter() {
+                    write_field(&mut head, name, value);
+                }
+                head.extend_from_slice(b"\r\n");
+                let written = tokio::time::timeout(LINGER_TIME, self.writer.write_all(&head)).await;
+                if matches!(written, Ok(Ok(()))) {
+                    (upgrade.run)(Duplex::new(side, self.writer)).await;
+                }
+            }
+            Err(reply) => {
+                let shape = Shape { version, after: After::Close, to_head: false };
+                if self.write(reply, shape, b"", watch).await {
+                    self.end(Some(side)).await;
+                }
+            }
         }
     }
 

@@ -7,4 +7,4 @@ mod lifecycle;
 mod listener;
 mod malformed;
 mod secure;
-mod support;
+pub(crate) mod support;

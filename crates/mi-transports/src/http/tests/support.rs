@@ -24,7 +24,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// Waits, but not for ever.
-pub(super) async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("the test hangs")
 }
 
@@ -124,7 +124,7 @@ pub(super) fn start_with(config: ListenerConfig, threads: usize) -> (Server, Soc
 }
 
 /// Sends bytes and reads until the peer closes.
-pub(super) async fn raw(address: SocketAddr, request: &[u8]) -> String {
+pub(crate) async fn raw(address: SocketAddr, request: &[u8]) -> String {
     within(async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request).await.unwrap();
@@ -181,7 +181,7 @@ pub(super) async fn canned(answer: &'static str, close: bool) -> SocketAddr {
     .await
 }
 
-pub(super) fn client_config() -> ClientConfig {
+pub(crate) fn client_config() -> ClientConfig {
     ClientConfig::new(Arc::new(ClientTls::new(&ClientTlsConfig::default()).unwrap()))
 }
 
@@ -223,4 +223,19 @@ pub(super) async fn fetch(client: &Client, request: Outgoing) -> Result<(StatusC
 pub(super) async fn text(answer: Incoming) -> Result<String, BoxError> {
     let bytes = within(answer.body.collect()).await?.to_bytes();
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A request without fields and body.
+pub(crate) fn plain_request(method: Method, target: &str) -> HttpRequest {
+    HttpRequest {
+        method,
+        target: target.to_owned(),
+        version: Version::HTTP_11,
+        headers: Headers::new(),
+        body: crate::http::body::empty_stream(),
+        peer: ANY,
+        local: ANY,
+        secure: false,
+        client_certificate: None,
+    }
 }
