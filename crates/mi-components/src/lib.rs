@@ -3,6 +3,7 @@
 //! A mediator only decides; branches, waits and faults are run by `mi_engine::flow`. What several mediators share
 //! (typed values, payload changes, resources) stands beside the folder.
 
+pub mod connectors;
 mod evaluator;
 pub mod executors;
 mod json;

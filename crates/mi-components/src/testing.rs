@@ -313,7 +313,9 @@ pub(crate) fn services() -> Arc<Services> {
 }
 
 fn services_with(backend: Arc<Backend>) -> Arc<Services> {
-    let specs = Specs::new(&[crate::mediators::UNSUPPORTED, crate::mediators::TABLE]).with_stores(crate::stores::TABLE);
+    let specs = Specs::new(&[crate::mediators::UNSUPPORTED, crate::mediators::TABLE])
+        .with_connector(crate::mediators::parse_operation)
+        .with_stores(crate::stores::TABLE);
     let specs = Arc::new(specs);
     Arc::new(Services {
         http: backend.clone(),

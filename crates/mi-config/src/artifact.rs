@@ -229,13 +229,29 @@ pub fn parse_artifact(source: SourceFile) -> (Vec<Artifact>, Vec<Diagnostic>) {
         }
         Err(error) => return (Vec::new(), vec![error]),
     };
-    let artifacts = if root.name() == "definitions" && root.is_synapse() {
+    let mut artifacts = if root.name() == "definitions" && root.is_synapse() {
         let children = root.children().filter(|child| child.name() != "description");
         children.filter_map(|child| parse_element(&child, &mut out)).collect()
     } else {
         parse_element(&root, &mut out).into_iter().collect()
     };
+    add_connections(&mut artifacts, &mut out);
     (artifacts, out.into_vec())
+}
+
+/// Adds the endpoints of connections behind their local entries.
+fn add_connections(artifacts: &mut Vec<Artifact>, out: &mut Diagnostics) {
+    let mut at = 0;
+    while let Some(artifact) = artifacts.get(at) {
+        at += 1;
+        let Artifact::LocalEntry(entry) = artifact else { continue };
+        let Some(source) = crate::connection::endpoint(entry) else { continue };
+        let endpoint = Element::parse(source).map(|(root, _)| parse_element(&root, out));
+        match endpoint {
+            Ok(endpoint) => artifacts.splice(at..at, endpoint).for_each(drop),
+            Err(error) => out.push(error),
+        }
+    }
 }
 
 /// Reads one artifact; `None` if it has an error.

@@ -70,6 +70,8 @@ pub enum EndpointKind {
     Resolving {
         /// Gives the key.
         expression: Expr,
+        /// Identifier of the versioned application that it stands in.
+        application: Option<String>,
     },
     /// `<class name="…">`: custom Java, reported when it is built.
     Class {
@@ -245,7 +247,8 @@ fn parse_kind(element: &Element, depth: u32, out: &mut Diagnostics) -> Option<En
     }
     if element.attr("key-expression").is_some() {
         let expression = out.take(element.expr("key-expression"))??;
-        return Some(EndpointKind::Resolving { expression });
+        let application = element.scope().application().map(|it| it.identifier.clone());
+        return Some(EndpointKind::Resolving { expression, application });
     }
     if element.attr("template").is_some() {
         return TemplateEndpoint::parse(element, out).map(EndpointKind::Template);

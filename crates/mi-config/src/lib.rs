@@ -8,6 +8,7 @@
 pub mod api;
 pub mod artifact;
 pub mod capp;
+mod connection;
 pub mod deployment;
 pub mod diagnostic;
 pub mod element;

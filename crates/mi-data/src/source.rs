@@ -122,11 +122,19 @@ fn settings(configuration: &Element, found: &mut Vec<Diagnostic>) -> Result<BTre
 }
 
 fn value(element: &Element) -> Result<String, String> {
-    let alias = element.document().attribute(element.node(), SECURE_VAULT, "secretAlias");
-    let text = match alias {
-        Some(alias) => format!("$secret{{{alias}}}"),
-        None => element.text().trim().to_owned(),
-    };
+    let placeholders = element.scope().placeholders();
+    let secret = |alias: &str| placeholders.secret(alias).ok_or_else(|| format!("the secret {alias} has no value"));
+    if let Some(alias) = element.document().attribute(element.node(), SECURE_VAULT, "secretAlias") {
+        return secret(&alias);
+    }
+    let text = element.text().trim().to_owned();
+    let inside = |kind: &str| text.strip_prefix(kind)?.strip_suffix('}');
+    if let Some(alias) = inside("$secret{") {
+        return secret(alias);
+    }
+    if let Some(name) = inside("$env{") {
+        return placeholders.environment(name).ok_or_else(|| format!("the environment variable {name} is not set"));
+    }
     element.scope().resolve(&text)
 }
 
@@ -289,6 +297,17 @@ mod tests {
             let (sources, found) = read_source(configuration);
             assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
             assert!(sources.find("a").unwrap_err().contains(expected));
+        }
+        for (password, expected) in [
+            ("<password>$secret{db}</password>", "the secret db has no value"),
+            ("<password>$env{DB}</password>", "the environment variable DB is not set"),
+            (
+                "<password xmlns:s='http://org.wso2.securevault/configuration' s:secretAlias='db'>x</password>",
+                "the secret db has no value",
+            ),
+        ] {
+            let (_, found) = read_source(&format!("<url>jdbc:sqlite:a</url>{password}"));
+            assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
         }
         let (_, found) = read_source("<url>jdbc:sqlite:a</url><maxActve>5</maxActve>");
         assert!(found.len() == 1 && found[0].contains("'maxActve' of a data source has no effect"), "{found:?}");

@@ -1,6 +1,7 @@
 //! From typed configuration to a snapshot: every artifact is compiled, names become slots, and what is wrong is
 //! reported artifact by artifact, so that one broken artifact never stops the others.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use mi_config::{Artifact, Diagnostic, Element, LocalEntryValue, SequenceBody, SequenceConfig, Severity, SourceFile};
@@ -25,6 +26,8 @@ pub(crate) struct Names {
     pub(crate) endpoints: Slots<Endpoint>,
     pub(crate) templates: Slots<SequenceTemplate>,
     pub(crate) stores: Slots<Store>,
+    /// Names of all templates of the deployment, built or not.
+    declared_templates: HashSet<Arc<str>>,
 }
 
 /// What a component may ask while it is read from its element.
@@ -129,6 +132,14 @@ impl BuildCx<'_> {
         EndpointRef { slot, name: name.into() }
     }
 
+    /// Is there a sequence template of that name?
+    pub fn has_template(&self, name: &str) -> bool {
+        match &self.names {
+            NameSource::Open(names) => names.declared_templates.contains(name),
+            NameSource::Closed(snapshot) => snapshot.templates.by_name(name).is_some(),
+        }
+    }
+
     /// A reference to a sequence template.
     pub fn template_ref(&mut self, name: &str) -> TemplateRef {
         let slot = match &mut self.names {
@@ -218,7 +229,11 @@ pub struct Built {
 /// Compiles `artifacts` in the order given. Of two with one kind and name the first wins; the second fails.
 pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings) -> Built {
     let (specs, metrics) = (services.specs.clone(), services.metrics.clone());
-    let mut names = Names::default();
+    let templates = artifacts.iter().filter_map(|it| match it {
+        Artifact::SequenceTemplate(config) => Some(config.name.clone()),
+        _ => None,
+    });
+    let mut names = Names { declared_templates: templates.collect(), ..Names::default() };
     let mut parts = Parts::default();
     let mut failed = Vec::new();
     let mut warnings = Vec::new();
@@ -253,7 +268,7 @@ pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings
     // MI: `Axis2SynapseController#addServerIPAndHostEntries`.
     for (key, value) in [("SERVER_HOST", &settings.hostname), ("SERVER_IP", &settings.server_ip)] {
         let value = Value::String(value.clone());
-        parts.local_entries.entry(key.into()).or_insert(LocalEntry { value });
+        parts.local_entries.entry(key.into()).or_insert(LocalEntry { value, connection: None });
     }
     let mut snapshot = Snapshot::empty(services, settings);
     snapshot.sequences = names.sequences;
@@ -365,7 +380,14 @@ fn compile_local_entry(config: &mi_config::LocalEntryConfig, services: &Services
             }
         },
     };
-    LocalEntry { value }
+    let connection = config.connection().and_then(|element| match cx.mediator(element) {
+        Ok(step) => Some(Arc::new(Sequence::new(config.name.clone(), vec![step]))),
+        Err(error) => {
+            cx.report(Diagnostic { severity: Severity::Warning, ..error });
+            None
+        }
+    });
+    LocalEntry { value, connection }
 }
 
 type LocalEntries = std::collections::HashMap<Arc<str>, LocalEntry>;

@@ -178,6 +178,8 @@ impl Default for Settings {
 pub struct LocalEntry {
     /// Text, or XML.
     pub value: Value,
+    /// What an operation of a connector runs before, when the entry is a connection.
+    pub connection: Option<Arc<Sequence>>,
 }
 
 /// Everything deployed.

@@ -6,6 +6,7 @@
 mod banner;
 mod cli;
 mod commands;
+mod connectors;
 mod defaults;
 mod logging;
 mod management;

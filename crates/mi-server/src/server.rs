@@ -25,7 +25,7 @@ use mi_transports::ws::WebSocketSender;
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, defaults, logging, management, metrics, report, tls, wire};
+use crate::{banner, connectors, defaults, logging, management, metrics, report, tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
 const DRAIN_DELAY: Duration = Duration::from_secs(5);
@@ -84,7 +84,9 @@ impl Prepared {
         let settings = wire::settings(&self.deployment, &self.home.root);
         let (artifacts, mut built) = loop {
             let artifacts = self.artifacts();
-            let built = mi_engine::build(&artifacts, services.clone(), settings.clone());
+            // Behind the others, so that what failed is found by its place.
+            let all = [artifacts.clone(), connectors::templates(&self.loaded)].concat();
+            let built = mi_engine::build(&all, services.clone(), settings.clone());
             let applications = self.failed_applications(&built);
             if applications.is_empty() {
                 break (artifacts, built);
@@ -93,6 +95,8 @@ impl Prepared {
                 self.loaded.reject(&id, reasons);
             }
         };
+        built.warnings.retain(|it| !connectors::is_of_template(&self.loaded, it));
+        built.warnings.extend(connectors::warnings(&self.loaded));
         built.warnings.extend(self.add_data_sources(&mut built.snapshot, databases));
         let faulty = self.loaded.faulty.iter().map(described).collect();
         let degraded = built.warnings.iter().filter_map(|warning| warning.artifact.clone()).collect::<Vec<_>>();
@@ -261,6 +265,7 @@ pub fn services(
 /// Every component that this program has.
 fn specs() -> Specs {
     Specs::new(&[mi_components::mediators::UNSUPPORTED, mi_components::TABLE, mi_data::TABLE])
+        .with_connector(mi_components::mediators::parse_operation)
         .with_inbounds(mi_transports::INBOUNDS)
         .with_service_transports(mi_transports::SERVICE_TRANSPORTS)
         .with_tasks(mi_components::tasks::TABLE)

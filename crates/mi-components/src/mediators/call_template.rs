@@ -21,7 +21,7 @@ pub(super) const SPEC: MediatorSpec =
     MediatorSpec::new("call-template", parse).attributes(&["target", "onError"]).children(&["with-param"]);
 
 #[derive(Debug)]
-struct CallTemplate {
+pub(super) struct CallTemplate {
     target: TemplateRef,
     arguments: Vec<(Arc<str>, Argument)>,
 }
@@ -54,14 +54,42 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
 fn parse_argument(el: &Element) -> Result<Argument, Diagnostic> {
     let source = el.attr("value").ok_or_else(|| el.error("<with-param> needs the attribute 'value'"))?;
     let value = el.dynamic("value")?.ok_or_else(|| el.error(format!("the value '{source}' is not valid")))?;
+    Ok(argument(value))
+}
+
+fn argument(value: Dynamic) -> Argument {
     if let Some(expr) = value.as_escaped() {
-        return Ok(Argument::Later(expr.clone()));
+        return Argument::Later(expr.clone());
     }
     match value.as_expr() {
-        Some(expr) if expr.is_xpath() => Ok(Argument::Node(expr.clone())),
-        Some(expr) => Ok(Argument::Text(Dynamic::from_expr(expr.clone()))),
-        None => Ok(Argument::Text(value)),
+        Some(expr) if expr.is_xpath() => Argument::Node(expr.clone()),
+        Some(expr) => Argument::Text(Dynamic::from_expr(expr.clone())),
+        None => Argument::Text(value),
     }
+}
+
+/// The call of a connector's operation, whose children are the parameters. Empty ones are not given.
+/// MI: `MediatorFactoryFinder#buildParamteres`.
+pub(super) fn operation(el: &Element, target: TemplateRef, cx: &mut BuildCx<'_>) -> Result<CallTemplate, Diagnostic> {
+    let mut arguments = Vec::new();
+    for child in el.children() {
+        if child.first_child().is_some() {
+            cx.report(child.warning("parameters inside of a connector's parameter are not read"));
+        }
+        let text = child.text();
+        if text.is_empty() {
+            continue;
+        }
+        // `${…}` without braces around it is a text, which the connector may evaluate.
+        let value = if text.trim_start().starts_with("${") {
+            Dynamic::fixed(text)
+        } else {
+            let parsed = Dynamic::parse(&text, &child.namespaces());
+            parsed.map_err(|error| child.error(format!("the value '{text}' is not valid: {error}")))?
+        };
+        arguments.push((child.name().into(), argument(value)));
+    }
+    Ok(CallTemplate { target, arguments })
 }
 
 /// A call with an `onError` of its own.

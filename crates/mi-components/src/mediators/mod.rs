@@ -9,8 +9,10 @@ mod cache;
 mod call;
 mod call_template;
 mod callout;
+mod class;
 mod clone;
 mod conditional_router;
+mod connector;
 mod drop;
 mod enqueue;
 mod enrich;
@@ -27,7 +29,7 @@ mod loopback;
 mod makefault;
 mod oauth_service;
 mod opa;
-mod payload_factory;
+pub(crate) mod payload_factory;
 mod property;
 mod property_group;
 mod respond;
@@ -57,6 +59,7 @@ pub const TABLE: &[MediatorSpec] = &[
     call::SPEC,
     call_template::SPEC,
     callout::SPEC,
+    class::SPEC,
     clone::SPEC,
     conditional_router::SPEC,
     drop::SPEC,
@@ -95,6 +98,8 @@ pub const TABLE: &[MediatorSpec] = &[
     xslt::SPEC,
 ];
 
+/// Reads operations of connectors.
+pub use connector::parse as parse_operation;
 /// Mediators that parse but cannot run here; a real one with the same tag must be taken out of this table.
 pub use unsupported::TABLE as UNSUPPORTED;
 

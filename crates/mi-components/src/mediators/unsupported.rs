@@ -11,7 +11,6 @@ use mi_engine::spec::MediatorSpec;
 
 /// The table; a mediator that arrives leaves it.
 pub const TABLE: &[MediatorSpec] = &[
-    java("class"),
     java("pojoCommand"),
     java("annotatedCommand"),
     java("spring"),
@@ -79,13 +78,30 @@ struct Unsupported {
     reason: String,
 }
 
-fn parse_java(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
+pub(super) fn parse_java(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let class = ["name", "class", "jndiName", "beanstalk"].into_iter().find_map(|attr| el.filled_attr(attr));
     let named = class.map_or(String::new(), |class| format!(" '{class}'"));
-    let reason = format!("the {} mediator{named} is Java code, which this server does not run", el.name());
+    let options = options(el);
+    let reason = format!("the {} mediator{named}{options} is Java code, which this server does not run", el.name());
     let hint = format!("{}; messages that reach it get a fault", instead(JAVA, el));
     cx.report(el.warning(reason.as_str()).hint(hint));
     Ok(Box::new(Unsupported { reason }))
+}
+
+/// ` (level=high)`: the properties that are set on the object, without what may be a secret.
+fn options(el: &Element) -> String {
+    let shown: Vec<String> = el
+        .children_named("property")
+        .filter_map(|property| {
+            let name = property.attr("name")?.into_owned();
+            let lower = name.to_ascii_lowercase();
+            let secret = ["password", "secret", "token", "key"].iter().any(|part| lower.contains(part));
+            let value = property.attr("value").or_else(|| property.attr("expression"));
+            let value = if secret { "*****".into() } else { value.unwrap_or_default() };
+            Some(format!("{name}={value}"))
+        })
+        .collect();
+    if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(", ")) }
 }
 
 fn parse_missing(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
@@ -106,8 +122,9 @@ mod tests {
 
     #[test]
     fn the_artifact_deploys_and_the_message_faults() {
-        let flowing = Flowing::of("<class name='org.acme.Audit'/>");
-        assert!(flowing.warnings().iter().any(|text| text.contains("'org.acme.Audit' is Java code")));
+        let flowing =
+            Flowing::of("<pojoCommand name='org.acme.Audit'><property name='aToken' value='x'/></pojoCommand>");
+        assert!(flowing.warnings().iter().any(|text| text.contains("'org.acme.Audit' (aToken=*****) is Java code")));
         assert!(flowing.run().fault().is_some_and(|text| text.contains("'org.acme.Audit'")));
     }
 
@@ -133,7 +150,11 @@ mod tests {
             assert!(warnings.iter().any(|it| it.contains(part)), "{xml}: {warnings:?}");
         }
         for (table, parse) in
-            [(super::GONE, super::parse_gone as mi_engine::spec::ParseMediator), (super::JAVA, super::parse_java)]
+            // The first, <class>, has a file of its own.
+            [
+                (super::GONE, super::parse_gone as mi_engine::spec::ParseMediator),
+                (&super::JAVA[1..], super::parse_java),
+            ]
         {
             let tags = super::TABLE.iter().filter(|it| std::ptr::fn_addr_eq(it.parse, parse)).map(|it| it.tag);
             assert_eq!(tags.collect::<Vec<_>>().len(), table.len());

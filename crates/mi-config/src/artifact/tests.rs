@@ -157,8 +157,8 @@ fn local_entries() {
         matches!(value("<localEntry key='k' src='file:a.xsl'/>"), LocalEntryValue::Url(url) if url == "file:a.xsl")
     );
     assert!(matches!(value("<localEntry key='k'/>"), LocalEntryValue::Empty));
-    let xml = value("<localEntry key='k'><description/><http.init><name>c</name></http.init></localEntry>");
-    assert!(matches!(&xml, LocalEntryValue::Xml(element) if element.name() == "http.init"));
+    let xml = value("<localEntry key='k'><description/><mail.init><name>c</name></mail.init></localEntry>");
+    assert!(matches!(&xml, LocalEntryValue::Xml(element) if element.name() == "mail.init"));
     refused("<localEntry>t</localEntry>", "needs the attribute 'key'");
 }
 

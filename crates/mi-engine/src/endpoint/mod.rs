@@ -42,7 +42,7 @@ enum Kind {
     Failover(Failover),
     RecipientList(RecipientList),
     Reference(EndpointRef),
-    Resolving(mi_expr::Expr),
+    Resolving(mi_expr::Expr, Option<String>),
     Template(TemplateInstance),
     Unsupported(String),
 }
@@ -95,8 +95,13 @@ impl Endpoint {
                 let target = cx.snapshot.endpoint(reference).ok_or_else(|| missing(reference.name()))?;
                 target.send_as(cx, role).await
             }
-            Kind::Resolving(expression) => {
-                let key = expression.eval_string(&cx.message, &*cx.snapshot)?;
+            Kind::Resolving(expression, application) => {
+                let mut key = expression.eval_string(&cx.message, &*cx.snapshot)?.to_string();
+                if let Some(application) = application
+                    && cx.message.properties.is_true(APPEND_APPLICATION)
+                {
+                    key = format!("{application}__{key}");
+                }
                 let target = cx.snapshot.endpoint_by_key(&key).ok_or_else(|| missing(&key))?;
                 target.send_as(cx, role).await
             }
@@ -113,7 +118,7 @@ impl Endpoint {
             Kind::Failover(group) => group.children().iter().any(|child| child.is_ready(cx)),
             Kind::Reference(reference) => cx.snapshot.endpoint(reference).is_some_and(|it| it.is_ready(cx)),
             Kind::Template(instance) => instance.endpoint(cx).is_ok_and(|it| it.is_ready(cx)),
-            Kind::RecipientList(_) | Kind::Resolving(_) | Kind::Unsupported(_) => true,
+            Kind::RecipientList(_) | Kind::Resolving(..) | Kind::Unsupported(_) => true,
         }
     }
 
@@ -165,6 +170,9 @@ pub(crate) enum Role {
     Root,
     Member,
 }
+
+/// A property that has keys which are computed looked for in the versioned application. MI: `ResolvingEndpoint#sendMessage`.
+const APPEND_APPLICATION: &str = "APPEND_ARTIFACT_IDENTIFIER";
 
 /// MI: `IndirectEndpoint#loadAndInitEndpoint`, `ResolvingEndpoint#send`.
 pub(crate) fn missing(key: &str) -> Fault {
@@ -230,7 +238,7 @@ pub(crate) fn build(config: &EndpointConfig, cx: &mut BuildCx<'_>) -> Result<Arc
             Kind::Template(TemplateInstance { config: template.clone(), made: OnceLock::new() })
         }
         EndpointKind::Indirect { key } => Kind::Reference(cx.endpoint_ref(key)),
-        EndpointKind::Resolving { expression } => Kind::Resolving(expression.clone()),
+        EndpointKind::Resolving { expression, application } => Kind::Resolving(expression.clone(), application.clone()),
         EndpointKind::Class { class, .. } => {
             let text = format!("the endpoint class {class} is a Java class, which this server cannot run");
             cx.report(config.element.warning(text.clone()).hint("messages sent to it fault"));

@@ -180,7 +180,7 @@ fn text_of_key(key: &str, reader: &Reader) -> Result<String, Fault> {
 }
 
 /// The first element of the text becomes the payload; a SOAP envelope becomes the whole message.
-fn set_xml(message: &mut Message, text: &str) -> Result<(), Fault> {
+pub(crate) fn set_xml(message: &mut Message, text: &str) -> Result<(), Fault> {
     let mut document = Document::parse(format!("<pfPadding>{text}</pfPadding>").into_bytes())
         .map_err(|error| Fault::new(format!("Error creating SOAP Envelope from source {text} ({error})")))?;
     let padding = document.root_element();
@@ -225,7 +225,7 @@ fn make_root(document: &mut Document, old: Option<NodeId>, root: NodeId) {
 }
 
 /// JSON is written as it is, also when it is none; only a single value must be one. MI: `JsonUtil#getNewJsonPayload`.
-fn set_json(message: &mut Message, text: &str) -> Result<(), Fault> {
+pub(crate) fn set_json(message: &mut Message, text: &str) -> Result<(), Fault> {
     let first = text.find(|letter: char| matches!(letter, '{' | '[' | '"' | 't' | 'n' | 'f' | '-' | '0'..='9'));
     let is_value = first.is_some_and(|at| !text[at..].starts_with(['{', '[']));
     if is_value && !is_single_value(text) {

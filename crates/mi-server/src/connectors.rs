@@ -1,0 +1,93 @@
+//! The operations of connectors as templates, and what is said of those that need Java.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use mi_config::{Artifact, Diagnostic, Element};
+use mi_deployer::{Library, LoadedDeployment};
+
+/// The templates behind the operations, under the names by which operations call them. Of two connectors that bring
+/// the same operation the first counts; a versioned application has its own.
+pub fn templates(loaded: &LoadedDeployment) -> Vec<Artifact> {
+    let mut names = HashSet::new();
+    let mut templates = Vec::new();
+    for library in &loaded.libraries {
+        for operation in &library.operations {
+            let name = template_name(library, &operation.name);
+            if names.insert(name.clone()) {
+                let mut template = operation.template.clone();
+                template.name = name.into();
+                templates.push(Artifact::SequenceTemplate(template));
+            }
+        }
+    }
+    templates
+}
+
+fn template_name(library: &Library, operation: &str) -> String {
+    match &library.application {
+        Some(application) => format!("{application}__{operation}"),
+        None => operation.to_owned(),
+    }
+}
+
+/// Is it about a template of a connector? What matters of those is said by [`warnings`].
+pub fn is_of_template(loaded: &LoadedDeployment, diagnostic: &Diagnostic) -> bool {
+    loaded
+        .libraries
+        .iter()
+        .any(|library| diagnostic.file.strip_prefix(&*library.file).is_some_and(|it| it.starts_with("!/")))
+}
+
+/// A warning for each use of an operation whose template calls a class that nothing stands in for. Operations that
+/// nobody uses are not spoken of.
+pub fn warnings(loaded: &LoadedDeployment) -> Vec<Diagnostic> {
+    let mut needs: BTreeMap<&str, Arc<str>> = BTreeMap::new();
+    for operation in loaded.libraries.iter().flat_map(|it| &it.operations) {
+        if let Some(class) = first_class(&operation.template.body) {
+            needs.entry(&operation.name).or_insert(class);
+        }
+    }
+    if needs.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for deployed in &loaded.artifacts {
+        let name = deployed.artifact.name();
+        each(deployed.artifact.element(), &mut |element| {
+            if let Some(class) = needs.get(element.name()) {
+                let text = format!(
+                    "{} needs the Java class {class} of its connector, which this server does not run",
+                    element.name()
+                );
+                let warning = element.warning(text).hint("messages that reach it get a fault");
+                found.push(Diagnostic { artifact: Some(name.to_owned()), ..warning });
+            }
+        });
+    }
+    found
+}
+
+/// The first class that a template calls and that nothing stands in for.
+fn first_class(template: &Element) -> Option<Arc<str>> {
+    let mut class = None;
+    each(template, &mut |element| {
+        if element.name() != "class" || class.is_some() {
+            return;
+        }
+        let name = element.attr("name").unwrap_or_default();
+        if mi_components::connectors::class(name.trim()).is_none() {
+            class = Some(Arc::from(name.trim()));
+        }
+    });
+    class
+}
+
+/// Every element below `root`, and itself.
+fn each(root: &Element, act: &mut dyn FnMut(&Element)) {
+    let mut open = vec![root.clone()];
+    while let Some(element) = open.pop() {
+        act(&element);
+        open.extend(element.children());
+    }
+}
