@@ -7,6 +7,7 @@ pub mod backend;
 pub mod databases;
 pub mod error;
 pub mod mediators;
+pub mod message_table;
 pub mod pool;
 mod script;
 pub mod source;
@@ -21,4 +22,5 @@ mod tests;
 
 pub use databases::Databases;
 pub use mediators::TABLE;
+pub use message_table::{MessageTable, StoredMessage};
 pub use source::DataSources;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::SqlErrorKind;
+use crate::message_table::MessageTable;
 use crate::pool::PoolConfig;
 use crate::testing::server::Server;
 use crate::testing::{Bench, PATIENCE};
@@ -73,6 +74,30 @@ fn check_transactions(bench: &Bench) {
     });
 }
 
+/// First in, first out, in a table as MI's documentation makes it.
+fn check_queue(bench: &Bench, create: &str) {
+    if !create.is_empty() {
+        bench.script(create);
+    }
+    bench.block_on(|pool| async move {
+        let until = Instant::now() + PATIENCE;
+        let table = MessageTable::new(pool, "jdbc_message_store").unwrap();
+        table.prepare(until).await.unwrap();
+        assert_eq!((table.oldest(until).await.unwrap(), table.count(until).await), (None, Ok(0)));
+        for id in ["a", "b", "c"] {
+            table.append(id, vec![0, 255, id.as_bytes()[0]], until).await.unwrap();
+        }
+        let oldest = table.oldest(until).await.unwrap().unwrap();
+        assert_eq!((oldest.id.as_str(), &oldest.content[..]), ("a", &[0, 255, b'a'][..]));
+        assert_eq!((table.remove("a", until).await, table.remove("a", until).await), (Ok(true), Ok(false)));
+        assert_eq!(table.oldest(until).await.unwrap().map(|it| it.id).as_deref(), Some("b"));
+        assert_eq!(table.get("c", until).await.unwrap().map(|it| it.content), Some(vec![0, 255, b'c']));
+        assert_eq!(table.ids(until).await, Ok(vec!["b".to_owned(), "c".to_owned()]));
+        table.clear(until).await.unwrap();
+        assert_eq!(table.count(until).await, Ok(0));
+    });
+}
+
 /// A wrong password is told, and stands in no text.
 fn check_password(url: &str) {
     let bench = Bench::on(url, config(url, "wrong-one"), "");
@@ -105,6 +130,10 @@ fn postgres() {
     check_alike(&bench, "it's secret");
     check_password(&url);
     check_deadline(&bench, "SELECT pg_sleep(60)");
+    check_queue(
+        &bench,
+        "CREATE TABLE jdbc_message_store(indexId SERIAL PRIMARY KEY, msg_id VARCHAR(200), message BYTEA)",
+    );
     bench.script("CREATE TABLE p(a NUMERIC(10,2), b BOOLEAN, c TIMESTAMP, d REAL, e JSONB, f UUID, g BYTEA, h TEXT)");
     bench.script(
         "INSERT INTO p VALUES(-1234567.5, true, '2030-01-02 03:04:05.25', 1.5, '{\"a\": 1}', \
@@ -138,6 +167,10 @@ fn mariadb() {
     check_alike(&bench, "secret");
     check_password(&url);
     check_deadline(&bench, "SELECT SLEEP(60)");
+    check_queue(
+        &bench,
+        "CREATE TABLE jdbc_message_store(indexId BIGINT NOT NULL AUTO_INCREMENT, msg_id VARCHAR(200), message BLOB, PRIMARY KEY(indexId))",
+    );
     bench.script(
         "CREATE TABLE m(a DECIMAL(10,2), b TINYINT(1), c DATETIME(3), d BIGINT UNSIGNED, e BLOB, f TIME, g TEXT)",
     );
@@ -165,6 +198,7 @@ fn sqlite() {
     let url = format!("jdbc:sqlite:{}/a.db", folder.display());
     let bench = Bench::on(&url, config(&url, ""), "");
     check_alike(&bench, "");
+    check_queue(&bench, "");
     check_deadline(&bench, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n");
     let url = format!("jdbc:h2:{}/sub/b;MODE=MySQL", folder.display());
     let bench =
