@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use mi_expr::xpath::ValueType;
 use mi_xml::Document;
 
 use crate::avt::Avt;
@@ -37,8 +38,15 @@ pub(crate) struct Value {
     pub(crate) body: Body,
     /// Content is a sequence of items and not a tree.
     pub(crate) sequence: bool,
-    /// The conversion to the type of `as`, an expression on `$value`.
-    pub(crate) cast: Option<Expr>,
+    /// The type of `as`.
+    pub(crate) cast: Option<Cast>,
+}
+
+/// The type that a value must have.
+#[derive(Debug)]
+pub(crate) struct Cast {
+    pub(crate) declared: ValueType,
+    pub(crate) place: Place,
 }
 
 /// `xsl:variable`, `xsl:param` and `xsl:with-param`.
@@ -228,8 +236,8 @@ pub(crate) enum Op {
 pub(crate) struct Template {
     pub(crate) params: Vec<Binding>,
     pub(crate) body: Body,
-    /// The conversion to `as`, if that is an atomic type.
-    pub(crate) cast: Option<Expr>,
+    /// The type of `as`.
+    pub(crate) cast: Option<Cast>,
     pub(crate) place: Place,
     /// Import precedences this template's stylesheet imports: `low..precedence`.
     pub(crate) low: u32,
@@ -286,7 +294,7 @@ pub(crate) struct KeyDefinition {
 pub(crate) struct Function {
     pub(crate) params: Vec<Binding>,
     pub(crate) body: Body,
-    pub(crate) cast: Option<Expr>,
+    pub(crate) cast: Option<Cast>,
     pub(crate) place: Place,
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn serialize(output: &Output) -> String {
     let indent = settings.indent.unwrap_or(html);
     doctype(output, &mut out);
     if !plain(output, indent) {
-        Writer { output, doc, out: &mut out, indent, html }.write();
+        Writer { output, doc, out: &mut out, indent, html, last: last_character(output) }.write();
         return out;
     }
     out.push_str(&doc.to_xml(Document::ROOT));
@@ -46,6 +46,17 @@ fn plain(output: &Output, indent: bool) -> bool {
         && output.raw.is_empty()
         && settings.characters.is_empty()
         && settings.cdata_elements.is_empty()
+        && last_character(output) == char::MAX
+}
+
+/// The last character that the encoding can write; others become references.
+fn last_character(output: &Output) -> char {
+    let encoding = output.settings.encoding.as_deref().unwrap_or_default().to_ascii_lowercase();
+    match encoding.as_str() {
+        "us-ascii" | "ascii" => '\u{7f}',
+        "iso-8859-1" | "latin1" => '\u{ff}',
+        _ => char::MAX,
+    }
 }
 
 fn doctype(output: &Output, out: &mut String) {
@@ -78,12 +89,20 @@ const VOID: [&str; 16] = [
     "param", "source", "wbr",
 ];
 
+/// Attributes of HTML that are written without their value.
+const BOOLEAN: [&str; 12] = [
+    "checked", "compact", "declare", "defer", "disabled", "ismap", "multiple", "nohref", "noresize", "noshade",
+    "nowrap", "selected",
+];
+const XHTML: &str = "http://www.w3.org/1999/xhtml";
+
 struct Writer<'a> {
     output: &'a Output,
     doc: &'a Document,
     out: &'a mut String,
     indent: bool,
     html: bool,
+    last: char,
 }
 
 /// One step of writing: walking is iterative, for results may be deep.
@@ -135,17 +154,25 @@ impl Writer<'_> {
         self.namespaces(node, parent);
         for attribute in self.doc.attributes(node) {
             self.out.push(' ');
-            self.out.push_str(self.doc.qualified_name(attribute));
+            let name = self.doc.qualified_name(attribute);
+            self.out.push_str(name);
+            if self.html && BOOLEAN.contains(&name.to_ascii_lowercase().as_str()) && *name == *self.doc.value(attribute)
+            {
+                continue;
+            }
             self.out.push_str("=\"");
             let value = self.doc.value(attribute).into_owned();
             self.escaped(&value, true);
             self.out.push('"');
         }
-        let void = self.html && VOID.contains(&self.doc.local_name(node).to_ascii_lowercase().as_str());
+        let void = VOID.contains(&self.doc.local_name(node).to_ascii_lowercase().as_str());
         if self.doc.first_child(node).is_none() {
+            let xhtml = self.output.method == Method::Xhtml && self.doc.namespace(node) == XHTML;
             match (self.html, void) {
                 (true, true) => self.out.push('>'),
                 (true, false) => self.out.push_str(&format!("></{name}>")),
+                (false, true) if xhtml => self.out.push_str(" />"),
+                (false, false) if xhtml => self.out.push_str(&format!("></{name}>")),
                 _ => self.out.push_str("/>"),
             }
             return;
@@ -216,7 +243,6 @@ impl Writer<'_> {
     }
 
     fn escaped(&mut self, text: &str, attribute: bool) {
-        let ascii = self.output.settings.encoding.as_deref().is_some_and(|it| it.eq_ignore_ascii_case("us-ascii"));
         for c in text.chars() {
             if let Some(replacement) = self.output.settings.characters.get(&c) {
                 self.out.push_str(replacement);
@@ -230,7 +256,7 @@ impl Writer<'_> {
                 '\n' | '\t' if attribute && !self.html => self.reference(c),
                 '\r' => self.reference(c),
                 '\u{a0}' if self.html => self.out.push_str("&nbsp;"),
-                c if ascii && !c.is_ascii() => self.reference(c),
+                c if c > self.last => self.reference(c),
                 c if mi_xml::is_char(c) => self.out.push(c),
                 _ => self.out.push('\u{fffd}'),
             }

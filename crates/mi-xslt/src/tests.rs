@@ -63,6 +63,13 @@ fn serialization() {
         ("omit-xml-declaration='yes'", "<a b='&lt;'>&amp;</a>", "<a b=\"&lt;\">&amp;</a>"),
         ("method='text'", "<a>1 &lt; 2</a>", "1 < 2"),
         ("method='html' indent='no'", "<p><br/>a&lt;b<i/></p>", "<p><br>a&lt;b<i></i></p>"),
+        ("method='html' indent='no'", "<input checked='checked' type='checked'/>", "<input checked type=\"checked\">"),
+        (
+            "method='xhtml' omit-xml-declaration='yes'",
+            "<p xmlns='http://www.w3.org/1999/xhtml'><br/><i/><z xmlns=''/></p>",
+            "<p xmlns=\"http://www.w3.org/1999/xhtml\"><br /><i></i><z xmlns=\"\"/></p>",
+        ),
+        ("omit-xml-declaration='yes' encoding='ISO-8859-1'", "<a>é€</a>", "<a>é&#8364;</a>"),
         ("omit-xml-declaration='yes' cdata-section-elements='a'", "<a>x&lt;</a>", "<a><![CDATA[x<]]></a>"),
         ("omit-xml-declaration='yes' indent='yes'", "<a><b/><c>t</c></a>", "<a>\n   <b/>\n   <c>t</c>\n</a>"),
         ("omit-xml-declaration='yes' doctype-system='d.dtd'", "<a/>", "<!DOCTYPE a SYSTEM \"d.dtd\"><a/>"),
@@ -77,6 +84,29 @@ fn serialization() {
     let map = "<xsl:output use-character-maps='m' omit-xml-declaration='yes'/><xsl:character-map name='m'>\
         <xsl:output-character character='x' string='&lt;x/>'/></xsl:character-map><xsl:template match='/'><a>1x</a></xsl:template>";
     assert_eq!(output_of("2.0", map, "<o/>").map(|it| it.serialize()).as_deref(), Ok("<a>1<x/></a>"));
+}
+
+#[test]
+fn values_have_the_type_that_is_declared() {
+    let of = |declared: &str, value: &str| {
+        let body = format!(
+            "<xsl:template match='/'><r><xsl:variable name='v' as='{declared}'>{value}</xsl:variable>\
+             <xsl:value-of select='$v instance of {declared}, count($v)'/></r></xsl:template>"
+        );
+        transformed("2.0", &body, "<o><n>5</n></o>")
+    };
+    for (declared, value, expected) in [
+        ("xs:integer", "<xsl:sequence select='//n'/>", "<r>true 1</r>"),
+        ("xs:double*", "<xsl:sequence select='1, 2.5, //n'/>", "<r>true 3</r>"),
+        ("element(n)", "<xsl:sequence select='//n'/>", "<r>true 1</r>"),
+        ("element(m)", "<xsl:sequence select='//n'/>", "must be element(m), but is node() (XPTY0004)"),
+        ("xs:integer", "<xsl:sequence select='\"5\"'/>", "must be xs:integer, but is xs:string (XPTY0004)"),
+        ("xs:integer", "<xsl:sequence select='1, 2'/>", "must be xs:integer, but is 2 items (XPTY0004)"),
+        ("xs:string?", "<xsl:sequence select='()'/>", "<r>true 0</r>"),
+    ] {
+        let found = of(declared, value);
+        assert!(found.contains(expected), "{declared} {value}\n  is  {found}\n  not {expected}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mi_expr::xpath::Version;
+use mi_expr::xpath::{ValueType, Version};
 use mi_xml::{Document, NodeId};
 
 use crate::avt::Avt;
@@ -19,7 +19,7 @@ use crate::error::StylesheetError;
 use crate::expr::{Expr, Statics, key_of};
 use crate::limits::{MAX_ERRORS, MAX_INCLUDES, MAX_NESTING};
 use crate::pattern::Pattern;
-use crate::plan::{Body, Key, Place, Plan, Value};
+use crate::plan::{Body, Cast, Key, Place, Plan, Value};
 use crate::{Resolver, XSLT_NAMESPACE};
 
 /// The result of compiling a part; the error is reported at the element it was compiled for.
@@ -413,22 +413,10 @@ impl Compiler<'_> {
     }
 }
 
-/// The conversion that `as` asks for, where the type is one of single values.
-fn cast(scope: &Scope, node: NodeId, declared: Option<&str>) -> Option<Expr> {
-    let declared = declared?.trim().trim_end_matches(['?', '*', '+']).trim();
-    let (prefix, local) = declared.split_once(':')?;
-    let schema = scope.doc.lookup_namespace(node, prefix);
-    if schema.is_some_and(|uri| uri != "http://www.w3.org/2001/XMLSchema") || !mi_xml::is_ncname(local) {
-        return None;
-    }
-    let source = match local {
-        "anyAtomicType" | "QName" | "NOTATION" | "untypedAtomic" => "data($value)".to_owned(),
-        local => format!("for $i in data($value) return xs:{local}($i)"),
-    };
-    let mut statics = scope.statics(node);
-    statics.version = Version::V2;
-    let expr = statics.compile(&source).ok()?;
-    // A type the core has no constructor for is not checked.
-    let known = expr.xpath.functions().next().is_none();
-    known.then_some(expr)
+/// The type that `as` states. One that is not known (of a schema) is not checked.
+fn cast(scope: &Scope, node: NodeId, declared: Option<&str>) -> Option<Cast> {
+    let statics = scope.statics(node);
+    let namespaces = |prefix: &str| statics.namespace(prefix);
+    let declared = ValueType::compile(declared?, &namespaces, statics.element_namespace).ok()?;
+    Some(Cast { declared, place: statics.place })
 }

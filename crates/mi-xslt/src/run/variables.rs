@@ -3,11 +3,10 @@
 use mi_expr::xpath::{Item, Node, Sequence, XPathError};
 use mi_xml::Document;
 
-use super::functions::View;
 use super::{Cx, Outcome, Run, Tunnel};
 use crate::error::TransformError;
-use crate::expr::{Expr, key_of};
-use crate::plan::{Binding, Value};
+use crate::expr::key_of;
+use crate::plan::{Binding, Cast, Value};
 
 /// The value of a global variable as far as it is known.
 pub(super) enum GlobalState<'d> {
@@ -38,15 +37,9 @@ impl<'s, 'd> Run<'s, 'd> {
     }
 
     /// A value converted to the type of `as`.
-    pub(super) fn cast(&self, cast: Option<&'s Expr>, value: Sequence<'d>) -> Outcome<Sequence<'d>> {
+    pub(super) fn cast(&self, cast: Option<&'s Cast>, value: Sequence<'d>) -> Outcome<Sequence<'d>> {
         let Some(cast) = cast else { return Ok(value) };
-        let cx = Cx::new(None);
-        self.locals.borrow_mut().push(("value", value));
-        let base = self.base.replace(self.locals.borrow().len() - 1);
-        let result = cast.xpath.evaluate_in(&cx.focus, &View { run: self, cx: &cx });
-        self.base.set(base);
-        self.locals.borrow_mut().pop();
-        result.map_err(|error| self.at_place(error, cast.place))
+        cast.declared.convert(value, "the value").map_err(|error| self.at_place(error, cast.place))
     }
 
     pub(super) fn bind(&self, name: &'s str, value: Sequence<'d>) {
@@ -107,7 +100,12 @@ impl<'s, 'd> Run<'s, 'd> {
         let binding = &global.binding;
         if global.is_param {
             if let Some((_, given)) = self.params.iter().find(|(name, _)| *name == binding.name) {
-                return self.cast(binding.value.cast.as_ref(), given.clone());
+                // A host gives texts, which take the type that is asked for.
+                let given = given.iter().map(|item| match item {
+                    Item::String(text) if binding.value.cast.is_some() => Item::Untyped(text),
+                    other => other,
+                });
+                return self.cast(binding.value.cast.as_ref(), Sequence::from_items(given.collect()));
             }
             if binding.required {
                 let message = format!("the parameter ${} is required (XTDE0050)", binding.name);

@@ -1,6 +1,10 @@
-//! The expectations of MI's own tests of expressions (`tables.rs`), and what is particular to this implementation.
+//! The expectations of MI's own tests of expressions (a file for each topic), and what is particular to this implementation.
 
-mod tables;
+mod access;
+mod kinds;
+mod numbers;
+mod operators;
+mod strings;
 
 use std::sync::Arc;
 

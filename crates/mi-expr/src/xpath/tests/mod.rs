@@ -5,6 +5,7 @@
 mod analysis;
 mod host;
 mod limits;
+mod random;
 mod syntax;
 mod xpath1;
 mod xpath2;
