@@ -435,12 +435,13 @@ impl log::Log for Capture {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        if !record.target().starts_with("LogMediator") {
+        let name = record.target().rsplit('.').next().unwrap_or_default();
+        if !name.starts_with("LogMediator") {
             return;
         }
         LINES.with_borrow_mut(|lines| {
             if let Some(lines) = lines {
-                lines.push(format!("{} {} {}", record.level(), record.target(), record.args()));
+                lines.push(format!("{} {name} {}", record.level(), record.args()));
             }
         });
     }

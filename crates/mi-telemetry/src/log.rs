@@ -112,7 +112,7 @@ impl LogHandle {
     /// The level in force for a logger.
     pub fn level(&self, logger: &str) -> LevelFilter {
         let levels = self.shared.levels.read().unwrap_or_else(PoisonError::into_inner);
-        levels.get(logger).copied().unwrap_or_else(|| level_from(self.shared.root.load(Ordering::Relaxed)))
+        nearest(&levels, logger).unwrap_or_else(|| level_from(self.shared.root.load(Ordering::Relaxed)))
     }
 
     /// Lines that were dropped because the queue was full.
@@ -164,9 +164,15 @@ fn shown(target: &str) -> &str {
     target.rsplit(['.', ':']).next().unwrap_or(target)
 }
 
+/// The level of the logger itself, else that of the nearest package around it that has one.
+fn nearest(levels: &HashMap<String, LevelFilter>, logger: &str) -> Option<LevelFilter> {
+    let logger = logger.strip_suffix(FATAL).unwrap_or(logger);
+    logger.rsplit(['.', ':']).find_map(|segment| levels.get(segment)).copied()
+}
+
 impl Log for Sink {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.0.level(shown(metadata.target()))
+        metadata.level() <= self.0.level(metadata.target())
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -285,6 +291,20 @@ impl RollingFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_level_of_a_package_holds_for_its_loggers() {
+        let levels =
+            HashMap::from([("builtin".to_owned(), LevelFilter::Debug), ("Other".to_owned(), LevelFilter::Off)]);
+        for (logger, expected) in [
+            ("org.apache.synapse.mediators.builtin.LogMediator", Some(LevelFilter::Debug)),
+            ("org.apache.synapse.mediators.builtin.LogMediator#FATAL", Some(LevelFilter::Debug)),
+            ("org.apache.synapse.mediators.builtin.Other", Some(LevelFilter::Off)),
+            ("LogMediator", None),
+        ] {
+            assert_eq!(nearest(&levels, logger), expected, "{logger}");
+        }
+    }
 
     #[test]
     fn loggers_are_shown_by_their_last_segment() {

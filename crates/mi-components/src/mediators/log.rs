@@ -14,8 +14,9 @@ pub(super) const SPEC: MediatorSpec = MediatorSpec::new("log", parse)
     .attributes(&["level", "category", "separator", "logFullPayload", "logMessageID"])
     .children(&["message", "property"]);
 
-/// The logger as MI's log shows it.
-const TARGET: &str = "LogMediator";
+/// The logger; the log shows the last part of its name.
+const TARGET: &str = "org.apache.synapse.mediators.builtin.LogMediator";
+const FATAL: &str = "org.apache.synapse.mediators.builtin.LogMediator#FATAL";
 
 #[derive(Debug)]
 struct Log {
@@ -145,7 +146,7 @@ impl Mediator for Log {
             Category::Info => log::info!(target: TARGET, "{prefix}{text}"),
             Category::Warn => log::warn!(target: TARGET, "{prefix}{text}"),
             Category::Error => log::error!(target: TARGET, "{prefix}{text}"),
-            Category::Fatal => log::error!(target: "LogMediator#FATAL", "{prefix}{text}"),
+            Category::Fatal => log::error!(target: FATAL, "{prefix}{text}"),
         }
         Ok(Flow::Next)
     }
