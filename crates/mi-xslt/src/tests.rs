@@ -110,6 +110,29 @@ fn values_have_the_type_that_is_declared() {
 }
 
 #[test]
+fn parts_are_left_out_by_use_when() {
+    let of = |condition: &str| {
+        let body = format!(
+            "<xsl:template match='/'><r><a xsl:use-when='{condition}'><b/></a><xsl:text use-when='{condition}'>t</xsl:text></r></xsl:template>"
+        );
+        transformed("2.0", &body, "<o/>")
+    };
+    for (condition, expected) in [
+        ("true()", "<r><a><b/></a>t</r>"),
+        ("false()", "<r/>"),
+        ("system-property(\"xsl:version\") = \"2.0\"", "<r><a><b/></a>t</r>"),
+        ("element-available(\"xsl:iterate\")", "<r/>"),
+        ("function-available(\"upper-case\", 1)", "<r><a><b/></a>t</r>"),
+    ] {
+        assert_eq!(of(condition), expected, "{condition}");
+    }
+    assert!(of("$x").contains("in `use-when`: unknown variable $x"));
+    // The first of the two that are named alike is not there.
+    let body = "<xsl:template name='n' use-when='1 = 2'><a/></xsl:template><xsl:template name='n' match='/'><b/></xsl:template>";
+    assert_eq!(transformed("2.0", body, "<o/>"), "<b/>");
+}
+
+#[test]
 fn malformed_stylesheets() {
     let columns = |body: &str| compile("2.0", body).err().unwrap_or_default();
     for (body, expected) in [

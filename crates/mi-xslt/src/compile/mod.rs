@@ -6,6 +6,7 @@ mod constructors;
 mod declarations;
 mod instructions;
 mod modes;
+mod use_when;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -109,6 +110,10 @@ impl Compiler<'_> {
     fn gather(&mut self, doc: Arc<Document>, name: &str, chain: &mut Vec<String>, own: &mut Vec<(u32, NodeId)>) {
         let sheet = self.plan.sheets.len() as u32;
         self.plan.sheets.push(name.to_owned());
+        let (doc, wrong) = use_when::prune(doc);
+        for (node, message) in wrong {
+            self.report(sheet, &doc, node, &message);
+        }
         self.plan.documents.push(doc.clone());
         let root = doc.root_element();
         let Some(root) = root else { return self.report(sheet, &doc, Document::ROOT, "the stylesheet is empty") };

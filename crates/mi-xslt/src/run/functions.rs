@@ -189,15 +189,7 @@ impl<'d> View<'_, '_, 'd> {
 
     fn system_property(&self, name: &str) -> &'static str {
         let Some(local) = self.in_xslt(name) else { return "" };
-        match local {
-            "version" => "2.0",
-            "vendor" | "product-name" => "mi-xslt",
-            "vendor-url" => "https://wso2.com",
-            "product-version" => env!("CARGO_PKG_VERSION"),
-            "is-schema-aware" | "supports-serialization" => "no",
-            "supports-backwards-compatibility" => "yes",
-            _ => "",
-        }
+        property_of_system(local)
     }
 
     /// The local part of a name whose prefix is bound to the namespace of XSLT.
@@ -211,7 +203,7 @@ impl<'d> View<'_, '_, 'd> {
     }
 
     fn element_available(&self, name: &str) -> bool {
-        self.in_xslt(name).is_some_and(|local| INSTRUCTIONS.contains(&local))
+        self.in_xslt(name).is_some_and(is_instruction)
     }
 
     fn function_available(&self, name: &str, arity: Option<usize>) -> bool {
@@ -243,13 +235,8 @@ impl<'d> View<'_, '_, 'd> {
             return functions.any(|(known, count)| *known == key && arity.is_none_or(|it| it == *count))
                 || (NODE_SET.contains(&namespace.as_str()) && local == "node-set");
         }
-        // A built-in function is one that compiles without asking the host.
-        let built_in = |count: usize| {
-            let source = format!("{name}({})", vec!["1"; count].join(","));
-            XPath::compile_as(&source, Version::V2, &|_| None, "").is_ok_and(|it| it.functions().next().is_none())
-        };
         let local = name.trim_start_matches("fn:");
-        ANSWERED.contains(&local) || arity.map_or_else(|| (0..5).any(built_in), |count| count < 10 && built_in(count))
+        ANSWERED.contains(&local) || is_built_in(name, arity)
     }
 }
 
@@ -308,4 +295,31 @@ impl<'s, 'd> Run<'s, 'd> {
         self.documents.borrow_mut().insert(href.to_owned(), document.clone());
         Some(document)
     }
+}
+
+/// A system property in the namespace of XSLT; empty if there is none.
+pub(crate) fn property_of_system(local: &str) -> &'static str {
+    match local {
+        "version" => "2.0",
+        "vendor" | "product-name" => "mi-xslt",
+        "vendor-url" => "https://wso2.com",
+        "product-version" => env!("CARGO_PKG_VERSION"),
+        "is-schema-aware" | "supports-serialization" => "no",
+        "supports-backwards-compatibility" => "yes",
+        _ => "",
+    }
+}
+
+/// Whether there is an instruction of this name.
+pub(crate) fn is_instruction(local: &str) -> bool {
+    INSTRUCTIONS.contains(&local)
+}
+
+/// Whether there is a function of XPath of this name: one that compiles without asking the host.
+pub(crate) fn is_built_in(name: &str, arity: Option<usize>) -> bool {
+    let built_in = |count: usize| {
+        let source = format!("{name}({})", vec!["1"; count].join(","));
+        XPath::compile_as(&source, Version::V2, &|_| None, "").is_ok_and(|it| it.functions().next().is_none())
+    };
+    arity.map_or_else(|| (0..5).any(built_in), |count| count < 10 && built_in(count))
 }

@@ -9,7 +9,7 @@ mod apply;
 mod build;
 mod construct;
 mod exec;
-mod functions;
+pub(crate) mod functions;
 mod group;
 mod keys;
 mod matching;
