@@ -11,6 +11,7 @@ pub mod mediators;
 mod payload;
 pub mod processors;
 mod resource;
+mod scripting;
 pub mod stores;
 pub mod tasks;
 mod typed;

@@ -17,7 +17,7 @@ use crate::scope::Placeholders;
 
 pub use model::{
     Connector, Cors, DataSourceConfig, GlobalSuspension, HttpSettings, JsonSwitches, KeyStore, ManagementApi,
-    Mediation, OutboundProxy, Sender, Server, TlsListener, TrustStore, User, VerifyClient,
+    Mediation, OutboundProxy, ScriptSettings, Sender, Server, TlsListener, TrustStore, User, VerifyClient,
 };
 pub use table::TableSettings;
 

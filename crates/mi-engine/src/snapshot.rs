@@ -145,6 +145,8 @@ pub struct Settings {
     pub expressions: mi_expr::ExprOptions,
     /// Folder for what must outlive the process, such as messages in stores; `None` where nothing can be kept.
     pub data_folder: Option<std::path::PathBuf>,
+    /// What scripts may use up.
+    pub scripts: mi_config::deployment::ScriptSettings,
 }
 
 impl Default for Settings {
@@ -169,6 +171,7 @@ impl Default for Settings {
             },
             expressions: mi_expr::ExprOptions::default(),
             data_folder: None,
+            scripts: mi_config::deployment::ScriptSettings::default(),
         }
     }
 }

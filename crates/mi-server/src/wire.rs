@@ -107,6 +107,7 @@ pub fn settings(deployment: &Deployment, home: &std::path::Path) -> Settings {
             ..mi_engine::api::Cors::default()
         },
         suspension: mediation.suspension,
+        scripts: mediation.scripts,
         expressions: mi_expr::ExprOptions { ignore_missing_json_path: mediation.jsonpath_ignore_not_found },
         data_folder: Some(data_folder(home)),
         ..Settings::default()

@@ -7,7 +7,7 @@ const LAYERS: &[&[&str]] = &[
     &["mi-xml"],
     &["mi-message"],
     &["mi-expr"],
-    &["mi-xslt"],
+    &["mi-xslt", "mi-script"],
     &["mi-config"],
     &["mi-engine"],
     &["mi-deployer", "mi-management", "mi-components", "mi-transports", "mi-data", "mi-telemetry"],

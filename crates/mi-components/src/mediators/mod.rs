@@ -13,6 +13,7 @@ mod class;
 mod clone;
 mod conditional_router;
 mod connector;
+mod datamapper;
 mod drop;
 mod enqueue;
 mod enrich;
@@ -37,6 +38,7 @@ mod rewrite;
 mod rules;
 mod sampler;
 mod scatter_gather;
+mod script;
 mod send;
 mod sequence;
 mod split;
@@ -62,6 +64,7 @@ pub const TABLE: &[MediatorSpec] = &[
     class::SPEC,
     clone::SPEC,
     conditional_router::SPEC,
+    datamapper::SPEC,
     drop::SPEC,
     enqueue::SPEC,
     enrich::SPEC,
@@ -86,6 +89,7 @@ pub const TABLE: &[MediatorSpec] = &[
     rules::SPEC,
     sampler::SPEC,
     scatter_gather::SPEC,
+    script::SPEC,
     send::SPEC,
     sequence::SPEC,
     store::SPEC,

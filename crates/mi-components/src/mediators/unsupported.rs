@@ -25,11 +25,9 @@ pub const TABLE: &[MediatorSpec] = &[
     MediatorSpec::new("router", parse_gone),
     MediatorSpec::new("rule", parse_gone),
     missing("dataServiceCall"),
-    missing("datamapper"),
     missing("entitlementService"),
     missing("eventPublisher"),
     missing("NTLM"),
-    missing("script"),
     missing("smooks"),
 ];
 

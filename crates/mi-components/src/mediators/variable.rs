@@ -79,7 +79,7 @@ impl Mediator for Variable {
 }
 
 /// MI: `Utils#getResolvedValue`.
-fn evaluate(expr: &Expr, data_type: Option<DataType>, cx: &Context) -> Result<Value, Fault> {
+pub(super) fn evaluate(expr: &Expr, data_type: Option<DataType>, cx: &Context) -> Result<Value, Fault> {
     match data_type {
         Some(DataType::Xml) => {
             let text = expr.eval_string(&cx.message, &*cx.snapshot)?;

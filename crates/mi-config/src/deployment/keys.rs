@@ -17,6 +17,8 @@ pub(super) const SYNAPSE: &[(&str, &str)] = &[
     ("mediation.synapse.command_debugger_port", "synapse.debugger.port.command"),
     ("mediation.synapse.event_debugger_port", "synapse.debugger.port.event"),
     ("mediation.synapse.script_mediator_pool_size", "synapse.script.mediator.pool.size"),
+    ("mediation.synapse.script_mediator_timeout", "synapse.script.mediator.timeout"),
+    ("mediation.synapse.script_mediator_memory", "synapse.script.mediator.memory"),
     ("mediation.synapse.enable_xml_nil", "synapse.commons.enableXmlNilReadWrite"),
     ("mediation.synapse.disable_auto_primitive_regex", "synapse.commons.json.output.disableAutoPrimitive.regex"),
     (

@@ -186,6 +186,8 @@ pub struct Mediation {
     pub internal_https_port: u16,
     /// How long endpoints are suspended that do not say it themselves
     pub suspension: GlobalSuspension,
+    /// `synapse.script.mediator.*`
+    pub scripts: ScriptSettings,
     /// A path of `json-eval` over a property that finds nothing gives the empty text instead of a fault.
     pub jsonpath_ignore_not_found: bool,
     /// APIs and proxies of versioned applications carry group, name and version in their path.
@@ -203,6 +205,23 @@ pub struct GlobalSuspension {
     pub progression_factor: f32,
     /// The two above win over what endpoints say.
     pub wins: bool,
+}
+
+/// `synapse.script.mediator.*`: what scripts may use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScriptSettings {
+    /// Longest run in milliseconds (`timeout`).
+    pub timeout_ms: u64,
+    /// Most memory of one script in megabytes (`memory`).
+    pub memory_mb: u64,
+    /// The language `js` means `rhinoJs` (`default.engine`).
+    pub js_is_rhino: bool,
+}
+
+impl Default for ScriptSettings {
+    fn default() -> Self {
+        Self { timeout_ms: 10_000, memory_mb: 128, js_is_rhino: false }
+    }
 }
 
 /// `synapse.rest.CORSConfig.*`; without an origin every preflight is refused.

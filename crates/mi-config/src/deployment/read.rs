@@ -302,6 +302,11 @@ impl Reader<'_> {
                 progression_factor: self.property(synapse, "synapse.global_endpoint_suspend_progression_factor", 1.0),
                 wins: flag("synapse.override_endpoint_suspend_config_with_global_values", false),
             },
+            scripts: ScriptSettings {
+                timeout_ms: self.property(synapse, "synapse.script.mediator.timeout", 10_000).clamp(1, 3_600_000),
+                memory_mb: self.property(synapse, "synapse.script.mediator.memory", 128).clamp(1, 4096),
+                js_is_rhino: synapse.get("synapse.script.mediator.default.engine").is_some_and(|it| it == "rhinoJs"),
+            },
             jsonpath_ignore_not_found: flag("synapse.jsonpath.ignore.not.found.error", false),
             expose_versioned_services: flag("expose.versioned.services", false),
             cors: cors(synapse),
