@@ -12,6 +12,7 @@ mod logging;
 mod management;
 mod metrics;
 mod probes;
+mod proxies;
 mod report;
 mod server;
 mod tls;

@@ -25,7 +25,7 @@ use mi_transports::ws::WebSocketSender;
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, connectors, defaults, logging, management, metrics, report, tls, wire};
+use crate::{banner, connectors, defaults, logging, management, metrics, proxies, report, tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
 const DRAIN_DELAY: Duration = Duration::from_secs(5);
@@ -314,7 +314,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let (address, page) = (bind_address(None)?, Arc::new(metrics::Page::default()));
     let internal = internal_listener(&prepared.deployment, address, probes.clone(), page.clone())?;
     let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
-    let client = Client::new(client_config(&prepared.deployment, keys.client.clone()));
+    let client = Client::new(client_config(args, &prepared.deployment, keys.client.clone()));
     let http: Arc<dyn HttpClient> = Arc::new(client.clone());
     let services = services(&prepared, http.clone(), senders(&client), Arc::default());
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
@@ -413,7 +413,7 @@ fn bind_address(configured: Option<&str>) -> anyhow::Result<IpAddr> {
     }
 }
 
-fn client_config(deployment: &Deployment, tls: Arc<mi_transports::tls::ClientTls>) -> ClientConfig {
+fn client_config(args: &RunArgs, deployment: &Deployment, tls: Arc<mi_transports::tls::ClientTls>) -> ClientConfig {
     let http = &deployment.http;
     let mut config = ClientConfig::new(tls);
     config.socket_timeout = Duration::from_millis(http.socket_timeout_ms);
@@ -422,6 +422,7 @@ fn client_config(deployment: &Deployment, tls: Arc<mi_transports::tls::ClientTls
         config.connect_timeout = Duration::from_millis(millis);
     }
     config.max_per_host = (http.max_connections_per_host as usize).max(1);
+    config.proxies = proxies::of(&args.home, &http.sender);
     config
 }
 

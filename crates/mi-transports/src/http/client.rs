@@ -25,6 +25,7 @@ use super::h1::{AnswerBody, Connection, Failure, Head, HeadLimits, Outbound, Req
 use super::headers::{self, strip_nominated};
 use super::io::Stream;
 use super::pool::{self, Ages, Host, Hosts, Key, RequestBody, Shared};
+use super::proxy::Proxies;
 use super::target;
 use crate::tls::ClientTls;
 
@@ -57,6 +58,8 @@ pub struct ClientConfig {
     pub max_buffered: usize,
     /// Whom to trust and which certificate to show.
     pub tls: Arc<ClientTls>,
+    /// Proxies on the way.
+    pub proxies: Proxies,
 }
 
 impl ClientConfig {
@@ -74,6 +77,7 @@ impl ClientConfig {
             max_headers: 100,
             max_buffered: 512 * 1024 * 1024,
             tls,
+            proxies: Proxies::default(),
         }
     }
 }
@@ -99,7 +103,8 @@ impl Client {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let ages =
             Ages { idle: config.idle_timeout, lifetime: config.max_lifetime, max_idle: config.max_idle_per_host };
-        Self { inner: Arc::new(Inner { id: NEXT.fetch_add(1, Relaxed), config, ages, hosts: Hosts::default() }) }
+        let hosts = Hosts::new(config.proxies.clone());
+        Self { inner: Arc::new(Inner { id: NEXT.fetch_add(1, Relaxed), config, ages, hosts }) }
     }
 }
 
@@ -108,7 +113,9 @@ impl Client {
     pub(crate) async fn open(&self, secure: bool, host: Arc<str>, port: u16) -> Result<Stream, SendError> {
         let key = Key { client: self.inner.id, secure, http2: false, port, host };
         let deadline = Instant::now() + self.inner.config.connect_timeout;
-        match connect::connect(&key, &self.inner.config, deadline).await? {
+        // Only a tunnel lets another protocol through.
+        let proxy = self.inner.config.proxies.select(secure, &key.host).filter(|_| secure).map(|proxy| &**proxy);
+        match connect::connect(&key, proxy, &self.inner.config, deadline).await? {
             Connected::Http1(connection) => Ok(connection.into_stream()),
             Connected::Http2(_) => Err(failure::protocol_violation("the back end insists on HTTP/2")),
         }
@@ -192,7 +199,12 @@ impl Inner {
         if !chunked && length_unknown(&payload) {
             payload = Box::pin(self.with_length(payload)).await?;
         }
-        let target = target::clean(&request.target);
+        let mut target = target::clean(&request.target);
+        // The end of a tunnel is the back end itself.
+        let proxy = route.host.proxy.as_deref().filter(|_| !request.secure);
+        if proxy.is_some() && target.starts_with('/') {
+            target = format!("http://{}{target}", route.host.authority).into();
+        }
         let head = RequestHead {
             method: &request.method,
             target: &target,
@@ -200,6 +212,7 @@ impl Inner {
             headers: &request.headers,
             authority: &route.host.authority,
             close: request.close,
+            proxy_authorization: proxy.and_then(|proxy| proxy.authorization.as_deref()),
         };
         let mut outbound = Outbound::request(&head, payload, chunked);
         let limits = HeadLimits { bytes: self.config.max_header_bytes, fields: self.config.max_headers };
@@ -231,7 +244,7 @@ impl Inner {
     }
 
     async fn connect_h1(&self, route: &Route) -> Result<Connection, SendError> {
-        match connect::connect(&route.key, &self.config, route.deadline.at).await? {
+        match connect::connect(&route.key, route.host.proxy.as_deref(), &self.config, route.deadline.at).await? {
             Connected::Http1(connection) => Ok(connection),
             // Nobody else offers it, so this is a back end that changed its mind about the protocol.
             Connected::Http2(_) => Err(failure::protocol_violation("the back end insists on HTTP/2")),
@@ -303,7 +316,7 @@ impl Inner {
         if let Some(shared) = pool::shared(key, &self.ages) {
             return Ok(Ok(shared));
         }
-        let connected = connect::connect(key, &self.config, deadline.at).await?;
+        let connected = connect::connect(key, host.proxy.as_deref(), &self.config, deadline.at).await?;
         drop(one_at_a_time);
         Ok(match connected {
             Connected::Http1(connection) => Err(connection),

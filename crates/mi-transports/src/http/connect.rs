@@ -22,6 +22,7 @@ use super::failure;
 use super::h1::Connection;
 use super::io::{Activity, Io, Stream, left_of, now_ms};
 use super::pool::{Key, RequestBody, Shared};
+use super::proxy::Proxy;
 
 /// How long an address may take before the next one is tried beside it (RFC 8305).
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
@@ -32,19 +33,28 @@ pub(crate) enum Connected {
     Http2(Shared),
 }
 
-/// Connects to the host of `key` until `deadline` or the connect time-out, whichever comes first.
-pub(crate) async fn connect(key: &Key, config: &ClientConfig, deadline: Instant) -> Result<Connected, SendError> {
+/// Connects to the host of `key`, or to the proxy on the way, until `deadline` or the connect time-out, whichever comes first.
+pub(crate) async fn connect(
+    key: &Key,
+    proxy: Option<&Proxy>,
+    config: &ClientConfig,
+    deadline: Instant,
+) -> Result<Connected, SendError> {
     let limit = deadline.min(Instant::now() + config.connect_timeout);
-    match tokio::time::timeout_at(limit, attempt(key, config)).await {
+    match tokio::time::timeout_at(limit, attempt(key, proxy, config)).await {
         Ok(connected) => connected,
         Err(_) => Err(failure::connect_timeout(format_args!("no connection to {}:{} in time", key.host, key.port))),
     }
 }
 
-async fn attempt(key: &Key, config: &ClientConfig) -> Result<Connected, SendError> {
-    let unreachable = |error: io::Error| failure::not_connected(format_args!("{}:{}: {error}", key.host, key.port));
-    let addresses = resolve(&key.host, key.port).await.map_err(unreachable)?;
-    let stream = race(addresses).await.map_err(unreachable)?;
+async fn attempt(key: &Key, proxy: Option<&Proxy>, config: &ClientConfig) -> Result<Connected, SendError> {
+    let (host, port) = proxy.map_or((&*key.host, key.port), |proxy| (&*proxy.host, proxy.port));
+    let unreachable = |error: io::Error| failure::not_connected(format_args!("{host}:{port}: {error}"));
+    let addresses = resolve(host, port).await.map_err(unreachable)?;
+    let mut stream = race(addresses).await.map_err(unreachable)?;
+    if let Some(proxy) = proxy.filter(|_| key.secure) {
+        proxy.tunnel(&mut stream, &key.host, key.port).await.map_err(unreachable)?;
+    }
     if let Err(error) = tune(&stream) {
         log::debug!("{}:{}: {error}", key.host, key.port);
     }

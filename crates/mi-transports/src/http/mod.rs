@@ -17,6 +17,7 @@ mod headers;
 mod inbound;
 pub(crate) mod io;
 mod pool;
+mod proxy;
 mod screen;
 mod server;
 mod service;
@@ -27,6 +28,7 @@ mod upgrade;
 
 pub use client::{Client, ClientConfig};
 pub(crate) use inbound::{INBOUND, INBOUND_SECURE};
+pub use proxy::Proxies;
 pub use server::{Limits, ListenerConfig, Server};
 pub use upgrade::{Duplex, Upgrade, Upgrades};
 

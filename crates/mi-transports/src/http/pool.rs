@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use super::body::OutBody;
 use super::h1::Connection;
 use super::io::now_ms;
+use super::proxy::{Proxies, Proxy};
 
 /// The body of a request over HTTP/2.
 pub(crate) type RequestBody = OutBody<()>;
@@ -54,15 +55,24 @@ pub(crate) struct Host {
     pub(crate) connecting: tokio::sync::Mutex<()>,
     /// `Host` field for requests that have none.
     pub(crate) authority: Box<str>,
+    /// The proxy on the way.
+    pub(crate) proxy: Option<Arc<Proxy>>,
 }
 
 /// The hosts of all threads.
-#[derive(Debug, Default)]
-pub(crate) struct Hosts(Mutex<HashMap<Key, Weak<Host>>>);
+#[derive(Debug)]
+pub(crate) struct Hosts {
+    known: Mutex<HashMap<Key, Weak<Host>>>,
+    proxies: Proxies,
+}
 
 impl Hosts {
+    pub(crate) fn new(proxies: Proxies) -> Self {
+        Self { known: Mutex::default(), proxies }
+    }
+
     fn get(&self, key: &Key, max_per_host: usize) -> Arc<Host> {
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = hosts.get(key).and_then(Weak::upgrade) {
             return host;
         }
@@ -71,6 +81,7 @@ impl Hosts {
             slots: Arc::new(Semaphore::new(max_per_host.clamp(1, Semaphore::MAX_PERMITS))),
             connecting: tokio::sync::Mutex::default(),
             authority: authority(key),
+            proxy: self.proxies.select(key.secure, &key.host).cloned(),
         });
         hosts.insert(key.clone(), Arc::downgrade(&host));
         host

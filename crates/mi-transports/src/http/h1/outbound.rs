@@ -40,6 +40,8 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) authority: &'a str,
     /// Say that the connection will be closed.
     pub(crate) close: bool,
+    /// `Proxy-Authorization`, for the proxy on the way.
+    pub(crate) proxy_authorization: Option<&'a str>,
 }
 
 /// What is said about the connection behind an answer.
@@ -246,6 +248,9 @@ impl Outbound {
         }
         if !has_host {
             headers::write_field(text, "Host", head.authority);
+        }
+        if let Some(authorization) = head.proxy_authorization {
+            headers::write_field(text, "Proxy-Authorization", authorization);
         }
         if head.close {
             text.extend_from_slice(b"Connection: close\r\n");

@@ -207,6 +207,7 @@ fn outbound(payload: Payload, chunked: bool) -> Outbound {
         headers: &headers,
         authority: "h",
         close: false,
+        proxy_authorization: None,
     };
     Outbound::request(&head, payload, chunked)
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use http::{Method, Version};
 use http_body_util::BodyExt;
 use mi_engine::fault::codes;
-use mi_engine::transport::{HttpClient, Outgoing, Payload};
+use mi_engine::transport::{HttpClient, Outgoing, Payload, SendError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 
-use super::super::{Client, ClientConfig};
+use super::super::{Client, ClientConfig, Proxies};
 use super::support::*;
 
 /// What arrives at a back end when `outgoing` is sent, up to `end`.
@@ -497,4 +497,52 @@ async fn a_request_finds_the_address_of_a_name_that_works() {
     // localhost is 127.0.0.1 and often ::1 as well, where nobody listens.
     let named = Outgoing { host: "localhost".into(), ..get(address, "/") };
     assert_eq!(fetch(&client(), named).await.unwrap().1, "abc");
+}
+
+/// What a proxy is sent, and what comes of it when the proxy answers like this.
+async fn through_proxy(secure: bool, answer: &'static str) -> (String, Result<(http::StatusCode, String), SendError>) {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let proxy = backend(move |_, mut stream| {
+        let tell = tell.clone();
+        async move {
+            tell.send(read_until(&mut stream, "\r\n\r\n").await).unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let mut sender = mi_config::Deployment::default().http.sender;
+    let outbound = mi_config::deployment::OutboundProxy {
+        host: proxy.ip().to_string(),
+        port: proxy.port(),
+        username: Some("u".to_owned()),
+        password: Some("p".to_owned()),
+        target_hosts: Vec::new(),
+        bypass_hosts: Vec::new(),
+    };
+    (sender.proxy, sender.secured_proxy) = (Some(outbound.clone()), Some(outbound));
+    let (proxies, _) = Proxies::new(&sender);
+    let client = Client::new(ClientConfig { proxies, ..client_config() });
+    let request = Outgoing { host: "back.example".into(), port: 81, secure, ..get(proxy, "/a?b") };
+    let outcome = fetch(&client, request).await;
+    (within(told.recv()).await.unwrap(), outcome)
+}
+
+#[tokio::test]
+async fn requests_go_through_a_proxy_where_there_is_one() {
+    let (asked, outcome) = through_proxy(false, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc").await;
+    assert_eq!(
+        asked,
+        "GET http://back.example:81/a?b HTTP/1.1\r\nHost: back.example:81\r\nProxy-Authorization: Basic dTpw\r\n\r\n"
+    );
+    assert_eq!(outcome.unwrap().1, "abc");
+    let (asked, outcome) = through_proxy(true, "HTTP/1.1 407 Not You\r\n\r\n").await;
+    assert_eq!(
+        asked,
+        "CONNECT back.example:81 HTTP/1.1\r\nHost: back.example:81\r\nProxy-Authorization: Basic dTpw\r\n\r\n"
+    );
+    let error = outcome.unwrap_err();
+    assert!(error.code == codes::CONNECTION_FAILED && error.detail.contains("407 Not You"), "{error:?}");
+    // A tunnel that is there leads to what is no TLS here.
+    let (_, outcome) = through_proxy(true, "HTTP/1.1 200 OK\r\n\r\nnonsense").await;
+    assert!(outcome.unwrap_err().detail.contains("TLS with back.example:81"));
 }
