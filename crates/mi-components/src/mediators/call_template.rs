@@ -16,6 +16,7 @@ use mi_message::{FunctionScope, Opaque, Value, XmlValue};
 use mi_xml::NodeKind;
 
 use super::call::{self, Original};
+use crate::connectors::ConnectorResult;
 
 pub(super) const SPEC: MediatorSpec =
     MediatorSpec::new("call-template", parse).attributes(&["target", "onError"]).children(&["with-param"]);
@@ -229,13 +230,18 @@ impl Resume for LeaveScope {
     }
 }
 
-/// MI: `InvokeMediator#postMediate`. A connector's own result in the variable, which MI looks at first, needs connectors.
+/// The result of a connector's class comes before the payload. MI: `InvokeMediator#postMediate`.
 impl Effect for Response {
     fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
             let Self { variable, original } = *self;
-            let payload = call::payload_value(cx).await?;
-            let answer = call::answer_map(original.is_some().then_some(payload), cx);
+            let answer = match cx.shared.remove::<ConnectorResult>() {
+                Some(result) => result.into_value(),
+                None => {
+                    let payload = call::payload_value(cx).await?;
+                    call::answer_map(original.is_some().then_some(payload), cx)
+                }
+            };
             cx.message.variables.set(variable, answer);
             if let Some(original) = original {
                 original.restore(cx);
