@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use mi_components::stores::{DEFAULT_SEGMENT, DurableStore};
 use mi_config::{SourceFile, parse_artifact};
 use mi_engine::inbound::RunningInbounds;
-use mi_engine::services::{Clock, Environment, RegistryView, Services};
+use mi_engine::services::{Clock, Services};
 use mi_engine::store::{Backend, Entry, Limits};
 use mi_engine::transport::{HttpClient, Incoming, Outgoing, SendError};
 use mi_engine::{Engine, Settings, Specs, build};
@@ -62,33 +62,6 @@ impl Clock for Nowhere {
     }
 }
 
-impl RegistryView for Nowhere {
-    fn content(&self, _: &str) -> Option<Arc<[u8]>> {
-        None
-    }
-    fn media_type(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn property(&self, _: &str, _: &str) -> Option<String> {
-        None
-    }
-}
-
-impl Environment for Nowhere {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn system_property(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file_property(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn secret(&self, _: &str, _: &str) -> Option<String> {
-        None
-    }
-}
-
 /// Messages a second that `tasks` put in, each waiting for its own.
 async fn appends(folder: &Path, tasks: usize, count: usize) -> f64 {
     drop(std::fs::remove_dir_all(folder));
@@ -117,16 +90,7 @@ async fn forwards(store: &str, folder: &Path, count: usize) -> f64 {
         .with_stores(mi_components::stores::TABLE)
         .with_processors(mi_components::processors::TABLE);
     let world = Arc::new(Nowhere);
-    let services = Arc::new(Services {
-        http: world.clone(),
-        clock: world.clone(),
-        registry: world.clone(),
-        environment: world,
-        specs: Arc::new(specs),
-        senders: Vec::new(),
-        in_flight: 0.into(),
-        metrics: Arc::default(),
-    });
+    let services = Arc::new(Services { http: world.clone(), clock: world, ..Services::offline(specs) });
     let processor = "<messageProcessor name='p' messageStore='s' targetEndpoint='e' class='org.apache.synapse.message.\
         processor.impl.forwarder.ScheduledMessageForwardingProcessor'><parameter name='interval'>0</parameter>\
         </messageProcessor>";

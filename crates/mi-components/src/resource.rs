@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use bytes::Bytes;
+
 use mi_engine::build::BuildCx;
 use mi_engine::snapshot::Snapshot;
 use mi_expr::Lookup;
@@ -36,7 +38,7 @@ pub(crate) enum Layout {
 enum Source {
     Missing,
     Entry(Value),
-    Registry(Arc<[u8]>),
+    Registry(Bytes),
 }
 
 impl Source {
@@ -72,7 +74,10 @@ impl Source {
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Missing, Self::Missing) => true,
-            (Self::Registry(one), Self::Registry(other)) => one == other,
+            (Self::Registry(one), Self::Registry(other)) => {
+                // As long as a resource is unchanged, its bytes are the same ones.
+                (one.as_ptr() == other.as_ptr() && one.len() == other.len()) || one == other
+            }
             (Self::Entry(Value::Xml(one)), Self::Entry(Value::Xml(other))) => {
                 Arc::ptr_eq(&one.document, &other.document) && one.nodes == other.nodes
             }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full};
 use mi_config::{SourceFile, parse_artifact};
@@ -12,7 +13,7 @@ use mi_engine::build::{self, Built};
 use mi_engine::context::{ArtifactInfo, Context, SequenceTarget};
 use mi_engine::exchange::{Exchange, RequestInfo};
 use mi_engine::flow::{self, Ended};
-use mi_engine::services::{Clock, Environment, RegistryView, Services};
+use mi_engine::services::{Clock, RegistryView, Services};
 use mi_engine::snapshot::{Settings, Snapshot};
 use mi_engine::spec::Specs;
 use mi_engine::transport::{HttpClient, HttpReply, Incoming, Outgoing, Payload, SendError};
@@ -201,7 +202,7 @@ impl Deployed {
     pub(crate) fn write_registry(&self, key: &str, text: Option<&str>) {
         let mut registry = self.backend.registry.lock().expect("no test holds it");
         match text {
-            Some(text) => registry.insert(key.to_owned(), text.as_bytes().into()),
+            Some(text) => registry.insert(key.to_owned(), Bytes::copy_from_slice(text.as_bytes())),
             None => registry.remove(key),
         };
     }
@@ -321,11 +322,8 @@ fn services_with(backend: Arc<Backend>) -> Arc<Services> {
         http: backend.clone(),
         clock: Arc::new(World),
         registry: backend.clone(),
-        environment: Arc::new(World),
         specs,
-        senders: Vec::new(),
-        in_flight: std::sync::atomic::AtomicU64::new(0),
-        metrics: Arc::default(),
+        ..Services::offline(Specs::new(&[]))
     })
 }
 
@@ -334,7 +332,7 @@ fn services_with(backend: Arc<Backend>) -> Arc<Services> {
 struct Backend {
     answer: Option<(String, String)>,
     received: Mutex<Vec<Received>>,
-    registry: Mutex<HashMap<String, Arc<[u8]>>>,
+    registry: Mutex<HashMap<String, Bytes>>,
 }
 
 impl HttpClient for Backend {
@@ -379,28 +377,13 @@ impl Clock for World {
 }
 
 impl RegistryView for Backend {
-    fn content(&self, key: &str) -> Option<Arc<[u8]>> {
+    fn content(&self, key: &str) -> Option<Bytes> {
         self.registry.lock().expect("no test holds it").get(key).cloned()
     }
     fn media_type(&self, _key: &str) -> Option<String> {
         None
     }
     fn property(&self, _key: &str, _name: &str) -> Option<String> {
-        None
-    }
-}
-
-impl Environment for World {
-    fn variable(&self, _name: &str) -> Option<String> {
-        None
-    }
-    fn system_property(&self, _name: &str) -> Option<String> {
-        None
-    }
-    fn file_property(&self, _name: &str) -> Option<String> {
-        None
-    }
-    fn secret(&self, _alias: &str, _kind: &str) -> Option<String> {
         None
     }
 }

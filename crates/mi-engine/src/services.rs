@@ -1,17 +1,18 @@
 //! What the engine reaches outside of messages: clock, registry, transports. Handed in at start-up, so that the same
 //! engine runs in production and in tests.
 
-use crate::context::ArtifactInfo;
-use crate::metrics::{Measured, Metrics};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+use crate::context::ArtifactInfo;
 use crate::exchange::{RequestInfo, Responder};
-use crate::fault::Fault;
+use crate::fault::{Fault, codes};
+use crate::metrics::{Measured, Metrics};
 use crate::spec::Specs;
-use crate::transport::{HttpClient, HttpReply, Payload};
+use crate::transport::{HttpClient, HttpReply, Incoming, Outgoing, Payload, SendError};
 
 /// Time of day and identifiers.
 pub trait Clock: Send + Sync {
@@ -26,7 +27,7 @@ pub trait Clock: Send + Sync {
 /// Read access to the registry.
 pub trait RegistryView: Send + Sync {
     /// The bytes behind a key (`conf:/x`, `gov:x`, `resources:x`, `file:…`), when there are any.
-    fn content(&self, key: &str) -> Option<Arc<[u8]>>;
+    fn content(&self, key: &str) -> Option<Bytes>;
     /// The media type of the resource.
     fn media_type(&self, key: &str) -> Option<String>;
     /// A property of the resource.
@@ -110,7 +111,78 @@ pub trait Environment: Send + Sync {
     fn secret(&self, alias: &str, kind: &str) -> Option<String>;
 }
 
+/// A world in which there is nothing: no back end answers, the registry and the environment are empty, the clock stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Nothing;
+
+impl HttpClient for Nothing {
+    fn send(&self, _: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
+        let (code, message) = (codes::CONNECTION_FAILED, "there is no network".to_owned());
+        Box::pin(futures_util::future::ready(Err(SendError { code, message, detail: String::new() })))
+    }
+}
+
+impl Clock for Nothing {
+    fn now_millis(&self) -> i64 {
+        0
+    }
+
+    fn zone_offset_seconds(&self, _: i64) -> i32 {
+        0
+    }
+
+    fn new_id(&self) -> String {
+        "urn:uuid:00000000-0000-0000-0000-000000000000".to_owned()
+    }
+}
+
+impl RegistryView for Nothing {
+    fn content(&self, _: &str) -> Option<Bytes> {
+        None
+    }
+
+    fn media_type(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn property(&self, _: &str, _: &str) -> Option<String> {
+        None
+    }
+}
+
+impl Environment for Nothing {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn system_property(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file_property(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn secret(&self, _: &str, _: &str) -> Option<String> {
+        None
+    }
+}
+
 impl Services {
+    /// Services with [`Nothing`] behind them, to check configurations and to be filled in.
+    pub fn offline(specs: Specs) -> Self {
+        Self {
+            http: Arc::new(Nothing),
+            clock: Arc::new(Nothing),
+            registry: Arc::new(Nothing),
+            environment: Arc::new(Nothing),
+            specs: Arc::new(specs),
+            senders: Vec::new(),
+            in_flight: AtomicU64::new(0),
+            metrics: Arc::default(),
+        }
+    }
+
     /// The sender for a URI scheme.
     pub fn sender(&self, scheme: &str) -> Option<&Arc<dyn Sender>> {
         self.senders.iter().find(|(known, _)| *known == scheme).map(|(_, sender)| sender)

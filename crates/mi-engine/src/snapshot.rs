@@ -3,6 +3,7 @@
 //! A deployment is compiled into one `Snapshot` and swapped in as a whole; a running message keeps the one it began
 //! with. Names become slots at build time, so that artifacts may refer to each other in any order and in circles.
 
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -223,8 +224,8 @@ pub struct Snapshot {
 
 #[derive(Default)]
 pub(crate) struct Dynamic {
-    pub(crate) sequences: HashMap<String, (Arc<[u8]>, Arc<Sequence>)>,
-    pub(crate) endpoints: HashMap<String, (Arc<[u8]>, Arc<Endpoint>)>,
+    pub(crate) sequences: HashMap<String, (Bytes, Arc<Sequence>)>,
+    pub(crate) endpoints: HashMap<String, (Bytes, Arc<Endpoint>)>,
 }
 
 impl Snapshot {
@@ -299,9 +300,9 @@ impl Snapshot {
     }
 
     /// The text of a local entry or of a registry resource.
-    fn stored_text(&self, key: &str) -> Option<Arc<[u8]>> {
+    fn stored_text(&self, key: &str) -> Option<Bytes> {
         match self.local_entries.get(key) {
-            Some(entry) => Some(entry.value.to_text().as_bytes().into()),
+            Some(entry) => Some(Bytes::copy_from_slice(entry.value.to_text().as_bytes())),
             None => self.services.registry.content(key),
         }
     }

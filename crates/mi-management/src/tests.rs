@@ -9,12 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use http::{Method, Version};
 use http_body_util::{BodyExt, Full};
 use mi_config::{Artifact, Deployment, NoPlaceholders, SourceFile, parse_artifact};
-use mi_engine::services::{Clock, Environment, RegistryView};
-use mi_engine::transport::{HttpClient, HttpRequest, HttpService, Incoming, Outgoing, Payload, SendError};
+use mi_engine::transport::{HttpRequest, HttpService, Payload};
 use mi_engine::{Engine, Services, Settings, Specs};
 use mi_message::Headers;
 
@@ -23,59 +21,6 @@ use crate::service::ManagementService;
 
 /// Everything that the engine asks of a process, with nothing behind it.
 struct Nothing;
-
-impl HttpClient for Nothing {
-    fn send(&self, _: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
-        let error = SendError { code: 101_503, message: "no network".to_owned(), detail: String::new() };
-        futures_util::future::ready(Err(error)).boxed()
-    }
-}
-
-impl Clock for Nothing {
-    fn now_millis(&self) -> i64 {
-        0
-    }
-
-    fn zone_offset_seconds(&self, _: i64) -> i32 {
-        0
-    }
-
-    fn new_id(&self) -> String {
-        String::new()
-    }
-}
-
-impl RegistryView for Nothing {
-    fn content(&self, _: &str) -> Option<Arc<[u8]>> {
-        None
-    }
-
-    fn media_type(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn property(&self, _: &str, _: &str) -> Option<String> {
-        None
-    }
-}
-
-impl Environment for Nothing {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn system_property(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn file_property(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn secret(&self, _: &str, _: &str) -> Option<String> {
-        None
-    }
-}
 
 impl LogControl for Nothing {
     fn set_level(&self, _: Option<&str>, _: log::LevelFilter) {}
@@ -135,16 +80,7 @@ fn artifacts() -> Vec<Artifact> {
 }
 
 fn service(toml: &str, folder: &str) -> ManagementService {
-    let services = Arc::new(Services {
-        http: Arc::new(Nothing),
-        clock: Arc::new(Nothing),
-        registry: Arc::new(Nothing),
-        environment: Arc::new(Nothing),
-        specs: Arc::new(Specs::new(&[])),
-        senders: Vec::new(),
-        in_flight: std::sync::atomic::AtomicU64::new(0),
-        metrics: Arc::default(),
-    });
+    let services = Arc::new(Services::offline(Specs::new(&[])));
     let built = mi_engine::build(&artifacts(), services, Settings::default());
     let folder = PathBuf::from(folder);
     let parts = Parts {

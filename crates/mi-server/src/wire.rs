@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{Local, Offset, TimeZone};
 use mi_config::{Deployment, Placeholders};
 use mi_deployer::Registry;
@@ -60,8 +61,8 @@ impl Environment for ProcessEnvironment {
 pub struct EngineRegistry(pub Arc<Registry>);
 
 impl RegistryView for EngineRegistry {
-    fn content(&self, key: &str) -> Option<Arc<[u8]>> {
-        self.0.bytes(key).map(|bytes| Arc::from(&bytes[..]))
+    fn content(&self, key: &str) -> Option<Bytes> {
+        self.0.bytes(key)
     }
 
     fn media_type(&self, key: &str) -> Option<String> {

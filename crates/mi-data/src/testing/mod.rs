@@ -5,16 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use mi_config::{SourceFile, parse_artifact};
 use mi_engine::build::{self, Built};
 use mi_engine::context::{ArtifactInfo, Context};
 use mi_engine::exchange::{Exchange, RequestInfo};
 use mi_engine::flow;
-use mi_engine::services::{Clock, Environment, RegistryView, Services};
+use mi_engine::services::Services;
 use mi_engine::snapshot::Settings;
 use mi_engine::spec::Specs;
-use mi_engine::transport::{HttpClient, Incoming, Outgoing, SendError};
 use mi_message::Message;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -148,63 +146,5 @@ impl Ran {
 }
 
 fn services() -> Arc<Services> {
-    Arc::new(Services {
-        http: Arc::new(World),
-        clock: Arc::new(World),
-        registry: Arc::new(World),
-        environment: Arc::new(World),
-        specs: Arc::new(Specs::new(&[crate::mediators::TABLE])),
-        senders: Vec::new(),
-        in_flight: std::sync::atomic::AtomicU64::new(0),
-        metrics: Arc::default(),
-    })
-}
-
-/// No back end answers, and nothing is stored.
-struct World;
-
-impl HttpClient for World {
-    fn send(&self, _: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
-        let error = SendError { code: 101_503, message: "no back end".to_owned(), detail: String::new() };
-        Box::pin(async { Err(error) })
-    }
-}
-
-impl Clock for World {
-    fn now_millis(&self) -> i64 {
-        0
-    }
-    fn zone_offset_seconds(&self, _: i64) -> i32 {
-        0
-    }
-    fn new_id(&self) -> String {
-        "urn:uuid:test".to_owned()
-    }
-}
-
-impl RegistryView for World {
-    fn content(&self, _: &str) -> Option<Arc<[u8]>> {
-        None
-    }
-    fn media_type(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn property(&self, _: &str, _: &str) -> Option<String> {
-        None
-    }
-}
-
-impl Environment for World {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn system_property(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file_property(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn secret(&self, _: &str, _: &str) -> Option<String> {
-        None
-    }
+    Arc::new(Services::offline(Specs::new(&[crate::mediators::TABLE])))
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use mi_config::task::TaskPropertyValue;
 use mi_config::{Diagnostic, Element, SourceFile, TaskConfig, parse_artifact};
@@ -16,10 +17,9 @@ use crate::mediator::{Effect, Flow, Mediator};
 use crate::reply;
 use crate::scheduler::{Job, JobCx};
 use crate::serve::Engine;
-use crate::services::{Clock, Environment, RegistryView, Services};
+use crate::services::{Clock, RegistryView, Services};
 use crate::snapshot::{Settings, Snapshot};
 use crate::spec::{InboundSpec, MediatorSpec, Specs, TaskSpec};
-use crate::transport::{HttpClient, Incoming, Outgoing, SendError};
 
 /// A clock that goes with tokio's, in a zone whose offset changes at given moments.
 pub(crate) struct TestClock {
@@ -51,38 +51,18 @@ impl Clock for TestClock {
     }
 }
 
-struct Nothing;
+/// The registry: one sequence.
+struct Dynamic;
 
-impl HttpClient for Nothing {
-    fn send(&self, _: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
-        Box::pin(async { Err(SendError { code: 101_503, message: "no network".into(), detail: String::new() }) })
-    }
-}
-
-impl RegistryView for Nothing {
-    fn content(&self, key: &str) -> Option<Arc<[u8]>> {
+impl RegistryView for Dynamic {
+    fn content(&self, key: &str) -> Option<Bytes> {
         (key == "gov:/dynamic.xml")
-            .then(|| Arc::from(&b"<sequence name='dynamic'><note name='dynamic'/></sequence>"[..]))
+            .then(|| Bytes::from_static(b"<sequence name='dynamic'><note name='dynamic'/></sequence>"))
     }
     fn media_type(&self, _: &str) -> Option<String> {
         None
     }
     fn property(&self, _: &str, _: &str) -> Option<String> {
-        None
-    }
-}
-
-impl Environment for Nothing {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn system_property(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file_property(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn secret(&self, _: &str, _: &str) -> Option<String> {
         None
     }
 }
@@ -246,16 +226,7 @@ pub(crate) fn services(clock: Arc<dyn Clock>) -> Arc<Services> {
     let specs = Specs::new(&[&mediators])
         .with_inbounds(&[InboundSpec { protocol: "probe", parse: probe }])
         .with_tasks(&[TaskSpec { class: "counting", parse: counting }]);
-    Arc::new(Services {
-        http: Arc::new(Nothing),
-        clock,
-        registry: Arc::new(Nothing),
-        environment: Arc::new(Nothing),
-        specs: Arc::new(specs),
-        senders: Vec::new(),
-        in_flight: 0.into(),
-        metrics: Arc::default(),
-    })
+    Arc::new(Services { clock, registry: Arc::new(Dynamic), ..Services::offline(specs) })
 }
 
 /// A snapshot of artifacts, each a document of its own, and its warnings.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mi_config::Severity;
+use mi_engine::services::Nothing;
 
 use crate::cli::{CheckArgs, RunArgs};
 use crate::server::{self, Prepared};
@@ -11,7 +12,7 @@ use crate::server::{self, Prepared};
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let run = RunArgs { applications: args.applications.clone(), home: args.home.clone(), threads: None };
     let prepared = Prepared::read(&run)?;
-    let services = server::services(&prepared, Arc::new(NoBackEnds), Vec::new(), Arc::default());
+    let services = server::services(&prepared, Arc::new(Nothing), Vec::new(), Arc::default());
     let databases = Arc::new(mi_data::Databases::new(&prepared.home.root));
     let deployed = prepared.deploy(services, &databases);
     let mut errors = 0;
@@ -28,23 +29,4 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     super::print(&format!("{applications} applications, {errors} errors, {warnings} warnings"))?;
     let failed = errors > 0 || (args.strict && warnings > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Checking sends nothing.
-#[derive(Debug)]
-struct NoBackEnds;
-
-impl mi_engine::transport::HttpClient for NoBackEnds {
-    fn send(
-        &self,
-        _: mi_engine::transport::Outgoing,
-    ) -> futures_util::future::BoxFuture<'static, Result<mi_engine::transport::Incoming, mi_engine::transport::SendError>>
-    {
-        let error = mi_engine::transport::SendError {
-            code: mi_engine::codes::SND_IO_SENDING,
-            message: "nothing is sent while checking".to_owned(),
-            detail: String::new(),
-        };
-        Box::pin(futures_util::future::ready(Err(error)))
-    }
 }

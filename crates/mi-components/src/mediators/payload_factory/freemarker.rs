@@ -254,7 +254,7 @@ struct Included(Arc<Services>);
 
 struct Resource {
     name: String,
-    text: Arc<[u8]>,
+    text: bytes::Bytes,
 }
 
 impl TemplateSource for Resource {

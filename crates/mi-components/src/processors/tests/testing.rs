@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use mi_config::{SourceFile, parse_artifact};
 use mi_engine::inbound::{Phase, RunningInbounds};
-use mi_engine::services::{Clock, Environment, RegistryView, Services};
+use mi_engine::services::{Clock, RegistryView, Services};
 use mi_engine::snapshot::{Settings, Snapshot};
 use mi_engine::spec::Specs;
 use mi_engine::transport::{HttpClient, Incoming, Outgoing, Payload, SendError};
@@ -83,7 +84,7 @@ impl Clock for World {
 }
 
 impl RegistryView for World {
-    fn content(&self, _: &str) -> Option<Arc<[u8]>> {
+    fn content(&self, _: &str) -> Option<Bytes> {
         None
     }
     fn media_type(&self, _: &str) -> Option<String> {
@@ -96,21 +97,6 @@ impl RegistryView for World {
         let name = property.ok_or("only properties")?.to_owned();
         self.registry.lock().unwrap().insert((key.to_owned(), name), value.to_owned());
         Ok(())
-    }
-}
-
-impl Environment for World {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn system_property(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file_property(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn secret(&self, _: &str, _: &str) -> Option<String> {
-        None
     }
 }
 
@@ -158,11 +144,7 @@ impl Lab {
             http: world.clone(),
             clock: world.clone(),
             registry: world.clone(),
-            environment: world.clone(),
-            specs: Arc::new(specs),
-            senders: Vec::new(),
-            in_flight: 0.into(),
-            metrics: Arc::default(),
+            ..Services::offline(specs)
         });
         let (snapshot, _) = snapshot_of(artifacts, &services, data.clone());
         let engine = Arc::new(Engine::new(snapshot));

@@ -7,9 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element, SourceFile, parse_artifact};
 use mi_engine::inbound::{Control, Gauge, Injector, OpenCx, Phase, Poll, PollError, Source, Switch};
-use mi_engine::services::{Clock, Environment, RegistryView, Sender, Services};
+use mi_engine::services::{Clock, Sender, Services};
 use mi_engine::spec::MediatorSpec;
-use mi_engine::transport::{HttpClient, Incoming, Outgoing, SendError};
 use mi_engine::{BuildCx, Built, Context, Effect, Engine, Fault, Flow, Mediator, Settings, Specs, reply};
 use tokio::time::Instant;
 
@@ -89,41 +88,6 @@ impl Clock for TestClock {
 
     fn new_id(&self) -> String {
         "urn:uuid:test".to_owned()
-    }
-}
-
-struct Nothing;
-
-impl HttpClient for Nothing {
-    fn send(&self, _: Outgoing) -> BoxFuture<'static, Result<Incoming, SendError>> {
-        Box::pin(async { Err(SendError { code: 101_503, message: "no network".into(), detail: String::new() }) })
-    }
-}
-
-impl RegistryView for Nothing {
-    fn content(&self, _: &str) -> Option<Arc<[u8]>> {
-        None
-    }
-    fn media_type(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn property(&self, _: &str, _: &str) -> Option<String> {
-        None
-    }
-}
-
-impl Environment for Nothing {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn system_property(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file_property(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn secret(&self, _: &str, _: &str) -> Option<String> {
-        None
     }
 }
 
@@ -239,16 +203,7 @@ fn services(senders: Vec<(&'static str, Arc<dyn Sender>)>) -> Arc<Services> {
         .collect();
     let specs =
         Specs::new(&[&mediators]).with_inbounds(crate::INBOUNDS).with_service_transports(crate::SERVICE_TRANSPORTS);
-    Arc::new(Services {
-        http: Arc::new(Nothing),
-        clock: Arc::new(TestClock::new()),
-        registry: Arc::new(Nothing),
-        environment: Arc::new(Nothing),
-        specs: Arc::new(specs),
-        senders,
-        in_flight: 0.into(),
-        metrics: Arc::default(),
-    })
+    Arc::new(Services { clock: Arc::new(TestClock::new()), senders, ..Services::offline(specs) })
 }
 
 /// What deploying an artifact gives.
