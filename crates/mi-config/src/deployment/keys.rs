@@ -229,6 +229,7 @@ const fn unsupported(key: &'static str, harmless: &'static [&'static str], inste
 const OFF: &[&str] = &["false", ""];
 const NO_TRACES: &str = "no traces or events are sent";
 const NO_BROKER: &str = "services and endpoints of this transport are not available";
+const WS_DEFAULTS: &str = "ws and wss endpoints work, with defaults in place of these settings";
 const NOT_ONE: &str = "it is not read";
 
 const UNSUPPORTED: &[Unsupported] = &[
@@ -237,7 +238,7 @@ const UNSUPPORTED: &[Unsupported] = &[
     unsupported("mediation.flow.statistics.collect.all", OFF, NO_TRACES),
     unsupported("maximum.failover.retries", &["-1"], "failover tries every endpoint once for each message"),
     unsupported("inbound.port.offset.enable", OFF, "ports of inbound endpoints are used as they are"),
-    unsupported("freemarker.template.base.path", &[""], "templates do not include other templates"),
+    unsupported("freemarker.template.base.path", &[""], "included templates are read from conf: of the registry"),
     unsupported("http.client.global.proxy.enabled", OFF, "blocking calls go directly"),
     unsupported("message.size.validation.enabled", OFF, "bodies of any size are relayed, and built up to 512 MiB"),
     unsupported("force.xml.message.validation", OFF, "bodies are checked when they are read"),
@@ -288,8 +289,8 @@ const UNSUPPORTED: &[Unsupported] = &[
     unsupported("transport.sap", &[""], NO_BROKER),
     unsupported("transport.tcp", &[""], NO_BROKER),
     unsupported("transport.udp", &[""], NO_BROKER),
-    unsupported("transport.ws", &[""], NO_BROKER),
-    unsupported("transport.wss", &[""], NO_BROKER),
+    unsupported("transport.ws", &[""], WS_DEFAULTS),
+    unsupported("transport.wss", &[""], WS_DEFAULTS),
     unsupported("message_builders", &[""], "content types are read by the built-in builders"),
     unsupported("custom_message_builders", &[""], "content types are read by the built-in builders"),
     unsupported("message_formatters", &[""], "content types are written by the built-in formatters"),

@@ -1,7 +1,7 @@
 //! One open connection to a database of any kind.
 //!
 //! A connection is worked by a task of its own on the thread of the databases, or by a thread of its own where the client
-//! library blocks (SQLite). A [`Connection`] hands work over and waits for the answer with a deadline, so that it does not
+//! library blocks (SQLite). A `Connection` hands work over and waits for the answer with a deadline, so that it does not
 //! matter which of the server's runtimes a flow is on, and a flow that is given up leaves no half-used connection behind.
 
 use std::sync::Arc;
