@@ -1,6 +1,6 @@
 //! Reading `<script>`.
 
-use mi_config::{Diagnostic, Element};
+use mi_config::{Diagnostic, Element, Severity};
 use mi_engine::build::BuildCx;
 use mi_engine::context::Context;
 use mi_engine::fault::Fault;
@@ -41,7 +41,10 @@ pub(super) fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediat
         cx.report_all(
             el.children().map(|it| it.warning(format!("<{}> has no effect without the attribute 'key'", it.name()))),
         );
-        let script = inline(el, language)?;
+        let script = match inline(el, language) {
+            Ok(script) => script,
+            Err(error) => return Ok(broken(error, cx)),
+        };
         let source = Source::Inline(script);
         let settings = Settings { language_name: name, language, source, arguments: Vec::new(), target: None, limits };
         return Ok(Box::new(ScriptMediator(settings.into())));
@@ -147,7 +150,7 @@ fn arguments(inputs: &Element, cx: &mut BuildCx<'_>) -> Result<Vec<Argument>, Di
     Ok(arguments)
 }
 
-/// A script in a language of Java's world.
+/// A script that cannot run: in a language of Java's world, or not well written.
 #[derive(Debug)]
 struct Unsupported(String);
 
@@ -155,6 +158,14 @@ impl Mediator for Unsupported {
     fn mediate(&self, _cx: &mut Context) -> Result<Flow, Fault> {
         Err(Fault::new(self.0.as_str()))
     }
+}
+
+/// MI deploys such a script and finds out when a message reaches it: the rest of the application must run here, too.
+fn broken(mut error: Diagnostic, cx: &mut BuildCx<'_>) -> Box<dyn Mediator> {
+    error.severity = Severity::Warning;
+    let reason = error.to_string();
+    cx.report(error.hint("messages that reach it get a fault; XML in a script (E4X) needs language=\"rhinoJs\""));
+    Box::new(Unsupported(reason))
 }
 
 fn unsupported(el: &Element, language: &str, cx: &mut BuildCx<'_>) -> Box<dyn Mediator> {

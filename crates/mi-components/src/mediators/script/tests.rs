@@ -150,8 +150,8 @@ fn wrong_configurations_are_refused() {
     }
     // The sequence around the mediator takes up the line before it.
     let place = |xml: &str| {
-        let error = Flowing::error_of(xml);
-        let (_, rest) = error.split_once("test.xml:").expect("it has a place");
+        let warning = Flowing::of(xml).warnings().concat();
+        let (_, rest) = warning.split_once("test.xml:").expect("it has a place");
         rest.split(' ').next().unwrap_or_default().trim_end_matches(':').to_owned()
     };
     let start = "<sequence name='subject-of-the-test' onError='fault-of-the-test'>".len();
@@ -162,6 +162,18 @@ fn wrong_configurations_are_refused() {
         format!("1:{}", start + tag + "<![CDATA[".len() + 5)
     );
     assert_eq!(place("<script language='js'>\n\n  var = 1</script>"), "3:7");
+}
+
+#[test]
+fn a_script_that_does_not_compile_deploys_and_faults_when_reached() {
+    let flowing = Flowing::of("<script language='js'>mc.setPayloadXML(&lt;a/>)</script>");
+    assert!(
+        flowing
+            .warnings()
+            .iter()
+            .any(|text| text.contains("the script does not compile") && text.contains("language=\"rhinoJs\""))
+    );
+    assert!(flowing.run().fault().is_some_and(|text| text.contains("the script does not compile")));
 }
 
 #[test]
