@@ -263,6 +263,22 @@ impl Element {
             .map_err(|error| self.error(format!("the value '{source}' of '{attr}' is not valid: {error}")))
     }
 
+    /// The key of a resource or local entry that a mediator works with. In a versioned application a fixed one is that of
+    /// the application's own file. MI: `FactoryUtils#prependArtifactIdentifierToFileName`.
+    ///
+    /// # Errors
+    /// The expression does not parse, or the key refers to an application that the descriptor does not list.
+    pub fn resource_key(&self, attr: &str) -> Result<Option<Dynamic>, Diagnostic> {
+        let key = self.dynamic(attr)?;
+        match key.as_ref().and_then(Dynamic::as_static) {
+            Some(fixed) => {
+                let qualified = self.scope().qualify_resource(fixed).map_err(|message| self.error(message))?;
+                Ok(Some(Dynamic::fixed(qualified)))
+            }
+            None => Ok(key),
+        }
+    }
+
     /// The attribute `value` as it is, braces and all, else the expression in `expression`.
     ///
     /// # Errors

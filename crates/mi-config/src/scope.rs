@@ -281,6 +281,12 @@ mod tests {
             Ok("gov:mi-resources/js/org.a__pay__1.0.0__a.js"),
         );
         check_name(scope.qualify_resource("js/org.a__lib__a.js"), Ok("js/org.a__lib__2.1.0__a.js"));
+        let xml = "<xslt key='gov:x/a.xsl' other='{$ctx:key}'/>";
+        let source = crate::SourceFile::new("x.xml", xml.as_bytes().to_vec()).in_scope(scope);
+        let (element, _) = crate::Element::parse(source).unwrap();
+        let key = |attr: &str| element.resource_key(attr).unwrap();
+        assert_eq!(key("key").unwrap().as_static(), Some("gov:x/org.a__pay__1.0.0__a.xsl"));
+        assert!(key("other").unwrap().as_expr().is_some() && key("none").is_none());
         let hidden = plain.versioned(VersionedApplication { expose_services: false, ..application });
         check_name(hidden.qualify_service("P"), Ok("P"));
     }

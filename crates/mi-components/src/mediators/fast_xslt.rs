@@ -18,7 +18,7 @@ pub(super) const SPEC: MediatorSpec = MediatorSpec::new("fastXSLT", parse).attri
 struct FastXslt(Stylesheets);
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    let key = el.dynamic("key")?;
+    let key = el.resource_key("key")?;
     let key = key.ok_or_else(|| el.error("The 'key' attribute is required for the FastXSLT mediator"))?;
     let stylesheets = Stylesheets::new(key, Resources::default(), true);
     stylesheets.check(el, cx);

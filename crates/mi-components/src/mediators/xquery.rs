@@ -65,7 +65,7 @@ enum Source {
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let required = || el.error("The 'key' attribute is required for the XQuery mediator");
-    let key = el.filled_attr("key").and(el.dynamic("key")?).ok_or_else(required)?;
+    let key = el.filled_attr("key").and(el.resource_key("key")?).ok_or_else(required)?;
     let target = if el.filled_attr("target").is_some() { el.expr("target")? } else { None };
     if let Some(settings) = el.child("dataSource") {
         cx.report(settings.warning("settings of MI's query engine have no effect here"));

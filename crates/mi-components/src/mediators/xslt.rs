@@ -44,7 +44,7 @@ struct Property {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    let key = el.dynamic("key")?;
+    let key = el.resource_key("key")?;
     let key = key.ok_or_else(|| el.error("The 'key' attribute is required for the XSLT mediator"))?;
     check_features(el, cx)?;
     for attribute in el.children_named("attribute") {

@@ -151,18 +151,8 @@ fn required_key(el: &Element, name: &str) -> Result<Dynamic, Diagnostic> {
         .ok_or_else(|| el.error(format!("The attribute {name} is required for the DataMapper mediator")))
 }
 
-/// A plain key may be that of an artifact.
 fn optional_key(el: &Element, name: &str) -> Result<Option<Dynamic>, Diagnostic> {
-    if el.filled_attr(name).is_none() {
-        return Ok(None);
-    }
-    match el.dynamic(name)? {
-        Some(key) if key.as_static().is_some() => match el.qualified_attr(name)? {
-            Some(name) => Ok(Some(Dynamic::fixed(name))),
-            None => Ok(Some(key)),
-        },
-        other => Ok(other),
-    }
+    if el.filled_attr(name).is_none() { Ok(None) } else { el.resource_key(name) }
 }
 
 impl Mediator for DataMapper {

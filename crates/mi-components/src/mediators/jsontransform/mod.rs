@@ -31,17 +31,7 @@ struct JsonTransform {
 }
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
-    let schema = match el.dynamic("schema")? {
-        // A plain key may be that of an artifact.
-        Some(key) if key.as_static().is_some() => match el.qualified_attr("schema")? {
-            Some(name) => Some(
-                Dynamic::parse(&name, &el.namespaces())
-                    .map_err(|error| el.error(format!("the key '{name}': {error}")))?,
-            ),
-            None => Some(key),
-        },
-        other => other,
-    };
+    let schema = el.resource_key("schema")?;
     // Names as in `synapse.properties`, for the conversion of this mediator alone.
     let mut options = cx.settings.convert.clone();
     let mut has_properties = false;

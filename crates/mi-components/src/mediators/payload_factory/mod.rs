@@ -74,14 +74,14 @@ fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagn
 }
 
 fn parse_freemarker(el: &Element) -> Result<Source, Diagnostic> {
-    if let Some(key) = el.dynamic("key")? {
+    if let Some(key) = el.resource_key("key")? {
         return Ok(Source::FreeMarkerKey(key, Cached::default()));
     }
     FreeMarker::compile(&freemarker::text_of(el)).map(Source::FreeMarker).map_err(|error| el.error(error))
 }
 
 fn parse_source(el: &Element, media: Media) -> Result<Source, Diagnostic> {
-    if let Some(key) = el.dynamic("key")? {
+    if let Some(key) = el.resource_key("key")? {
         return Ok(Source::Key(key, Cached::default()));
     }
     // White space between the elements of an XML format is layout. The default namespace of the configuration is the

@@ -36,7 +36,7 @@ pub(super) fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediat
         }
     };
     let limits = scripting::limits(&cx.settings.scripts);
-    let Some(key) = dynamic_key(el)? else {
+    let Some(key) = el.resource_key("key")? else {
         // A list of children here belongs to scripts with a key.
         cx.report_all(
             el.children().map(|it| it.warning(format!("<{}> has no effect without the attribute 'key'", it.name()))),
@@ -53,7 +53,7 @@ pub(super) fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediat
     let mut includes = Vec::new();
     for include in el.children_named("include") {
         let missing = || include.error("Cannot use 'include' element without 'key' attribute for a script mediator");
-        includes.push(dynamic_key(&include)?.ok_or_else(missing)?);
+        includes.push(include.resource_key("key")?.ok_or_else(missing)?);
     }
     let target = target(el)?;
     let arguments = match (el.child("inputs"), &target) {
@@ -68,17 +68,6 @@ pub(super) fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediat
     let function = el.filled_attr("function").map_or_else(|| "mediate".to_owned(), |it| it.into_owned());
     let source = Source::Keyed(Keyed { key, shown, includes, function, compiled: Cached::default() });
     Ok(Box::new(ScriptMediator(Settings { language_name: name, language, source, arguments, target, limits }.into())))
-}
-
-/// The key of `<script>` or `<include>`; a plain one may be that of an artifact.
-fn dynamic_key(el: &Element) -> Result<Option<Dynamic>, Diagnostic> {
-    match el.dynamic("key")? {
-        Some(key) if key.as_static().is_some() => match el.qualified_attr("key")? {
-            Some(name) => Ok(Some(Dynamic::fixed(name))),
-            None => Ok(Some(key)),
-        },
-        other => Ok(other),
-    }
 }
 
 /// MI: `Value#toString`.

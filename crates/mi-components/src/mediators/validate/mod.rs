@@ -41,7 +41,7 @@ struct Validate {
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let mut schemas = Vec::new();
     for schema in el.children_named("schema") {
-        let key = schema.dynamic("key")?;
+        let key = schema.resource_key("key")?;
         schemas.push(key.ok_or_else(|| schema.error("A 'schema' definition must contain a local property 'key'"))?);
     }
     if schemas.is_empty() {
