@@ -324,49 +324,32 @@ fn enter_api(
     secure: bool,
     caller: Option<&str>,
 ) -> Entry {
-    let entry = enter_resource(snapshot, api, message, info, target, secure, caller);
-    if matches!(entry, Entry::Reply(_)) {
-        // Answered without a flow, which would count it.
-        drop(api.meters.begin(secure));
-    }
-    entry
-}
-
-fn enter_resource(
-    snapshot: &Arc<Snapshot>,
-    api: &Arc<Api>,
-    message: &mut Message,
-    info: &RequestInfo,
-    target: String,
-    secure: bool,
-    caller: Option<&str>,
-) -> Entry {
     let sub_path = sub_path(api, &target).to_owned();
     set_api_properties(api, message, info, &target, &sub_path, secure);
     let found = crate::api::find_resource(&api.resources, &sub_path, &info.method, message, secure, caller);
     let (resource, variables) = match found {
         Found::Resource(resource, variables) => (resource, variables),
         Found::NotFound => {
-            return unmatched(snapshot, "_resource_mismatch_handler_", StatusCode::NOT_FOUND, api);
+            return unmatched(snapshot, "_resource_mismatch_handler_", StatusCode::NOT_FOUND, api, secure);
         }
         Found::MethodNotAllowed => {
-            return unmatched(snapshot, "_method_not_allowed_handler_", StatusCode::METHOD_NOT_ALLOWED, api);
+            return unmatched(snapshot, "_method_not_allowed_handler_", StatusCode::METHOD_NOT_ALLOWED, api, secure);
         }
-        Found::BadRequest => return Entry::Reply(HttpReply::new(StatusCode::BAD_REQUEST)),
+        Found::BadRequest => return answered(api, secure, HttpReply::new(StatusCode::BAD_REQUEST)),
     };
     for (name, value) in variables {
         message.properties.set(format!("uri.var.{name}"), value);
     }
     let cors = api.cors.as_ref().unwrap_or(&snapshot.settings.cors);
     if info.method == "OPTIONS" && answers_options(resource, message) {
-        return Entry::Reply(options_reply(snapshot, cors, resource, message));
+        return answered(api, secure, options_reply(snapshot, cors, resource, message));
     }
     cors.remember(&message.headers, &mut message.properties, resource);
     if let Some(pattern) = resource.pattern() {
         message.properties.set("REST_URL_PATTERN", pattern);
     }
     if !set_query_parameters(message, &target) {
-        return Entry::Reply(HttpReply::new(StatusCode::BAD_REQUEST));
+        return answered(api, secure, HttpReply::new(StatusCode::BAD_REQUEST));
     }
     Entry::Flow { artifact: resource.info.clone(), first: resource.in_sequence.clone(), then: Then::Nothing }
 }
@@ -470,7 +453,7 @@ fn options_reply(snapshot: &Snapshot, cors: &Cors, resource: &Resource, message:
 }
 
 /// 404 and 405, by the handler sequence when one is deployed. MI: `API#handleResourceNotFound`.
-fn unmatched(snapshot: &Snapshot, handler: &str, status: StatusCode, api: &Api) -> Entry {
+fn unmatched(snapshot: &Snapshot, handler: &str, status: StatusCode, api: &Api, secure: bool) -> Entry {
     match snapshot.sequences.by_name(handler) {
         Some(sequence) => Entry::Flow {
             artifact: Arc::new(ArtifactInfo {
@@ -483,8 +466,14 @@ fn unmatched(snapshot: &Snapshot, handler: &str, status: StatusCode, api: &Api) 
             first: Some(SequenceTarget::Inline(sequence.clone())),
             then: Then::Nothing,
         },
-        None => Entry::Reply(HttpReply::new(status)),
+        None => answered(api, secure, HttpReply::new(status)),
     }
+}
+
+/// An answer of an API without a flow, which would count it.
+fn answered(api: &Api, secure: bool, reply: HttpReply) -> Entry {
+    drop(api.meters.begin(secure));
+    Entry::Reply(reply)
 }
 
 /// Runs `sequence` for a message that no client waits for.
