@@ -327,9 +327,9 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let summary = banner::describe(&snapshot, &applications, &deployment);
     let engine = Arc::new(Engine::new(snapshot));
     let service = Arc::new(MainService { engine: engine.clone(), probes: probes.clone() });
-    let main = HttpServer::start(listeners(&deployment, &keys, service)?, threads(args))?;
-    // What comes in from elsewhere may call the listeners, which are up now.
-    let inbounds = Arc::new(RunningInbounds::start_and_open(&engine, main.handles().to_vec(), INBOUNDS_OPEN));
+    // The main listeners open last: who finds them open finds everything else, too.
+    let mut main = HttpServer::idle(threads(args))?;
+    let inbounds = Arc::new(RunningInbounds::open_all(&engine, main.handles().to_vec(), INBOUNDS_OPEN));
     let handover = management::Handover {
         deployment: &deployment,
         home: &home,
@@ -341,6 +341,8 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         tls: keys.server.clone(),
     };
     let management = management::start(handover, managed).context("cannot open the management API")?;
+    main.listen(listeners(&deployment, &keys, service)?)?;
+    inbounds.begin();
     page.open(engine.clone(), &deployment.server.hostname, deployment.http_port());
     probes.serving(faulty, degraded);
     for line in summary {

@@ -1,11 +1,12 @@
-//! Everything that works by itself, intakes, tasks and message processors, while it runs: started with the server, kept up with each deployment, ended in
-//! order.
+//! Everything that works by itself, intakes, tasks and message processors, while it runs: started with the server, kept
+//! up with each deployment, ended in order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -30,6 +31,8 @@ pub struct RunningInbounds {
     engine: Arc<Engine>,
     handles: Vec<Handle>,
     next_handle: AtomicUsize,
+    /// True once those that begin by themselves may: what they send may be meant for the main listeners.
+    begun: watch::Sender<bool>,
     /// Locked for moments only, never across a wait.
     active: Mutex<Vec<Active>>,
 }
@@ -61,13 +64,23 @@ pub struct Status {
 }
 
 impl RunningInbounds {
-    /// Starts what `engine` has deployed, spread over `handles` (at least one). To be called when the main listeners
-    /// are up, because what comes in may call them.
+    /// Starts what `engine` has deployed, spread over `handles` (at least one).
     pub fn start_all(engine: &Arc<Engine>, handles: Vec<Handle>) -> Self {
-        let running =
-            Self { engine: engine.clone(), handles, next_handle: AtomicUsize::new(0), active: Mutex::default() };
+        let running = Self::new(engine, handles);
+        running.begin();
         running.apply();
         running
+    }
+
+    fn new(engine: &Arc<Engine>, handles: Vec<Handle>) -> Self {
+        let (begun, _) = watch::channel(false);
+        Self { engine: engine.clone(), handles, next_handle: AtomicUsize::new(0), begun, active: Mutex::default() }
+    }
+
+    /// Lets pollers, tasks and processors begin. To be called when the main listeners are up, because what they send
+    /// may be meant for those.
+    pub fn begin(&self) {
+        self.begun.send_replace(true);
     }
 
     /// What is deployed.
@@ -75,11 +88,11 @@ impl RunningInbounds {
         &self.engine
     }
 
-    /// The same, and waits until each of them was opened or could not be, at most `patience`: ports are open then when
-    /// the server says that it is ready. Blocks; not to be called on one of the `handles`, and with at least one.
-    pub fn start_and_open(engine: &Arc<Engine>, handles: Vec<Handle>, patience: Duration) -> Self {
-        let running =
-            Self { engine: engine.clone(), handles, next_handle: AtomicUsize::new(0), active: Mutex::default() };
+    /// Opens what `engine` has deployed and waits until each was opened or could not be, at most `patience`: ports are
+    /// open then when the main listeners are. Nothing polls or runs before [`RunningInbounds::begin`]. Blocks; not to be
+    /// called on one of the `handles`, and with at least one.
+    pub fn open_all(engine: &Arc<Engine>, handles: Vec<Handle>, patience: Duration) -> Self {
+        let running = Self::new(engine, handles);
         // Nothing is sent: it ends when the last one has let go of its side, or in time.
         let opened = running.follow();
         if opened.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -161,20 +174,23 @@ impl RunningInbounds {
         let engine = self.engine.clone();
         let counts = gauge.clone();
         let switched = activation.clone();
+        let mut begun = self.begun.subscribe();
         let work = async move {
             if let Some(predecessor) = predecessor {
                 // It was told to end; when it takes too long, opening fails and is tried again.
                 drop(tokio::time::timeout(HAND_OVER, predecessor).await);
             }
             match fresh {
-                Fresh::Intake(intake) => supervise(&intake, engine, control, counts, opening).await,
+                Fresh::Intake(intake) => supervise(&intake, engine, control, counts, opening, begun).await,
                 Fresh::Task(task) => {
                     drop(opening);
+                    may_begin(&mut begun).await;
                     let cx = JobCx { name: task.name.clone(), engine };
                     scheduler::run(&*task.job, &task.schedule, &cx, &control, &counts).await;
                 }
                 Fresh::Processor(processor) => {
                     drop(opening);
+                    may_begin(&mut begun).await;
                     let Some(activation) = switched else { return };
                     let cx = WorkCx { name: processor.name.clone(), engine, control, activation };
                     processor::run(&processor, &cx, &counts).await;
@@ -305,6 +321,12 @@ fn is_for_this_server(snapshot: &Snapshot, pinned: &[String], name: &str) -> boo
     here
 }
 
+/// Waits for [`RunningInbounds::begin`].
+async fn may_begin(begun: &mut watch::Receiver<bool>) {
+    // An error says that the server is gone, which ends this task anyway.
+    begun.wait_for(|begun| *begun).await.ok();
+}
+
 /// Opens an intake and runs it; opens it again after a pause and when it ended by itself. `opening` is dropped at the
 /// first try.
 async fn supervise(
@@ -313,6 +335,7 @@ async fn supervise(
     control: Control,
     gauge: Arc<Gauge>,
     opening: mpsc::Sender<()>,
+    mut begun: watch::Receiver<bool>,
 ) {
     let mut opening = control.is_running().then_some(opening);
     let cx = OpenCx {
@@ -329,6 +352,7 @@ async fn supervise(
         drop(opening.take());
         let failure = match source {
             Ok(Source::Poll(poll, interval)) => {
+                may_begin(&mut begun).await;
                 let injector = cx.injector.clone();
                 return poller::run(poll, interval, move || injector.is_active(), control, &gauge).await;
             }

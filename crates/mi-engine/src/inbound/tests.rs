@@ -14,6 +14,9 @@ use crate::transport::HttpRequest;
 const FAULT: &str = "<sequence name='fault'><note name='default fault'/></sequence>";
 const MAIN: &str = "<sequence name='main'><note name='main'/></sequence>";
 
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_mins(1);
+
 fn inbound_route(sequence: &str, on_error: Option<&str>) -> InboundRoute {
     InboundRoute { name: "In".into(), sequence: Some(sequence.into()), on_error: on_error.map(Arc::from), meters: None }
 }
@@ -174,6 +177,21 @@ async fn a_deployment_disturbs_only_what_it_changes() {
     assert_eq!(times("t runs"), 2, "an unchanged task goes on counting");
     assert_eq!(running.list().len(), 4);
     assert_eq!(running.stop(Duration::from_secs(1)).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_open_waits_until_it_may_begin() {
+    let task = "<task name='t' class='counting'><trigger interval='10' count='2'/></task>";
+    let engine = engine_of(&[&inbound("in", "", &parameter("interval", "10")), task]);
+    let handles = vec![tokio::runtime::Handle::current()];
+    let opening = tokio::task::spawn_blocking(move || RunningInbounds::open_all(&engine, handles, LONG));
+    let running = opening.await.unwrap();
+    pass_time(30).await;
+    assert!(notes().is_empty(), "{:?}", notes());
+    running.begin();
+    pass_time(1).await;
+    assert!(notes().contains(&"in begins".to_owned()) && notes().contains(&"t runs".to_owned()), "{:?}", notes());
+    assert_eq!(running.stop(LONG).await, 0);
 }
 
 #[tokio::test(start_paused = true)]

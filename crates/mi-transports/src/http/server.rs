@@ -248,66 +248,73 @@ impl Server {
     /// Binds all ports, then starts `threads` threads (at least one) that serve them. Fails when a port cannot be bound;
     /// nothing is left running then.
     pub fn start(listeners: Vec<(ListenerConfig, Arc<dyn HttpService>)>, threads: usize) -> io::Result<Self> {
-        let threads = threads.max(1);
-        let progress = Progress::new();
-        let mut bound = Vec::with_capacity(listeners.len());
-        let mut listening = Vec::with_capacity(listeners.len());
-        let mut per_thread: Vec<Vec<Acceptor>> = (0..threads).map(|_| Vec::new()).collect();
+        let mut server = Self::idle(threads)?;
+        server.listen(listeners)?;
+        Ok(server)
+    }
+
+    /// `threads` threads (at least one) that serve nothing yet.
+    pub fn idle(threads: usize) -> io::Result<Self> {
+        let mut server = Self {
+            bound: Vec::new(),
+            handles: Vec::new(),
+            progress: Progress::new(),
+            listening: Vec::new(),
+            stop: Arc::new(Semaphore::new(0)),
+            threads: Vec::new(),
+        };
+        for index in 0..threads.max(1) {
+            server.spawn(index)?;
+        }
+        Ok(server)
+    }
+
+    /// Binds all ports, then serves them. When one cannot be bound, none is served.
+    pub fn listen(&mut self, listeners: Vec<(ListenerConfig, Arc<dyn HttpService>)>) -> io::Result<()> {
+        let mut acceptors: Vec<(Handle, Acceptor)> = Vec::new();
         for (config, service) in listeners {
-            let sockets = accept::bind(config.address, threads).map_err(|error| {
+            let sockets = accept::bind(config.address, self.handles.len()).map_err(|error| {
                 io::Error::new(error.kind(), format!("{}: {}: {error}", config.name, config.address))
             })?;
             let local = sockets[0].local_addr()?;
             log::info!("{} listens on {local}", config.name);
-            bound.push(local);
+            self.bound.push(local);
             let shared = Arc::new(Listening {
                 name: config.name,
                 service,
                 limits: config.limits,
-                progress: progress.clone(),
+                progress: self.progress.clone(),
                 running: Running::default(),
                 server: config.server,
                 plain_codec: config.plain_codec,
                 upgrades: config.upgrades,
             });
-            listening.push(shared.clone());
+            self.listening.push(shared.clone());
             let slots = Arc::new(Semaphore::new(config.limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
-            for (acceptors, socket) in per_thread.iter_mut().zip(sockets) {
-                acceptors.push(Acceptor {
+            for (handle, socket) in self.handles.iter().zip(sockets) {
+                let acceptor = Acceptor {
                     socket,
                     listening: shared.clone(),
                     tls: config.tls.clone(),
                     http2: config.http2,
                     slots: slots.clone(),
-                });
+                };
+                acceptors.push((handle.clone(), acceptor));
             }
         }
-        let mut server = Self {
-            bound,
-            handles: Vec::new(),
-            progress,
-            listening,
-            stop: Arc::new(Semaphore::new(0)),
-            threads: Vec::new(),
-        };
-        for (index, acceptors) in per_thread.into_iter().enumerate() {
-            server.spawn(index, acceptors)?;
+        for (handle, acceptor) in acceptors {
+            handle.spawn(accept::run(acceptor));
         }
-        Ok(server)
+        Ok(())
     }
 
-    fn spawn(&mut self, index: usize, acceptors: Vec<Acceptor>) -> io::Result<()> {
+    fn spawn(&mut self, index: usize) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         self.handles.push(runtime.handle().clone());
         let stop = self.stop.clone();
         let thread = std::thread::Builder::new().name(format!("http-{index}")).spawn(move || {
-            runtime.block_on(async move {
-                for acceptor in acceptors {
-                    tokio::spawn(accept::run(acceptor));
-                }
-                // There are no permits: this ends when the semaphore is closed.
-                drop(stop.acquire().await);
-            });
+            // There are no permits: this ends when the semaphore is closed.
+            drop(runtime.block_on(stop.acquire()));
             // Tasks that block for long are left behind rather than waited for.
             runtime.shutdown_timeout(Duration::from_secs(1));
         })?;
