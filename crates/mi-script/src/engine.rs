@@ -194,7 +194,7 @@ pub(crate) fn compiles(code: &str) -> Result<(), CompileError> {
     })
 }
 
-/// Longest wait of `java.lang.Thread.sleep`.
+/// Longest wait by `java.lang.Thread.sleep` in one run, all calls together.
 const MAX_SLEEP: Duration = Duration::from_mins(5);
 
 thread_local! {
@@ -205,12 +205,17 @@ thread_local! {
 /// `java.lang.Thread.sleep`. Scripts that have it run where threads may wait ([`Script::pace`]).
 pub(crate) fn sleep(ctx: Ctx<'_>, millis: f64) -> rquickjs::Result<()> {
     let time = Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default();
-    if time > MAX_SLEEP {
+    let Some(slept) = slept_after(SLEPT.get(), time) else {
         return Err(Exception::throw_range(&ctx, &format!("a script sleeps {} s at most", MAX_SLEEP.as_secs())));
-    }
+    };
     std::thread::sleep(time);
-    SLEPT.set(SLEPT.get() + time);
+    SLEPT.set(slept);
     Ok(())
+}
+
+/// What a run has slept after `time` more; `None` if that is too long.
+fn slept_after(before: Duration, time: Duration) -> Option<Duration> {
+    before.checked_add(time).filter(|slept| *slept <= MAX_SLEEP)
 }
 
 /// Runs a script on a message. `arguments` follow `mc` in a call of a function.
@@ -383,4 +388,20 @@ fn judge(plan: &Plan, engine: &Engine, (message, place): (String, Option<(usize,
         format!("line {}, column {}{of}", line - first + 1, column.saturating_sub(before).max(1))
     });
     ScriptError::Thrown { message, place }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_does_not_sleep_for_ever_by_sleeping_often() {
+        let second = Duration::from_secs(1);
+        let mut slept = Duration::ZERO;
+        for _ in 0..MAX_SLEEP.as_secs() {
+            slept = slept_after(slept, second).expect("not too long yet");
+        }
+        assert_eq!((slept, slept_after(slept, second)), (MAX_SLEEP, None));
+        assert_eq!(slept_after(second, Duration::MAX), None);
+    }
 }
