@@ -51,6 +51,8 @@ pub struct Deployed {
     pub applications: Vec<Application>,
     /// Applications that are not, each with the reason.
     pub faulty: Vec<FaultyApplication>,
+    /// Those reasons one by one.
+    pub rejected: Vec<Diagnostic>,
     /// Artifacts that work only in part.
     pub degraded: Vec<String>,
     /// Everything that was found wrong.
@@ -112,6 +114,7 @@ impl Prepared {
             snapshot: built.snapshot,
             applications: std::mem::take(&mut self.loaded.applications),
             faulty,
+            rejected: self.loaded.faulty.iter().flat_map(|it| it.reasons.clone()).collect(),
             degraded: dedup(degraded),
             diagnostics,
             deployments,

@@ -10,23 +10,109 @@ use crate::cli::{CheckArgs, RunArgs};
 use crate::server::{self, Prepared};
 
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let run = RunArgs { applications: args.applications.clone(), home: args.home.clone(), threads: None };
-    let prepared = Prepared::read(&run)?;
-    let services = server::services(&prepared, Arc::new(Nothing), Vec::new(), Arc::default());
-    let databases = Arc::new(mi_data::Databases::new(&prepared.home.root));
-    let deployed = prepared.deploy(services, &databases);
-    let mut errors = 0;
-    let mut warnings = 0;
-    for diagnostic in &deployed.diagnostics {
-        match diagnostic.severity {
-            Severity::Error => errors += 1,
-            Severity::Warning => warnings += 1,
-        }
-        let word = if diagnostic.severity == Severity::Error { "error" } else { "warning" };
-        super::print(&format!("{word}: {diagnostic}"))?;
+    let found = Findings::of(args)?;
+    for line in &found.lines {
+        super::print(line)?;
     }
-    let applications = deployed.applications.len();
+    let Findings { applications, errors, warnings, .. } = found;
     super::print(&format!("{applications} applications, {errors} errors, {warnings} warnings"))?;
     let failed = errors > 0 || (args.strict && warnings > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What a check says.
+struct Findings {
+    /// A line for each diagnostic.
+    lines: Vec<String>,
+    /// How many applications would be deployed.
+    applications: usize,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Findings {
+    fn of(args: &CheckArgs) -> anyhow::Result<Self> {
+        let run = RunArgs { applications: args.applications.clone(), home: args.home.clone(), threads: None };
+        let prepared = Prepared::read(&run)?;
+        let services = server::services(&prepared, Arc::new(Nothing), Vec::new(), Arc::default());
+        let databases = Arc::new(mi_data::Databases::new(&prepared.home.root));
+        let deployed = prepared.deploy(services, &databases);
+        let mut found = Self { lines: Vec::new(), applications: deployed.applications.len(), errors: 0, warnings: 0 };
+        // An application that would not be deployed is an error of its own, whatever its parts say.
+        for diagnostic in deployed.diagnostics.iter().chain(&deployed.rejected) {
+            let (count, word) = match diagnostic.severity {
+                Severity::Error => (&mut found.errors, "error"),
+                Severity::Warning => (&mut found.warnings, "warning"),
+            };
+            *count += 1;
+            found.lines.push(format!("{word}: {diagnostic}"));
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::cli::HomeArgs;
+
+    /// A folder that goes away with the value.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("mi-check-{}-{count}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    #[track_caller]
+    fn check(files: &[(&str, &str)], named: &[&str], applications: usize, expected: &[&str]) {
+        let home = Folder::new();
+        for (path, text) in files {
+            let path = home.0.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let args = CheckArgs {
+            applications: named.iter().map(|it| home.0.join(it)).collect(),
+            home: HomeArgs { home: Some(home.0.clone()), ..HomeArgs::default() },
+            strict: false,
+        };
+        let found = Findings::of(&args).unwrap();
+        assert_eq!(found.applications, applications, "{:?}", found.lines);
+        assert_eq!(found.errors, expected.len(), "{:?}", found.lines);
+        for text in expected {
+            assert!(found.lines.iter().any(|it| it.starts_with("error: ") && it.contains(text)), "{:?}", found.lines);
+        }
+    }
+
+    #[test]
+    fn applications_that_would_not_be_deployed_are_errors() {
+        check(&[("carbonapps/a_1.0.0.car", "no zip")], &[], 0, &["a_1.0.0.car: is no complete zip archive"]);
+        let pom = "<project><groupId>g</groupId><artifactId>p</artifactId><version>1</version></project>";
+        let api = "<api xmlns='http://ws.apache.org/ns/synapse' name='A' context='/a'><resource methods='GET'>\
+            <inSequence><sing.song/></inSequence></resource></api>";
+        let files = [("p/pom.xml", pom), ("p/src/main/wso2mi/artifacts/apis/A.xml", api)];
+        check(&files, &["p"], 0, &["Unknown mediator referenced by configuration element : sing.song"]);
+        let good = api.replace("<sing.song/>", "<respond/>");
+        check(&[("p/pom.xml", pom), (files[1].0, &good)], &["p"], 1, &[]);
+    }
+
+    #[test]
+    fn a_folder_that_is_no_project_is_an_error() {
+        check(&[("q/notes.txt", "x")], &["q"], 0, &["q"]);
+    }
 }
