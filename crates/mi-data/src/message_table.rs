@@ -12,43 +12,44 @@ use crate::pool::Pool;
 use crate::url::Target;
 use crate::value::SqlValue;
 
-/// Most messages that are listed at a time.
-const MAX_LISTED: usize = 1000;
-
 /// A queue in a table.
 #[derive(Debug)]
-pub struct MessageTable {
+pub(crate) struct MessageTable {
     pool: Arc<Pool>,
     create: Option<Arc<str>>,
     insert: Arc<str>,
     oldest: Arc<str>,
-    by_id: Arc<str>,
-    ids: Arc<str>,
+    at: Arc<str>,
+    places: Arc<str>,
     delete: Arc<str>,
-    delete_all: Arc<str>,
     count: Arc<str>,
 }
 
 /// A message in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredMessage {
+pub(crate) struct StoredMessage {
     /// Its place; smaller ones are older.
-    pub index: i64,
+    pub(crate) index: i64,
     /// Its id, as it was given to [`MessageTable::append`].
-    pub id: String,
+    pub(crate) id: String,
     /// What was given.
-    pub content: Vec<u8>,
+    pub(crate) content: Vec<u8>,
 }
 
 impl MessageTable {
-    /// The queue in `table`, which may carry a schema. The error says what is wrong with the name, as it becomes a part of
-    /// statements.
-    pub fn new(pool: Arc<Pool>, table: &str) -> Result<Self, String> {
+    /// May this be a part of statements? A table, with its schema when it has one.
+    pub(crate) fn is_name(table: &str) -> bool {
         let plain = |part: &str| {
             part.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_')
                 && part.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '_' | '$'))
         };
-        if !table.split('.').all(plain) || table.split('.').count() > 3 {
+        table.split('.').all(plain) && table.split('.').count() <= 3
+    }
+
+    /// The queue in `table`, which may carry a schema. The error says what is wrong with the name, as it becomes a part of
+    /// statements.
+    pub(crate) fn new(pool: Arc<Pool>, table: &str) -> Result<Self, String> {
+        if !Self::is_name(table) {
             return Err(format!("'{table}' is no name of a table"));
         }
         let embedded = matches!(pool.config().target, Target::Sqlite(_));
@@ -61,56 +62,54 @@ impl MessageTable {
             create: embedded.then(|| create.into()),
             insert: format!("INSERT INTO {table} (msg_id, message) VALUES (?, ?)").into(),
             oldest: format!("{columns} {table} WHERE indexId = (SELECT min(indexId) FROM {table})").into(),
-            by_id: format!("{columns} {table} WHERE msg_id = ?").into(),
-            ids: format!("SELECT msg_id FROM {table} ORDER BY indexId").into(),
-            delete: format!("DELETE FROM {table} WHERE msg_id = ?").into(),
-            delete_all: format!("DELETE FROM {table}").into(),
+            at: format!("{columns} {table} WHERE indexId = ?").into(),
+            places: format!("SELECT indexId FROM {table} ORDER BY indexId LIMIT ?").into(),
+            delete: format!("DELETE FROM {table} WHERE indexId = ?").into(),
             count: format!("SELECT count(*) FROM {table}").into(),
             pool,
         })
     }
 
     /// Makes the table where the database is embedded and has none.
-    pub async fn prepare(&self, until: Instant) -> Result<(), SqlError> {
+    pub(crate) async fn prepare(&self, until: Instant) -> Result<(), SqlError> {
         let Some(create) = &self.create else { return Ok(()) };
         self.update(create, Vec::new(), until).await.map(drop)
     }
 
     /// Puts a message behind the others.
-    pub async fn append(&self, id: &str, content: Vec<u8>, until: Instant) -> Result<(), SqlError> {
+    pub(crate) async fn append(&self, id: &str, content: Vec<u8>, until: Instant) -> Result<(), SqlError> {
         let values = vec![SqlValue::Text(id.to_owned()), SqlValue::Bytes(content)];
         self.update(&self.insert, values, until).await.map(drop)
     }
 
-    /// The oldest message, which stays.
-    pub async fn oldest(&self, until: Instant) -> Result<Option<StoredMessage>, SqlError> {
-        Ok(self.read(&self.oldest, Vec::new(), until).await?.pop())
+    /// The oldest message whose place is not among `taken`. It stays.
+    pub(crate) async fn oldest_but(&self, taken: &[i64], until: Instant) -> Result<Option<StoredMessage>, SqlError> {
+        if taken.is_empty() {
+            return Ok(self.read(&self.oldest, Vec::new(), until).await?.pop());
+        }
+        let most = taken.len() + 1;
+        let rows = {
+            let mut lease = self.pool.lease(until).await?;
+            let limit = vec![SqlValue::Int(i64::try_from(most).unwrap_or(i64::MAX))];
+            lease.query(&self.places, limit, most, until).await?.rows
+        };
+        let place = |row: &Vec<SqlValue>| match row.first() {
+            Some(SqlValue::Int(place)) => Some(*place),
+            _ => None,
+        };
+        match rows.iter().filter_map(place).find(|place| !taken.contains(place)) {
+            Some(place) => Ok(self.read(&self.at, vec![SqlValue::Int(place)], until).await?.pop()),
+            None => Ok(None),
+        }
     }
 
-    /// The message of an id.
-    pub async fn get(&self, id: &str, until: Instant) -> Result<Option<StoredMessage>, SqlError> {
-        Ok(self.read(&self.by_id, vec![SqlValue::Text(id.to_owned())], until).await?.pop())
-    }
-
-    /// Ids from the oldest on, the first thousand.
-    pub async fn ids(&self, until: Instant) -> Result<Vec<String>, SqlError> {
-        let mut lease = self.pool.lease(until).await?;
-        let rows = lease.query(&self.ids, Vec::new(), MAX_LISTED, until).await?;
-        Ok(rows.rows.iter().filter_map(|row| row.first()?.to_text()).collect())
-    }
-
-    /// Takes a message out; false when there is none of that id.
-    pub async fn remove(&self, id: &str, until: Instant) -> Result<bool, SqlError> {
-        self.update(&self.delete, vec![SqlValue::Text(id.to_owned())], until).await.map(|count| count > 0)
-    }
-
-    /// Takes all messages out.
-    pub async fn clear(&self, until: Instant) -> Result<(), SqlError> {
-        self.update(&self.delete_all, Vec::new(), until).await.map(drop)
+    /// Takes a message out; false when there is none at that place.
+    pub(crate) async fn remove(&self, index: i64, until: Instant) -> Result<bool, SqlError> {
+        self.update(&self.delete, vec![SqlValue::Int(index)], until).await.map(|count| count > 0)
     }
 
     /// The number of messages.
-    pub async fn count(&self, until: Instant) -> Result<u64, SqlError> {
+    pub(crate) async fn count(&self, until: Instant) -> Result<u64, SqlError> {
         let mut lease = self.pool.lease(until).await?;
         let rows = lease.query(&self.count, Vec::new(), 1, until).await?;
         match rows.rows.first().and_then(|row| row.first()) {
@@ -148,6 +147,10 @@ fn message(row: Vec<SqlValue>) -> Result<StoredMessage, SqlError> {
         Ok([SqlValue::Int(index), id, SqlValue::Bytes(content)]) => {
             Ok(StoredMessage { index, id: id.to_text().unwrap_or_default(), content })
         }
+        // SQLite keeps text in a column of bytes.
+        Ok([SqlValue::Int(index), id, SqlValue::Text(content)]) => {
+            Ok(StoredMessage { index, id: id.to_text().unwrap_or_default(), content: content.into_bytes() })
+        }
         other => {
             let kinds = other.map_or(0, |it| it.len());
             let text = format!("the table is none of a message store: {kinds} columns of other types");
@@ -177,7 +180,7 @@ mod tests {
             Bench::with("CREATE TABLE t(indexId TEXT, msg_id TEXT, message TEXT); INSERT INTO t VALUES('a', 'b', 'c')");
         bench.block_on(|pool| async move {
             let table = MessageTable::new(pool, "t").unwrap();
-            let error = table.oldest(Instant::now() + crate::testing::PATIENCE).await.unwrap_err();
+            let error = table.oldest_but(&[], Instant::now() + crate::testing::PATIENCE).await.unwrap_err();
             assert_eq!(error.kind, SqlErrorKind::Setup);
         });
     }

@@ -95,6 +95,11 @@ impl DataSources {
         found
     }
 
+    #[cfg(test)]
+    pub(crate) fn add_pool(&mut self, id: &str, pool: Arc<Pool>) {
+        self.add([id.to_owned(), format!("jdbc/{id}")], Ok(pool));
+    }
+
     fn add(&mut self, names: [String; 2], pool: Result<Arc<Pool>, String>) {
         for name in names {
             self.named.entry(name).or_insert_with(|| pool.clone());

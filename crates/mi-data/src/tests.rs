@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mi_engine::store::StoreError;
+use mi_message::{Body, Message, Value};
 use tokio::time::Instant;
 
 use crate::error::SqlErrorKind;
@@ -83,19 +85,63 @@ fn check_queue(bench: &Bench, create: &str) {
         let until = Instant::now() + PATIENCE;
         let table = MessageTable::new(pool, "jdbc_message_store").unwrap();
         table.prepare(until).await.unwrap();
-        assert_eq!((table.oldest(until).await.unwrap(), table.count(until).await), (None, Ok(0)));
+        assert_eq!((table.oldest_but(&[], until).await.unwrap(), table.count(until).await), (None, Ok(0)));
         for id in ["a", "b", "c"] {
             table.append(id, vec![0, 255, id.as_bytes()[0]], until).await.unwrap();
         }
-        let oldest = table.oldest(until).await.unwrap().unwrap();
-        assert_eq!((oldest.id.as_str(), &oldest.content[..]), ("a", &[0, 255, b'a'][..]));
-        assert_eq!((table.remove("a", until).await, table.remove("a", until).await), (Ok(true), Ok(false)));
-        assert_eq!(table.oldest(until).await.unwrap().map(|it| it.id).as_deref(), Some("b"));
-        assert_eq!(table.get("c", until).await.unwrap().map(|it| it.content), Some(vec![0, 255, b'c']));
-        assert_eq!(table.ids(until).await, Ok(vec!["b".to_owned(), "c".to_owned()]));
-        table.clear(until).await.unwrap();
-        assert_eq!(table.count(until).await, Ok(0));
+        let a = table.oldest_but(&[], until).await.unwrap().unwrap();
+        assert_eq!((a.id.as_str(), &a.content[..]), ("a", &[0, 255, b'a'][..]));
+        let c = table.oldest_but(&[a.index, a.index + 1], until).await.unwrap().unwrap();
+        assert_eq!(c.id, "c");
+        assert_eq!(table.oldest_but(&[a.index, a.index + 1, c.index], until).await, Ok(None));
+        assert_eq!((table.remove(a.index, until).await, table.remove(a.index, until).await), (Ok(true), Ok(false)));
+        assert_eq!(table.oldest_but(&[], until).await.unwrap().map(|it| it.id).as_deref(), Some("b"));
+        assert_eq!(table.count(until).await, Ok(2));
     });
+    check_store(bench);
+}
+
+/// A message as it came out of a table is the one that was put in; messages that cannot be read stay and hold up nobody.
+fn check_store(bench: &Bench) {
+    bench.script("DELETE FROM jdbc_message_store");
+    bench.script("INSERT INTO jdbc_message_store(msg_id, message) VALUES('of MI', 'serialized')");
+    let store = bench.store(
+        "<parameter name='store.jdbc.dsName'>jdbc/SHOP</parameter><parameter name='store.max.messages'>3</parameter>",
+    );
+    bench.block_on(|_| async move {
+        let (store, snapshot) = store;
+        let message = |text: &str| {
+            let mut message = Message::new();
+            message.headers.set("X-Kind", "ü");
+            message.properties.set("number", Value::Long(7));
+            message.variables.set("flag", Value::Bool(true));
+            message.body =
+                Body::from_bytes(format!("{{\"a\": 1.50, \"b\": \"{text}\"}}"), Some("application/json".into()));
+            message
+        };
+        for text in ["one", "two"] {
+            store.put(message(text), None, &snapshot).await.unwrap();
+        }
+        let refused = store.put(message("three"), None, &snapshot).await;
+        assert_eq!(refused, Err(StoreError::Full("the store is full: store.max.messages is 3".to_owned())));
+        let first = store.claim(&snapshot).await.unwrap().unwrap();
+        let second = store.claim(&snapshot).await.unwrap().unwrap();
+        assert!(store.claim(&snapshot).await.unwrap().is_none(), "what is left cannot be read");
+        let got = first.message();
+        assert_eq!(got.body.raw().unwrap().as_ref(), "{\"a\": 1.50, \"b\": \"one\"}".as_bytes());
+        assert_eq!(got.headers.get("x-kind"), Some("ü"));
+        assert!(matches!(got.properties.get("number"), Some(Value::Long(7))));
+        assert!(matches!(got.variables.get("flag"), Some(Value::Bool(true))));
+        assert_eq!(got.addressing.message_id.as_deref(), Some(first.id()));
+        let id = second.id().to_owned();
+        drop(second);
+        first.acknowledge().await.unwrap();
+        let again = store.claim(&snapshot).await.unwrap().unwrap();
+        assert_eq!(again.id(), id, "it was given back");
+        again.acknowledge().await.unwrap();
+        assert_eq!(store.size(), Some(1));
+    });
+    assert_eq!(bench.rows("SELECT msg_id FROM jdbc_message_store"), [["of MI"]]);
 }
 
 /// A wrong password is told, and stands in no text.

@@ -273,6 +273,7 @@ fn specs() -> Specs {
         .with_service_transports(mi_transports::SERVICE_TRANSPORTS)
         .with_tasks(mi_components::tasks::TABLE)
         .with_stores(mi_components::stores::TABLE)
+        .with_stores(mi_data::STORES)
         .with_processors(mi_components::processors::TABLE)
 }
 

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use mi_config::{Diagnostic, MessageStoreConfig};
 use mi_engine::BuildCx;
+use mi_engine::snapshot::Snapshot;
 use mi_engine::spec::StoreSpec;
 use mi_engine::store::{Backend, Entry, Key, Limits, StoreError, StoreKind};
 use mi_message::{Message, Native, Properties, Value};
@@ -30,11 +31,11 @@ struct InMemory {
 }
 
 impl StoreKind for InMemory {
-    fn place(&self) -> String {
+    fn place(&self, _: &Snapshot) -> String {
         "memory".to_owned()
     }
 
-    fn open(&self) -> Result<Arc<dyn Backend>, StoreError> {
+    fn open(&self, _: &Snapshot) -> Result<Arc<dyn Backend>, StoreError> {
         Ok(Arc::new(MemoryStore::default()))
     }
 

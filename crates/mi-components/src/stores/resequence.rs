@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use mi_config::params::ParameterValue;
 use mi_config::{Diagnostic, MessageStoreConfig};
 use mi_engine::BuildCx;
+use mi_engine::snapshot::Snapshot;
 use mi_engine::spec::StoreSpec;
 use mi_engine::store::{Backend, Entry, Key, Limits, StoreError, StoreKind};
 use mi_expr::Expr;
@@ -67,12 +68,12 @@ struct Resequencing {
 }
 
 impl StoreKind for Resequencing {
-    fn place(&self) -> String {
+    fn place(&self, _: &Snapshot) -> String {
         // A new time for gaps counts from the next start on.
         format!("resequence {}", self.store.display())
     }
 
-    fn open(&self) -> Result<Arc<dyn Backend>, StoreError> {
+    fn open(&self, _: &Snapshot) -> Result<Arc<dyn Backend>, StoreError> {
         let inner = DurableStore::open(&self.store, DEFAULT_SEGMENT, self.convert.clone())?;
         Ok(Arc::new(Resequencer::new(inner, self.timeout)))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mi_config::{Diagnostic, Element};
 use mi_engine::build::BuildCx;
 use mi_engine::context::Context;
+use mi_engine::snapshot::Snapshot;
 use mi_expr::{Expr, Namespaces};
 use mi_message::Message;
 use tokio::time::Instant;
@@ -40,7 +41,7 @@ struct Inline {
     config: PoolConfig,
 }
 
-enum Setting {
+pub(crate) enum Setting {
     Text(String),
     /// A key of the registry or of a local entry.
     Key(String),
@@ -106,9 +107,9 @@ impl ConnectionSource {
         };
         let filled = |text: String| Some(text).filter(|it| !it.is_empty());
         let config = PoolConfig {
-            target: Target::parse(&inline.url.value(cx)?)?,
-            user: filled(inline.user.value(cx)?),
-            password: filled(inline.password.value(cx)?),
+            target: Target::parse(&inline.url.value(&cx.snapshot)?)?,
+            user: filled(inline.user.value(&cx.snapshot)?),
+            password: filled(inline.password.value(&cx.snapshot)?),
             ..inline.config.clone()
         };
         log::info!(target: "AbstractDBMediator", "Successfully created data source for {}.", self.name);
@@ -124,7 +125,11 @@ impl Setting {
         if let Some(key) = el.attr("key") {
             return Ok(Self::Key(key.into_owned()));
         }
-        let text = el.resolve(el.text().trim())?;
+        Self::of_text(el.resolve(el.text().trim())?, &el)
+    }
+
+    /// A text, or an alias of the vault in braces. An error stands at `el`.
+    pub(crate) fn of_text(text: String, el: &Element) -> Result<Self, Diagnostic> {
         match text.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
             Some(expression) if expression.contains("vault-lookup(") => {
                 let expr = Expr::parse(expression, &Namespaces::new());
@@ -134,16 +139,17 @@ impl Setting {
         }
     }
 
-    fn value(&self, cx: &Context) -> Result<String, String> {
+    /// The text. The error says what cannot be found.
+    pub(crate) fn value(&self, snapshot: &Snapshot) -> Result<String, String> {
         match self {
             Self::Text(text) => Ok(text.clone()),
             Self::Vault(expr) => expr
-                .eval_string(&Message::new(), &*cx.snapshot)
+                .eval_string(&Message::new(), snapshot)
                 .map(|text| text.to_string())
                 .map_err(|error| error.to_string()),
             Self::Key(key) => {
-                let entry = cx.snapshot.local_entries.get(key.as_str()).map(|it| it.value.to_text().into_owned());
-                let stored = || cx.snapshot.services.registry.content(key);
+                let entry = snapshot.local_entries.get(key.as_str()).map(|it| it.value.to_text().into_owned());
+                let stored = || snapshot.services.registry.content(key);
                 entry
                     .or_else(|| stored().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
                     .map(|text| text.trim().to_owned())

@@ -2,7 +2,7 @@
 
 use mi_engine::spec::MediatorSpec;
 
-mod connection;
+pub(crate) mod connection;
 mod dblookup;
 mod dbreport;
 mod statement;

@@ -10,9 +10,11 @@ use mi_engine::build::{self, Built};
 use mi_engine::context::{ArtifactInfo, Context};
 use mi_engine::exchange::{Exchange, RequestInfo};
 use mi_engine::flow;
+use mi_engine::serve::Engine;
 use mi_engine::services::Services;
-use mi_engine::snapshot::Settings;
+use mi_engine::snapshot::{Settings, Snapshot};
 use mi_engine::spec::Specs;
+use mi_engine::store::Store;
 use mi_message::Message;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -107,6 +109,23 @@ impl Bench {
         let mut built = build::build(&artifacts, services(), Settings::default());
         built.snapshot.shared.insert(DataSources::new(self.databases.clone()));
         built
+    }
+
+    /// An open JDBC message store with these parameters, where `jdbc/SHOP` is this database, and the snapshot that it is of.
+    pub(crate) fn store(&self, parameters: &str) -> (Arc<Store>, Arc<Snapshot>) {
+        let class = "org.apache.synapse.message.store.impl.jdbc.JDBCMessageStore";
+        let xml = format!("<messageStore name='subject' class='{class}'>{parameters}</messageStore>");
+        let (artifacts, found) = parse_artifact(SourceFile::new("test.xml", xml.into_bytes()));
+        assert!(found.is_empty(), "{found:?}");
+        let specs = Specs::default().with_stores(crate::STORES);
+        let mut built = build::build(&artifacts, Arc::new(Services::offline(specs)), Settings::default());
+        assert!(built.failed.is_empty() && built.warnings.is_empty(), "{built:?}");
+        let mut sources = DataSources::new(self.databases.clone());
+        sources.add_pool("SHOP", self.pool.clone());
+        built.snapshot.shared.insert(sources);
+        let engine = Engine::new(built.snapshot);
+        let snapshot = engine.snapshot();
+        (snapshot.stores.by_name("subject").cloned().unwrap(), snapshot)
     }
 
     /// The errors of mediators that cannot be deployed.

@@ -150,7 +150,7 @@ impl Member<'_> {
         }
         let mut attempts: u64 = 0;
         while self.cx.control.is_running() {
-            match store.claim().await {
+            match store.claim(&self.cx.engine.snapshot()).await {
                 Ok(claimed) => {
                     self.gauge.pass_succeeded();
                     return Ok(claimed);

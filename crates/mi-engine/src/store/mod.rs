@@ -9,6 +9,7 @@
 
 mod claim;
 mod live;
+pub mod parameters;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -94,11 +95,12 @@ pub trait Backend: Send + Sync + fmt::Debug {
 /// What a `<messageStore>` of one class was read to. Nothing is open yet.
 pub trait StoreKind: Send + Sync + fmt::Debug {
     /// Names the place of the messages: two deployments of a store with the same place have the same messages, and the
-    /// open store is handed from one to the next.
-    fn place(&self) -> String;
+    /// open store is handed from one to the next. What a store stands on, as data sources, is found in `snapshot`.
+    fn place(&self, snapshot: &Snapshot) -> String;
 
-    /// Opens the store. The error says what is wrong; it is logged and opening is tried again when the store is needed.
-    fn open(&self) -> Result<Arc<dyn Backend>, StoreError>;
+    /// Opens the store, without waiting for anything. The error says what is wrong; it is logged and opening is tried
+    /// again when the store is needed.
+    fn open(&self, snapshot: &Snapshot) -> Result<Arc<dyn Backend>, StoreError>;
 
     /// Bounds.
     fn limits(&self) -> Limits;
@@ -115,6 +117,7 @@ pub struct Store {
     /// Name.
     pub name: Arc<str>,
     kind: Result<Box<dyn StoreKind>, String>,
+    place: OnceLock<String>,
     live: OnceLock<Arc<Live>>,
     /// `store.failover.message.store.name`, when `store.producer.guaranteed.delivery.enable` says so.
     failover: Option<Arc<str>>,
@@ -137,6 +140,7 @@ pub(crate) fn build(config: &MessageStoreConfig, cx: &mut BuildCx<'_>) -> Result
     Ok(Store {
         name: config.name.clone(),
         kind,
+        place: OnceLock::new(),
         live: OnceLock::new(),
         failover: failover.filter(|_| guaranteed).map(Arc::from),
     })
@@ -148,15 +152,13 @@ fn is_true(text: &str) -> bool {
 
 impl Store {
     /// Goes into service: takes over what a former deployment has open for the same place, or opens it.
-    pub(crate) fn start(&self, former: Option<&Self>) {
+    pub(crate) fn start(&self, former: Option<&Self>, snapshot: &Snapshot) {
         let Ok(kind) = &self.kind else { return };
-        let place = kind.place();
-        let open = former
-            .filter(|former| former.kind.as_ref().is_ok_and(|it| it.place() == place))
-            .and_then(|former| former.live.get());
+        let place = self.place.get_or_init(|| kind.place(snapshot));
+        let open = former.filter(|former| former.place.get() == Some(place)).and_then(|former| former.live.get());
         match open {
             Some(live) => drop(self.live.set(live.clone())),
-            None => match self.live() {
+            None => match self.live(snapshot) {
                 Ok(live) if live.size() > 0 => {
                     log::info!(target: "MessageStore", "Store [{}] has {} messages", self.name, live.size());
                 }
@@ -167,12 +169,12 @@ impl Store {
     }
 
     /// The open store; it is opened when that failed before.
-    fn live(&self) -> Result<&Arc<Live>, StoreError> {
+    fn live(&self, snapshot: &Snapshot) -> Result<&Arc<Live>, StoreError> {
         if let Some(live) = self.live.get() {
             return Ok(live);
         }
         let kind = self.kind.as_ref().map_err(|why| StoreError::Unavailable(why.clone()))?;
-        let opened = Arc::new(Live::new(self.name.clone(), kind.open()?));
+        let opened = Arc::new(Live::new(self.name.clone(), kind.open(snapshot)?));
         Ok(self.live.get_or_init(|| opened))
     }
 
@@ -199,7 +201,7 @@ impl Store {
     /// Puts a message in, under its own `id` when it comes from another store, and else under a new one, which becomes
     /// its message id. It resolves when the message is safe. MI: `MessageConverter#toStorableMessage`.
     pub async fn put(&self, mut message: Message, id: Option<Arc<str>>, snapshot: &Snapshot) -> Result<(), StoreError> {
-        let live = self.live()?.clone();
+        let live = self.live(snapshot)?.clone();
         let kind = self.kind.as_ref().map_err(|why| StoreError::Unavailable(why.clone()))?;
         let order = kind.order_by().map(|expression| order_of(expression, &message, snapshot)).transpose()?;
         let id = id.unwrap_or_else(|| snapshot.services.clock.new_id().into());
@@ -213,9 +215,9 @@ impl Store {
         Ok(())
     }
 
-    /// Claims the message that is next, if one is ready.
-    pub async fn claim(&self) -> Result<Option<Claim>, StoreError> {
-        let live = self.live()?;
+    /// Claims the message that is next, if one is ready. `snapshot` is the one that the store is of.
+    pub async fn claim(&self, snapshot: &Snapshot) -> Result<Option<Claim>, StoreError> {
+        let live = self.live(snapshot)?;
         match tokio::time::timeout(PATIENCE, live.claim()).await {
             Ok(claimed) => claimed,
             Err(_) => Err(no_answer()),
@@ -244,7 +246,7 @@ impl Snapshot {
     /// Puts the stores into service, with what `former` has open.
     pub(crate) fn start_stores(&self, former: Option<&Self>) {
         for (name, store) in self.stores.iter() {
-            store.start(former.and_then(|it| it.stores.by_name(name)).map(|it| &**it));
+            store.start(former.and_then(|it| it.stores.by_name(name)).map(|it| &**it), self);
         }
     }
 }

@@ -115,7 +115,7 @@ async fn a_message_that_cannot_be_delivered_goes_to_the_other_store() {
     after(3000).await;
     assert_eq!((lab.seen("b").len(), lab.is_active("p"), lab.size("s"), lab.size("dead")), (2, true, 0, 1));
     let dead = lab.engine.snapshot().stores.by_name("dead").cloned().unwrap();
-    let claim = dead.claim().await.unwrap().unwrap();
+    let claim = dead.claim(&lab.engine.snapshot()).await.unwrap().unwrap();
     assert_eq!(claim.id(), "urn:uuid:1", "it keeps its id");
     assert!(claim.message().properties.get_str("ERROR_MESSAGE").unwrap().starts_with("Transport error: 500"));
     let envelope = claim.message().body.envelope().unwrap();
@@ -285,7 +285,7 @@ async fn at_the_end_what_was_begun_is_finished_or_given_back() {
     assert_eq!(lab.running.stop(Duration::from_secs(1)).await, 1);
     assert_eq!(lab.size("s"), 1);
     let store = lab.engine.snapshot().stores.by_name("s").cloned().unwrap();
-    assert!(store.claim().await.unwrap().is_some(), "and nobody has it");
+    assert!(store.claim(&lab.engine.snapshot()).await.unwrap().is_some(), "and nobody has it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -325,7 +325,7 @@ async fn failover_moves_messages_into_another_store() {
     after(10_000).await;
     assert_eq!((lab.size("s"), lab.size("t"), lab.is_active("p")), (1, 1, true), "it goes on trying");
     let target = lab.engine.snapshot().stores.by_name("t").cloned().unwrap();
-    let claim = target.claim().await.unwrap().unwrap();
+    let claim = target.claim(&lab.engine.snapshot()).await.unwrap().unwrap();
     assert_eq!(claim.id(), "urn:uuid:1", "it keeps its id");
     claim.acknowledge().await.unwrap();
     after(2000).await;
@@ -385,10 +385,13 @@ async fn resequenced_messages_leave_by_their_number() {
     }
     let store = lab.engine.snapshot().stores.by_name("s").cloned().unwrap();
     for expected in ["n1", "n2", "n3"] {
-        let claim = store.claim().await.unwrap().unwrap();
+        let claim = store.claim(&lab.engine.snapshot()).await.unwrap().unwrap();
         let envelope = claim.message().body.envelope().unwrap();
         assert!(envelope.document().to_xml(envelope.payload().unwrap()).contains(expected), "{expected} is next");
-        assert!(store.claim().await.unwrap().is_none(), "the next is not known before this one is delivered");
+        assert!(
+            store.claim(&lab.engine.snapshot()).await.unwrap().is_none(),
+            "the next is not known before this one is delivered"
+        );
         claim.acknowledge().await.unwrap();
     }
     drop((store, lab));

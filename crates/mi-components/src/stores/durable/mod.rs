@@ -22,6 +22,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, MessageStoreConfig};
 use mi_engine::BuildCx;
+use mi_engine::snapshot::Snapshot;
 use mi_engine::spec::StoreSpec;
 use mi_engine::store::{Backend, Entry, Key, Limits, StoreError, StoreKind};
 use mi_message::archive;
@@ -78,11 +79,11 @@ struct Durable {
 }
 
 impl StoreKind for Durable {
-    fn place(&self) -> String {
+    fn place(&self, _: &Snapshot) -> String {
         format!("durable {}", self.folder.display())
     }
 
-    fn open(&self) -> Result<Arc<dyn Backend>, StoreError> {
+    fn open(&self, _: &Snapshot) -> Result<Arc<dyn Backend>, StoreError> {
         Ok(Arc::new(DurableStore::open(&self.folder, DEFAULT_SEGMENT, self.convert.clone())?))
     }
 
