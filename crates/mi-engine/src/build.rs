@@ -336,8 +336,17 @@ fn compile(
         Artifact::MessageProcessor(config) => {
             processor::build(config, cx)?.map_or(Part::Elsewhere, |processor| Part::Processor(Box::new(processor)))
         }
+        Artifact::DataService(config) => not_served(config, "data service", cx),
+        Artifact::EventSource(config) => not_served(config, "event source", cx),
         _ => Part::Elsewhere,
     })
+}
+
+/// It is listed, and nothing answers for it.
+fn not_served(config: &mi_config::misc::NamedConfig, kind: &str, cx: &mut BuildCx<'_>) -> Part {
+    let text = format!("the {kind} {} is not served: this version does not run {kind}s", config.name);
+    cx.report(config.element.warning(text));
+    Part::Elsewhere
 }
 
 /// The text behind the key of a parameter: of a local entry, or of a registry resource.

@@ -21,7 +21,34 @@ pub fn templates(loaded: &LoadedDeployment) -> Vec<Artifact> {
             }
         }
     }
+    let shared: HashSet<&str> =
+        loaded.libraries.iter().filter(|it| it.application.is_none()).map(|it| it.name.as_str()).collect();
+    let used = used(loaded);
+    for connector in mi_components::connectors::built_in() {
+        if shared.contains(connector.name) || !used.contains(connector.name) {
+            continue;
+        }
+        for (name, mut template) in connector.operations {
+            template.name = name.into();
+            templates.push(Artifact::SequenceTemplate(template));
+        }
+    }
     templates
+}
+
+/// Names of connectors whose operations an artifact calls.
+fn used(loaded: &LoadedDeployment) -> HashSet<String> {
+    let mut used = HashSet::new();
+    for deployed in &loaded.artifacts {
+        each(deployed.artifact.element(), &mut |element| {
+            if let Some((connector, _)) = element.name().split_once('.')
+                && !used.contains(connector)
+            {
+                used.insert(connector.to_owned());
+            }
+        });
+    }
+    used
 }
 
 fn template_name(library: &Library, operation: &str) -> String {

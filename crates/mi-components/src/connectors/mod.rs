@@ -8,8 +8,11 @@ use std::sync::Arc;
 use mi_engine::spec::ParseMediator;
 use mi_message::Value;
 
+mod built_in;
 mod file;
 mod http;
+
+pub use built_in::{BuiltIn, built_in};
 
 /// Class names and who reads their `<class>` element.
 const CLASSES: [&[(&str, ParseMediator)]; 2] = [&file::CLASSES, &[http::REST_URL_BUILDER]];

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(files: &[(&str, &str)], named: &[&str], applications: usize, expected: &[&str]) {
+    fn findings(files: &[(&str, &str)], named: &[&str]) -> Findings {
         let home = Folder::new();
         for (path, text) in files {
             let path = home.0.join(path);
@@ -91,7 +91,12 @@ mod tests {
             home: HomeArgs { home: Some(home.0.clone()), ..HomeArgs::default() },
             strict: false,
         };
-        let found = Findings::of(&args).unwrap();
+        Findings::of(&args).unwrap()
+    }
+
+    #[track_caller]
+    fn check(files: &[(&str, &str)], named: &[&str], applications: usize, expected: &[&str]) {
+        let found = findings(files, named);
         assert_eq!(found.applications, applications, "{:?}", found.lines);
         assert_eq!(found.errors, expected.len(), "{:?}", found.lines);
         for text in expected {
@@ -114,5 +119,13 @@ mod tests {
     #[test]
     fn a_folder_that_is_no_project_is_an_error() {
         check(&[("q/notes.txt", "x")], &["q"], 0, &["q"]);
+    }
+
+    #[test]
+    fn what_is_read_and_not_served_is_named() {
+        let service = "<data name='D'><query id='q' useConfig='c'/></data>";
+        let found = findings(&[("repository/deployment/server/dataservices/D.dbs", service)], &[]);
+        let named = |it: &String| it.starts_with("warning: ") && it.contains("the data service D is not served");
+        assert!(found.lines.iter().any(named), "{:?}", found.lines);
     }
 }

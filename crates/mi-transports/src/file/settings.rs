@@ -267,7 +267,7 @@ impl Reader<'_, '_> {
             "Name" => SortBy::Name,
             "Size" => SortBy::Size,
             "Lastmodifiedtimestamp" => SortBy::Modified,
-            "NONE" => return None,
+            none if none.eq_ignore_ascii_case("none") => return None,
             other => {
                 let place = self.parameters.place("transport.vfs.FileSortAttribute");
                 let text =
