@@ -16,8 +16,9 @@ use crate::diagnostic::Diagnostics;
 use crate::scope::Placeholders;
 
 pub use model::{
-    Connector, Cors, DataSourceConfig, GlobalSuspension, HttpSettings, JsonSwitches, KeyStore, ManagementApi,
-    Mediation, OutboundProxy, ScriptSettings, Sender, Server, TlsListener, TrustStore, User, VerifyClient,
+    Connector, Cors, DataSourceConfig, FailoverLimits, GlobalSuspension, HttpSettings, JsonSwitches, KeyStore,
+    ManagementApi, Mediation, OutboundProxy, ScriptSettings, Sender, Server, TlsListener, TrustStore, User,
+    VerifyClient,
 };
 pub use table::TableSettings;
 

@@ -30,6 +30,10 @@ pub mod codes {
     pub const WSDL_ENDPOINT_NOT_READY: u32 = 303_002;
     /// Credentials for an endpoint could not be had.
     pub const ENDPOINT_AUTH_FAILURE: u32 = 303_003;
+    /// The endpoint that a session is bound to takes no messages.
+    pub const SESSION_NOT_READY: u32 = 309_001;
+    /// A session is bound to an endpoint that is not there.
+    pub const SESSION_INVALID_PATH: u32 = 309_002;
     /// A referenced endpoint is not ready, or does not exist.
     pub const INDIRECT_NOT_READY: u32 = 305_100;
     /// A blocking call of `callout` failed.
@@ -63,8 +67,11 @@ pub struct Fault {
 impl Fault {
     /// True when an endpoint took no messages, so that none was sent.
     pub fn is_not_ready(&self) -> bool {
-        use codes::{ENDPOINT_NOT_READY, GROUP_NONE_READY, INDIRECT_NOT_READY, WSDL_ENDPOINT_NOT_READY};
-        const CODES: [u32; 4] = [GROUP_NONE_READY, ENDPOINT_NOT_READY, WSDL_ENDPOINT_NOT_READY, INDIRECT_NOT_READY];
+        use codes::{
+            ENDPOINT_NOT_READY, GROUP_NONE_READY, INDIRECT_NOT_READY, SESSION_NOT_READY, WSDL_ENDPOINT_NOT_READY,
+        };
+        const CODES: [u32; 5] =
+            [SESSION_NOT_READY, GROUP_NONE_READY, ENDPOINT_NOT_READY, WSDL_ENDPOINT_NOT_READY, INDIRECT_NOT_READY];
         self.code.is_some_and(|code| CODES.contains(&code))
     }
 

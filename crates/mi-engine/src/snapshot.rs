@@ -169,6 +169,7 @@ impl Default for Settings {
                 initial_ms: -1,
                 progression_factor: 1.0,
                 wins: false,
+                failover: mi_config::deployment::FailoverLimits::default(),
             },
             expressions: mi_expr::ExprOptions::default(),
             data_folder: None,

@@ -236,7 +236,6 @@ const UNSUPPORTED: &[Unsupported] = &[
     unsupported("analytics.enabled", OFF, NO_TRACES),
     unsupported("opentelemetry.enable", OFF, NO_TRACES),
     unsupported("mediation.flow.statistics.collect.all", OFF, NO_TRACES),
-    unsupported("maximum.failover.retries", &["-1"], "failover tries every endpoint once for each message"),
     unsupported("inbound.port.offset.enable", OFF, "ports of inbound endpoints are used as they are"),
     unsupported("freemarker.template.base.path", &[""], "included templates are read from conf: of the registry"),
     unsupported("http.client.global.proxy.enabled", OFF, "blocking calls go directly"),

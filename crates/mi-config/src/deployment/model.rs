@@ -205,6 +205,27 @@ pub struct GlobalSuspension {
     pub progression_factor: f32,
     /// The two above win over what endpoints say.
     pub wins: bool,
+    /// Failures that suspend whatever their codes are.
+    pub failover: FailoverLimits,
+}
+
+/// `maximum.failover.retries` and its like. MI: `EndpointContext`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailoverLimits {
+    /// Failures that are let pass; -1 is without end (`maximum.failover.retries`).
+    pub retries: i32,
+    /// The suspension after them in milliseconds (`suspend.duration.on.maximum.failover`).
+    pub suspension_ms: i64,
+    /// The same for members of failover and load balance endpoints (`maximum.failover.recursive.retries`).
+    pub group_retries: i32,
+    /// Their suspension in milliseconds (`suspend.duration.on.maximum.recursive.failover`).
+    pub group_suspension_ms: i64,
+}
+
+impl Default for FailoverLimits {
+    fn default() -> Self {
+        Self { retries: -1, suspension_ms: 30_000, group_retries: -1, group_suspension_ms: 30_000 }
+    }
 }
 
 /// `synapse.script.mediator.*`: what scripts may use up.

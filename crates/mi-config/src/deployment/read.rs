@@ -301,6 +301,16 @@ impl Reader<'_> {
                 initial_ms: self.property(synapse, "synapse.global_endpoint_suspend_duration", -1),
                 progression_factor: self.property(synapse, "synapse.global_endpoint_suspend_progression_factor", 1.0),
                 wins: flag("synapse.override_endpoint_suspend_config_with_global_values", false),
+                failover: FailoverLimits {
+                    retries: self.property(synapse, "maximum.failover.retries", -1),
+                    suspension_ms: self.property(synapse, "suspend.duration.on.maximum.failover", 30_000),
+                    group_retries: self.property(synapse, "maximum.failover.recursive.retries", -1),
+                    group_suspension_ms: self.property(
+                        synapse,
+                        "suspend.duration.on.maximum.recursive.failover",
+                        30_000,
+                    ),
+                },
             },
             scripts: ScriptSettings {
                 timeout_ms: self.property(synapse, "synapse.script.mediator.timeout", 10_000).clamp(1, 3_600_000),

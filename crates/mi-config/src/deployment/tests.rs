@@ -123,10 +123,10 @@ fn what_mi_obeys_and_this_server_does_not_is_said() {
         check(&text, &[&format!("d.toml:2:1: {revocation}")]);
     }
     // By each of the spellings of a property; the value that holds anyway changes nothing.
-    let failover = "is not supported: failover tries every endpoint once for each message";
-    for key in ["mediation.synapse.maximum_failover_retries", "synapse_properties.'maximum.failover.retries'"] {
-        check(&format!("{key} = -1"), &[]);
-        check(&format!("{key} = 3"), &[&format!("d.toml:1:{}: the setting {} {failover}", column(key), plain(key))]);
+    let offset = "is not supported: ports of inbound endpoints are used as they are";
+    for key in ["mediation.inbound.port_offset_enable", "synapse_properties.'inbound.port.offset.enable'"] {
+        check(&format!("{key} = false"), &[]);
+        check(&format!("{key} = true"), &[&format!("d.toml:1:{}: the setting {} {offset}", column(key), plain(key))]);
     }
     check("[transport.http]\ncore_worker_pool_size = 10\n[mediation]\ninbound.core_threads = 3", &[]);
 }

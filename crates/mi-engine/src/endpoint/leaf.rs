@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mi_config::deployment::GlobalSuspension;
-use mi_config::endpoint::{Format, Optimize, Qos, Suspension, TimeoutAction, TimeoutDuration};
+use mi_config::endpoint::{Format, Member, Optimize, Qos, Suspension, TimeoutAction, TimeoutDuration};
 use mi_config::uri_template::UriExpander;
 use mi_config::{Diagnostic, EndpointConfig, EndpointKind};
 use mi_message::{Body, Value};
 
 use super::auth::Authenticator;
+use super::balance::member_address;
+use super::java_date::java_date;
 use super::outgoing::{self, Shape};
 use super::reclaim::Claim;
 use super::state::{EndpointState, SuspensionPolicy, Transition};
@@ -52,6 +54,8 @@ enum Address {
     Template(UriExpander),
     /// The `To` of the message.
     Message,
+    /// A host, with the path of the message's `To`; the protocol is that of the request.
+    Member(Member),
     /// A WSDL that has to be read from somewhere else first.
     Unresolved(String),
 }
@@ -65,6 +69,28 @@ impl Leaf {
     /// An endpoint without configuration for a fixed address.
     pub(super) fn for_address(address: &str) -> Self {
         Self::plain(Address::Fixed(address.to_owned()))
+    }
+
+    /// An endpoint for a host of a group. With `suspends` it is left alone for a while after a failure, in which MI tries to
+    /// connect to it now and then.
+    pub(super) fn for_member(member: &Member, suspends: bool) -> Self {
+        let mut leaf = Self::plain(Address::Member(member.clone()));
+        if suspends {
+            leaf.state = EndpointState::new(SuspensionPolicy {
+                initial_duration: 500,
+                progression_factor: 2.0,
+                maximum_duration: 30_000,
+                ..SuspensionPolicy::default()
+            });
+        }
+        leaf
+    }
+
+    /// An endpoint for a fixed address with the suspension that endpoints have who say nothing about it.
+    pub(super) fn for_recipient(address: &str) -> Self {
+        let mut leaf = Self::for_address(address);
+        leaf.state = EndpointState::new(SuspensionPolicy::default());
+        leaf
     }
 
     fn plain(address: Address) -> Self {
@@ -181,7 +207,7 @@ impl Leaf {
             }
             Err(fault) => {
                 let now = cx.snapshot.services.clock.now_millis();
-                let transition = self.state.on_fault(fault.code, now);
+                let transition = self.state.on_fault(fault.code, now, role == Role::Member);
                 self.log_failure(endpoint, cx, transition);
                 cx.message.axis2 = kept_axis2;
                 cx.message.headers = kept_headers;
@@ -207,6 +233,11 @@ impl Leaf {
                 "{prefix}{shown} is marked as TIMEOUT and will be retried : {retries_left} more time/s after : {} \
                  until its marked SUSPENDED for failure", at(next_retry)
             ),
+            Transition::LimitReached { current, next_retry } => log::warn!(
+                target: "EndpointContext",
+                "{prefix}{shown} will be marked SUSPENDED as it failed until the maximum failover retry limit. Current suspend \
+                 duration is : {current}ms - Next retry after : {}", at(next_retry)
+            ),
             Transition::Suspended { last, current, next_retry } => {
                 log::warn!(target: "EndpointContext", "{prefix}{shown} will be marked SUSPENDED as it failed");
                 let before =
@@ -230,8 +261,9 @@ impl Leaf {
 
     fn not_ready(&self, name: &str) -> Fault {
         let state = self.state.state().label();
-        let text = format!("Currently, {} : [ Name : {name} ] [ State : {state} ]", self.label);
-        Fault::coded(self.not_ready_code, text.clone(), text)
+        let comma = if self.label == "HTTP endpoint" { "," } else { " ," };
+        let text = format!("Currently{comma} {} : [ Name : {name} ] [ State : {state} ]", self.label);
+        Fault { exception: text.clone(), ..Fault::coded(self.not_ready_code, text.clone(), text) }
     }
 
     /// Formats the message, sends it and waits for the head of the answer.
@@ -246,7 +278,11 @@ impl Leaf {
         }
         outgoing::apply_format(&mut cx.message, self.format, self.encoding.as_deref())?;
         let shape = Shape { address, format: self.format, method: self.method.clone(), http2: self.http2 };
-        let address = outgoing::full_address(&cx.message, &shape);
+        let address = match &self.address {
+            // The path of the message is in it already.
+            Address::Member(_) => shape.address.clone(),
+            _ => outgoing::full_address(&cx.message, &shape),
+        };
         cx.message.properties.set("ENDPOINT_PREFIX", shape.address.as_str());
         let timeout = self.timeout(cx)?;
         match tokio::time::timeout(timeout, other_transport(cx, &address)).await {
@@ -350,6 +386,11 @@ impl Leaf {
                 ))),
                 None => Err(Fault::new("Unexpected error during sending message out. The message has no To address")),
             },
+            Address::Member(member) => {
+                let address = member_address(member, cx)?;
+                cx.message.addressing.to = Some(address.clone());
+                Ok(address)
+            }
             Address::Unresolved(why) => Err(Fault::new(why.clone())),
         }
     }
@@ -520,37 +561,6 @@ pub(super) fn shown(endpoint: &Arc<Endpoint>) -> &str {
     &endpoint.name
 }
 
-/// A moment as `java.util.Date#toString` shows it, with the offset for the zone: `Sun Nov 22 20:15:00 +01:00 2026`.
-fn java_date(millis: i64, offset_seconds: i32) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = millis.div_euclid(1000) + i64::from(offset_seconds);
-    let days = seconds.div_euclid(86_400);
-    let time = seconds.rem_euclid(86_400);
-    // Civil date from a day count, by the 400-year cycle that begins in March.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month_index = ((month + 2) % 12) as usize;
-    let year = year_of_era + era * 400 + i64::from(month >= 10);
-    let zone = match offset_seconds {
-        0 => "UTC".to_owned(),
-        offset => format!("{:+03}:{:02}", offset / 3600, offset.abs() % 3600 / 60),
-    };
-    format!(
-        "{} {} {day:02} {:02}:{:02}:{:02} {zone} {year}",
-        DAYS[days.rem_euclid(7) as usize],
-        MONTHS[month_index],
-        time / 3600,
-        time % 3600 / 60,
-        time % 60
-    )
-}
-
 fn unsigned(codes: &[i32]) -> Vec<u32> {
     codes.iter().filter_map(|code| u32::try_from(*code).ok()).collect()
 }
@@ -572,18 +582,26 @@ fn suspension_policy(own: &Suspension, global: &GlobalSuspension) -> SuspensionP
         initial_duration: initial.unwrap_or(global.initial_ms),
         progression_factor: factor.unwrap_or(global.progression_factor),
         maximum_duration: own.maximum_ms,
+        failover: global.failover,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use mi_config::deployment::FailoverLimits;
+
     use super::*;
 
     #[test]
     fn an_endpoint_is_suspended_as_it_says_unless_the_server_overrules_it() {
         let own = Suspension { initial_ms: Some(100), suspend_codes: vec![-1], ..Suspension::default() };
         for (wins, initial, factor) in [(false, 100, 3.0), (true, 5000, 3.0)] {
-            let global = GlobalSuspension { initial_ms: 5000, progression_factor: 3.0, wins };
+            let global = GlobalSuspension {
+                initial_ms: 5000,
+                progression_factor: 3.0,
+                wins,
+                failover: FailoverLimits::default(),
+            };
             let policy = suspension_policy(&own, &global);
             assert_eq!((policy.initial_duration, policy.progression_factor), (initial, factor));
             assert_eq!(policy.suspend_codes, [u32::MAX]);
@@ -602,18 +620,6 @@ mod tests {
         ] {
             let request = RequestInfo { target: target.to_owned(), local: "h:1".to_owned(), ..RequestInfo::default() };
             assert_eq!(service_prefix(&request), expected, "{target}");
-        }
-    }
-
-    #[test]
-    fn moments_are_shown_as_java_shows_them() {
-        for (millis, offset, expected) in [
-            (0, 0, "Thu Jan 01 00:00:00 UTC 1970"),
-            (951_782_400_000, 0, "Tue Feb 29 00:00:00 UTC 2000"),
-            (1_795_378_500_000, 3600, "Sun Nov 22 21:15:00 +01:00 2026"),
-            (-1000, 0, "Wed Dec 31 23:59:59 UTC 1969"),
-        ] {
-            assert_eq!(java_date(millis, offset), expected);
         }
     }
 }

@@ -2,11 +2,16 @@
 
 mod address;
 mod auth;
+mod balance;
 mod group;
+mod java_date;
 mod leaf;
 pub(crate) mod outgoing;
 mod reclaim;
+mod session;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +26,8 @@ use crate::build::BuildCx;
 use crate::context::{Context, SequenceTarget};
 use crate::fault::{Fault, codes};
 use crate::snapshot::{EndpointRef, SequenceRef};
-use group::{Failover, LoadBalance, RecipientList};
+use balance::LoadBalance;
+use group::{Failover, RecipientList};
 use leaf::Leaf;
 use state::EndpointState;
 
@@ -88,8 +94,8 @@ impl Endpoint {
     async fn send_by_kind(self: Arc<Self>, cx: &mut Context, role: Role) -> Result<Sent, Fault> {
         match &self.kind {
             Kind::Leaf(leaf) => leaf.send(&self, cx, role).await,
-            Kind::LoadBalance(group) => group.send(&self, cx, role).await,
-            Kind::Failover(group) => group.send(&self, cx, role).await,
+            Kind::LoadBalance(group) => group.send(&self, cx).await,
+            Kind::Failover(group) => group.send(&self, cx).await,
             Kind::RecipientList(group) => group.send(&self, cx).await,
             Kind::Reference(reference) => {
                 let target = cx.snapshot.endpoint(reference).ok_or_else(|| missing(reference.name()))?;
@@ -118,6 +124,9 @@ impl Endpoint {
             Kind::Failover(group) => group.children().iter().any(|child| child.is_ready(cx)),
             Kind::Reference(reference) => cx.snapshot.endpoint(reference).is_some_and(|it| it.is_ready(cx)),
             Kind::Template(instance) => instance.endpoint(cx).is_ok_and(|it| it.is_ready(cx)),
+            Kind::RecipientList(group) if !group.children().is_empty() => {
+                group.children().iter().any(|child| child.is_ready(cx))
+            }
             Kind::RecipientList(_) | Kind::Resolving(..) | Kind::Unsupported(_) => true,
         }
     }
@@ -225,13 +234,25 @@ pub fn for_address(address: &str) -> Arc<Endpoint> {
     Arc::new(Endpoint { name: address.into(), kind, properties: Vec::new(), on_error: None })
 }
 
+/// An endpoint for a host of a group, which keeps the path of the message.
+fn for_member(member: &mi_config::endpoint::Member, suspends: bool) -> Arc<Endpoint> {
+    let kind = Kind::Leaf(Box::new(Leaf::for_member(member, suspends)));
+    Arc::new(Endpoint { name: member.host.as_str().into(), kind, properties: Vec::new(), on_error: None })
+}
+
+/// An endpoint for a computed address that is suspended when it fails, as one that is configured without any settings.
+fn for_recipient(address: &str) -> Arc<Endpoint> {
+    let kind = Kind::Leaf(Box::new(Leaf::for_recipient(address)));
+    Arc::new(Endpoint { name: address.into(), kind, properties: Vec::new(), on_error: None })
+}
+
 /// Compiles an endpoint.
 pub(crate) fn build(config: &EndpointConfig, cx: &mut BuildCx<'_>) -> Result<Arc<Endpoint>, Diagnostic> {
     let kind = match &config.kind {
         EndpointKind::Address(_) | EndpointKind::Http(_) | EndpointKind::Wsdl(_) | EndpointKind::Default(_) => {
             Kind::Leaf(Box::new(Leaf::build(config, cx)?))
         }
-        EndpointKind::LoadBalance(group) => Kind::LoadBalance(LoadBalance::build(group, cx)?),
+        EndpointKind::LoadBalance(group) => Kind::LoadBalance(LoadBalance::build(config, group, cx)?),
         EndpointKind::Failover(group) => Kind::Failover(Failover::build(group, cx)?),
         EndpointKind::RecipientList(group) => Kind::RecipientList(RecipientList::build(group, cx)?),
         EndpointKind::Template(template) => {

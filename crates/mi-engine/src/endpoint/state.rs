@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use mi_config::deployment::FailoverLimits;
+
 /// How failures count. MI: `EndpointDefinition`.
 #[derive(Clone, Debug)]
 pub struct SuspensionPolicy {
@@ -20,6 +22,8 @@ pub struct SuspensionPolicy {
     pub progression_factor: f32,
     /// Longest suspension in milliseconds.
     pub maximum_duration: i64,
+    /// Failures after which it is suspended whatever their codes are.
+    pub failover: FailoverLimits,
 }
 
 impl Default for SuspensionPolicy {
@@ -32,6 +36,7 @@ impl Default for SuspensionPolicy {
             initial_duration: -1,
             progression_factor: 1.0,
             maximum_duration: i64::MAX,
+            failover: FailoverLimits::default(),
         }
     }
 }
@@ -86,6 +91,13 @@ pub enum Transition {
         /// When it is tried again.
         next_retry: i64,
     },
+    /// It failed as often as `maximum.failover.retries` lets it, and is suspended.
+    LimitReached {
+        /// Length of this suspension.
+        current: i64,
+        /// When it is tried again.
+        next_retry: i64,
+    },
     /// The endpoint is suspended.
     Suspended {
         /// The suspension before this one, when there was one since it was last active.
@@ -102,6 +114,9 @@ struct Detail {
     next_retry: i64,
     remaining_retries: i32,
     last_suspension: i64,
+    /// Failures that are let pass before [`Transition::LimitReached`], alone and in a group; -1 is without end.
+    left: i32,
+    left_in_group: i32,
 }
 
 /// The state of one endpoint. Reading it while it is active costs one atomic load; the lock guards transitions only.
@@ -115,12 +130,14 @@ pub struct EndpointState {
 impl EndpointState {
     /// An active endpoint.
     pub fn new(policy: SuspensionPolicy) -> Self {
-        let remaining_retries = policy.retries_before_suspension;
-        Self {
-            policy,
-            state: AtomicU8::new(State::Active as u8),
-            detail: Mutex::new(Detail { next_retry: 0, remaining_retries, last_suspension: -1 }),
-        }
+        let detail = Detail {
+            next_retry: 0,
+            remaining_retries: policy.retries_before_suspension,
+            last_suspension: -1,
+            left: policy.failover.retries,
+            left_in_group: policy.failover.group_retries,
+        };
+        Self { policy, state: AtomicU8::new(State::Active as u8), detail: Mutex::new(detail) }
     }
 
     /// The present state.
@@ -147,12 +164,19 @@ impl EndpointState {
         Some(before)
     }
 
-    /// A message failed with an error code (`None` for a fault without one). MI: `AddressEndpoint#onFault`.
-    pub fn on_fault(&self, code: Option<u32>, now_millis: i64) -> Transition {
+    /// A message failed with an error code (`None` for a fault without one); `in_group` when it was sent as a member of a
+    /// failover or load balance endpoint. MI: `AddressEndpoint#onFault`.
+    pub fn on_fault(&self, code: Option<u32>, now_millis: i64, in_group: bool) -> Transition {
         if self.state() == State::Off {
             return Transition::None;
         }
         let mut detail = self.lock();
+        if let Some(current) = self.limit_reached(&mut detail, in_group) {
+            detail.last_suspension = current;
+            detail.next_retry = now_millis.saturating_add(current);
+            self.state.store(State::Suspended as u8, Ordering::Release);
+            return Transition::LimitReached { current, next_retry: detail.next_retry };
+        }
         if self.is_timeout(code) {
             if detail.remaining_retries <= 0 {
                 return self.suspend(&mut detail, now_millis);
@@ -165,6 +189,24 @@ impl EndpointState {
             self.suspend(&mut detail, now_millis)
         } else {
             Transition::None
+        }
+    }
+
+    /// Counts a failure; the length of the suspension when it is one too many. MI: `EndpointContext#isMaxRetryLimitReached`.
+    fn limit_reached(&self, detail: &mut Detail, in_group: bool) -> Option<i64> {
+        let limits = &self.policy.failover;
+        let left = if in_group { &mut detail.left_in_group } else { &mut detail.left };
+        match *left {
+            i32::MIN..=-1 => None,
+            0 if in_group => {
+                *left = limits.group_retries;
+                Some(limits.group_suspension_ms)
+            }
+            0 => Some(limits.suspension_ms),
+            _ => {
+                *left -= 1;
+                None
+            }
         }
     }
 
@@ -211,6 +253,9 @@ impl EndpointState {
     fn set(&self, state: State, detail: &mut Detail) {
         detail.remaining_retries = self.policy.retries_before_suspension;
         detail.last_suspension = -1;
+        // The counter of groups goes on, and its limit counts alone, too. MI: `EndpointContext#setState`.
+        let limits = &self.policy.failover;
+        detail.left = if limits.group_retries == -1 { limits.retries } else { limits.group_retries };
         self.state.store(state as u8, Ordering::Release);
     }
 
@@ -239,12 +284,12 @@ mod tests {
     fn timeouts_use_up_retries_before_the_suspension() {
         let endpoint = EndpointState::new(policy());
         for retry in 0..2 {
-            endpoint.on_fault(Some(101_504), 1000 * retry);
+            endpoint.on_fault(Some(101_504), 1000 * retry, false);
             assert_eq!(endpoint.state(), State::Timeout, "retry {retry}");
             assert!(!endpoint.is_ready(1000 * retry + 9));
             assert!(endpoint.is_ready(1000 * retry + 10));
         }
-        endpoint.on_fault(Some(101_504), 5000);
+        endpoint.on_fault(Some(101_504), 5000, false);
         assert_eq!(endpoint.state(), State::Suspended);
         assert!(!endpoint.is_ready(5099) && endpoint.is_ready(5100));
     }
@@ -254,25 +299,40 @@ mod tests {
         let endpoint = EndpointState::new(policy());
         for (expected, round) in [(100, 0), (200, 1), (300, 2), (300, 3)] {
             let now = round * 10_000;
-            endpoint.on_fault(Some(101_503), now);
+            endpoint.on_fault(Some(101_503), now, false);
             assert!(!endpoint.is_ready(now + expected - 1) && endpoint.is_ready(now + expected), "round {round}");
         }
         endpoint.on_success();
         assert_eq!(endpoint.state(), State::Active);
-        endpoint.on_fault(Some(101_503), 0);
+        endpoint.on_fault(Some(101_503), 0, false);
         assert!(endpoint.is_ready(100));
     }
 
     #[test]
     fn other_codes_leave_it_active_and_off_is_sticky() {
         let endpoint = EndpointState::new(policy());
-        endpoint.on_fault(Some(101_500), 0);
-        endpoint.on_fault(None, 0);
+        endpoint.on_fault(Some(101_500), 0, false);
+        endpoint.on_fault(None, 0, false);
         assert_eq!(endpoint.state(), State::Active);
         endpoint.switch_off();
-        endpoint.on_fault(Some(101_503), 0);
+        endpoint.on_fault(Some(101_503), 0, false);
         endpoint.on_success();
         assert_eq!(endpoint.state(), State::Off);
         assert!(!endpoint.is_ready(i64::MAX));
+    }
+
+    #[test]
+    fn too_many_failures_suspend_whatever_their_codes() {
+        let failover = FailoverLimits { retries: 1, suspension_ms: 50, group_retries: 2, group_suspension_ms: 70 };
+        let endpoint = EndpointState::new(SuspensionPolicy { suspend_codes: vec![1], failover, ..policy() });
+        let fail = |now, in_group| endpoint.on_fault(Some(500_000), now, in_group);
+        assert_eq!(fail(0, false), Transition::None);
+        assert_eq!(fail(0, false), Transition::LimitReached { current: 50, next_retry: 50 });
+        assert!(!endpoint.is_ready(49) && endpoint.is_ready(50));
+        endpoint.on_success();
+        for now in [0, 1000] {
+            assert_eq!([fail(now, true), fail(now, true)], [Transition::None; 2]);
+            assert_eq!(fail(now, true), Transition::LimitReached { current: 70, next_retry: now + 70 }, "counted anew");
+        }
     }
 }
