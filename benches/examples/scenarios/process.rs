@@ -1,0 +1,164 @@
+//! The programs that are measured.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::Failure;
+
+/// A folder that goes away with the value.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// # Errors
+    /// It cannot be made.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("mi-scenarios-{}", std::process::id()));
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// Leaves core 0 to what is measured.
+///
+/// # Errors
+/// The machine has one core.
+pub(crate) fn pin_to_last_core() -> Result<(), Failure> {
+    let cores = std::thread::available_parallelism()?.get();
+    if cores < 2 {
+        return Err("the benchmark needs two cores".into());
+    }
+    let mut set = CpuSet::new();
+    set.set(cores - 1);
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// A running program.
+pub(crate) struct Process {
+    pid: u32,
+    child: Option<Child>,
+}
+
+/// Kilobytes.
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    pub(crate) peak: u64,
+}
+
+impl Process {
+    /// The server with the flows of `benches/scenarios`.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(crate) fn server(binary: &Path, folder: &Folder, offset: u16) -> Result<Self, Failure> {
+        let flows = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let log = fs::File::create(folder.0.join("server.log"))?;
+        let child = Command::new("taskset")
+            .args(["-c", "0"])
+            .arg(binary)
+            .arg("run")
+            .arg(flows)
+            .arg("--home")
+            .arg(&folder.0)
+            .arg(format!("-DportOffset={offset}"))
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .map_err(|error| format!("cannot start taskset (apt-get install util-linux): {error}"))?;
+        Ok(Self { pid: child.id(), child: Some(child) })
+    }
+
+    /// CPU time of all threads so far.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
+        let mut nanoseconds = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            // A thread may end in between.
+            let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+            nanoseconds += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// # Errors
+    /// The process has ended.
+    pub(crate) fn memory(&self) -> Result<Memory, Failure> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let field = |name: &str| -> Result<u64, Failure> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such field")?;
+            Ok(line.trim().trim_end_matches(" kB").parse()?)
+        };
+        Ok(Memory { now: field("VmRSS:")?, peak: field("VmHWM:")? })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// nginx as a relay with one worker.
+pub(crate) struct Nginx {
+    /// What does the work.
+    pub(crate) worker: Process,
+    master: Child,
+}
+
+impl Nginx {
+    /// # Errors
+    /// It is not installed, or does not start.
+    pub(crate) fn start(folder: &Folder, port: u16, back_end: u16) -> Result<Self, Failure> {
+        let dir = folder.0.display();
+        let config = format!(
+            "worker_processes 1; daemon off; pid {dir}/nginx.pid; error_log /dev/null crit;\n\
+             events {{ worker_connections 8192; }}\n\
+             http {{ access_log off; keepalive_requests 1000000000; client_max_body_size 0; client_body_buffer_size 2m;\n\
+             proxy_buffers 64 16k; proxy_max_temp_file_size 0;\n\
+             client_body_temp_path {dir}; proxy_temp_path {dir}; fastcgi_temp_path {dir}; uwsgi_temp_path {dir}; scgi_temp_path {dir};\n\
+             upstream b {{ server 127.0.0.1:{back_end}; keepalive 1024; keepalive_requests 1000000000; }}\n\
+             server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ proxy_pass http://b; proxy_http_version 1.1; \
+             proxy_set_header Connection \"\"; }} }} }}\n"
+        );
+        let path = folder.0.join("nginx.conf");
+        fs::write(&path, config)?;
+        let master = Command::new("taskset")
+            .args(["-c", "0", "nginx", "-c"])
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("cannot start nginx (apt-get install nginx): {error}"))?;
+        let children = format!("/proc/{0}/task/{0}/children", master.id());
+        for _ in 0..100 {
+            let text = fs::read_to_string(&children).unwrap_or_default();
+            if let Some(pid) = text.split_whitespace().next() {
+                return Ok(Self { worker: Process { pid: pid.parse()?, child: None }, master });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err("nginx has no worker (apt-get install nginx)".into())
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        self.master.kill().ok();
+        self.master.wait().ok();
+        Command::new("kill").arg(self.worker.pid.to_string()).status().ok();
+    }
+}
