@@ -238,7 +238,7 @@ fn compare(expect: &Value, answer: &Answer) -> Result<()> {
 }
 
 /// An offset whose ports are all free now.
-fn free_offset() -> Result<u16> {
+pub(crate) fn free_offset() -> Result<u16> {
     let free =
         |offset: &u16| BASE_PORTS.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port + offset)).is_ok());
     (400..4000).step_by(37).find(free).context("no port offset is free")

@@ -8,6 +8,7 @@
 
 mod ci;
 mod conformance;
+mod crash;
 mod demo;
 mod http;
 mod licences;
@@ -42,6 +43,8 @@ fn run(args: &[&str]) -> anyhow::Result<()> {
     let workspace = Workspace::load()?;
     match *command {
         "ci" => ci::all(&workspace),
+        // Without options it is the step of CI.
+        "crash" if !rest.is_empty() => crash::command(&workspace, rest),
         "conformance" => conformance::command(&workspace, rest),
         "pack" => demo::pack_samples(&workspace),
         name => ci::one(&workspace, name).unwrap_or_else(|| Err(anyhow::anyhow!("no command `{name}`\n\n{}", usage()))),
@@ -56,6 +59,7 @@ fn usage() -> String {
     text.push_str(concat!(
         "cargo xtask conformance --update  takes new passes into tests/conformance-passing.txt\n",
         "            … --allow-shrink      and lets cases leave it; --suite NAME narrows either\n",
+        "cargo xtask crash --kills 200     the crash test at length; --shared FILES, --seed N, --binary PATH\n",
         "cargo xtask pack                  builds carbonapps/*.car from samples/\n",
     ));
     text

@@ -335,7 +335,7 @@ impl Worker {
             return Ok(false);
         }
         let snapshot = self.cx.injector.snapshot();
-        let outcome = match message::of_file(found, &self.settings, &snapshot.settings).await {
+        let outcome = match message::of_file(found, &self.cx.name, &self.settings, &snapshot.settings).await {
             Ok(message) => self.mediate(found, message).await?,
             Err(Refused::Malformed(why)) => {
                 self.cx.gauge.message_failed();

@@ -4,7 +4,8 @@
 //! which is still writing the file, keeps the file from being read, too. Locks made here have the same four parts, and
 //! the first one says for how long the lock holds without a sign of life. Its holder touches it a few times in that
 //! time. Somebody who sees it unchanged for all of it, by a clock of his own, knows that the holder is gone, removes it
-//! and takes the file over. Nobody's clock is compared with anybody else's.
+//! and takes the file over. Nobody's clock is compared with anybody else's. A holder that was a process of this machine
+//! need not be waited for: whether it lives can be asked (`super::holder`).
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -19,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::disk::Disk;
+use super::holder::Holder;
 use super::relocate;
 use super::settings::{AutoRelease, Locking};
 
@@ -57,6 +59,8 @@ pub(super) fn lock_of(path: &Path) -> PathBuf {
 struct LockText {
     /// How long it holds without a sign of life; `None` for MI's own.
     lease: Option<Duration>,
+    /// The process that made it, where it says so.
+    holder: Option<Holder>,
     host: String,
     address: String,
     created_millis: i64,
@@ -70,9 +74,11 @@ impl LockText {
         if parts.next().is_some() {
             return None;
         }
-        let lease = random.strip_prefix('L').and_then(|rest| rest.split_once('-')?.0.parse().ok());
+        let ours = random.strip_prefix('L').and_then(|rest| rest.split_once('-'));
+        let lease = ours.and_then(|(seconds, _)| seconds.parse().ok());
         Some(Self {
             lease: lease.map(Duration::from_secs),
+            holder: ours.and_then(|(_, rest)| Holder::parse(rest.split_once('-')?.1)),
             host: host.to_owned(),
             address: address.to_owned(),
             created_millis: created.parse().ok()?,
@@ -82,15 +88,20 @@ impl LockText {
 
 /// A new text, unlike any other.
 fn new_text(now_millis: i64) -> String {
+    text_of(Holder::this(), now_millis)
+}
+
+fn text_of(holder: Option<&Holder>, now_millis: i64) -> String {
     let (host, address) = &*NODE;
-    format!("L{}-{}:{host}:{address}:{now_millis}", LEASE.as_secs(), uuid::Uuid::new_v4().simple())
+    let holder = holder.map(|holder| format!("-{holder}")).unwrap_or_default();
+    format!("L{}-{}{holder}:{host}:{address}:{now_millis}", LEASE.as_secs(), uuid::Uuid::new_v4().simple())
 }
 
 /// May a lock that did not change for some time be removed?
 fn is_abandoned(text: &str, unchanged: Duration, now_millis: i64, rules: Option<AutoRelease>) -> bool {
     let Some(lock) = LockText::parse(text) else { return false };
     if let Some(lease) = lock.lease {
-        return unchanged >= lease;
+        return unchanged >= lease || lock.holder.is_some_and(|holder| holder.is_dead());
     }
     let Some(rules) = rules else { return false };
     let here = (&lock.host, &lock.address) == (&NODE.0, &NODE.1);
@@ -360,6 +371,8 @@ mod tests {
         check("", 1_000_000, rules(false, None), false);
         let ours = new_text(0);
         check(&ours, 29, rules(false, None), false);
+        check(&text_of(None, 0), 29, None, false);
+        check(&text_of(Holder::dead().as_ref(), 0), 0, None, true);
         check(&ours, 30, None, true);
         assert_eq!(ours.split(':').count(), 4, "MI reads four parts");
     }

@@ -13,8 +13,10 @@ use mi_engine::snapshot::Settings as EngineSettings;
 use mi_message::media::{ContentType, Kind, MediaTypes};
 use mi_message::{Body, BodyError, BodyStream, Message, Native};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use sha1::{Digest, Sha1};
 use tokio::io::AsyncReadExt;
 
+use super::holder::hex;
 use super::listing::Found;
 use super::settings::{Flavour, Settings};
 
@@ -22,6 +24,9 @@ use super::settings::{Flavour, Settings};
 const CHUNK: usize = 128 * 1024;
 /// What a `file:` URI does not hold as it is. MI: `LocalFileName`.
 const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?');
+
+/// The property that is the same whenever the same file is processed again.
+const IDEMPOTENCY_KEY: &str = "IDEMPOTENCY_KEY";
 
 /// Why a file gives no message.
 #[derive(Debug)]
@@ -35,7 +40,12 @@ pub(super) enum Refused {
 }
 
 /// The message of a file.
-pub(super) async fn of_file(found: &Found, settings: &Settings, engine: &EngineSettings) -> Result<Message, Refused> {
+pub(super) async fn of_file(
+    found: &Found,
+    poller: &str,
+    settings: &Settings,
+    engine: &EngineSettings,
+) -> Result<Message, Refused> {
     let file = match tokio::fs::File::open(&found.path).await {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Refused::Gone),
@@ -51,6 +61,7 @@ pub(super) async fn of_file(found: &Found, settings: &Settings, engine: &EngineS
     let content_type = if kind.is_some() { named.clone().unwrap_or_default() } else { "text/xml".to_owned() };
     let mut message = Message::new();
     describe(&mut message, found, settings);
+    message.properties.set(IDEMPOTENCY_KEY, idempotency_key(poller, found));
     if let (Some(essence), Some(_)) = (essence, kind) {
         message.axis2.set("messageType", essence);
     }
@@ -114,6 +125,19 @@ fn describe(message: &mut Message, found: &Found, settings: &Settings) {
         headers.set("RELATIVE_PATH", if below.is_empty() { String::new() } else { format!("/{below}") });
     }
     message.properties.set("ClientApiNonBlocking", true);
+}
+
+/// What a file goes by: the same from every pod, wherever it has the folder mounted, and after every crash; another one
+/// for another file of the same name.
+fn idempotency_key(poller: &str, found: &Found) -> String {
+    let modified = found.modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut digest = Sha1::new();
+    for part in [poller.as_bytes(), found.subfolder.as_os_str().as_bytes(), found.name().as_bytes()] {
+        digest.update(part);
+        digest.update([0]);
+    }
+    digest.update(format!("{}-{}", found.size, modified.as_nanos()));
+    hex(&digest.finalize())
 }
 
 /// The content of a file, read as it is asked for.

@@ -12,6 +12,7 @@
 mod address;
 mod after;
 mod disk;
+mod holder;
 mod listener;
 mod listing;
 mod lock;

@@ -73,6 +73,28 @@ async fn headers() {
 }
 
 #[tokio::test]
+async fn the_same_file_has_the_same_key() {
+    let (folder, mounted_elsewhere) = (Folder::new(), Folder::new());
+    let first = folder.write("a.txt", "one");
+    let again = mounted_elsewhere.write("a.txt", "one");
+    let modified = std::fs::metadata(&first).unwrap().modified().unwrap();
+    std::fs::File::options().append(true).open(&again).unwrap().set_modified(modified).unwrap();
+    let mut keys = Vec::new();
+    for folder in [&folder, &folder, &mounted_elsewhere] {
+        let settings = [("FileURI", &*uri(folder.path())), ("FileNamePattern", ".*"), ("ActionAfterProcess", "NONE")];
+        let settings = [&settings[..], &[("ContentType", "text/plain")]].concat();
+        Bench::proxy("<property name='IDEMPOTENCY_KEY'/>", &settings).pass().await.unwrap();
+        keys.extend(notes());
+    }
+    assert_eq!(keys.len(), 3);
+    assert!(keys[0].len() > 40 && keys[0] == keys[1] && keys[0] == keys[2], "{keys:?}");
+    folder.write("a.txt", "another");
+    let settings = [("FileURI", &*uri(folder.path())), ("FileNamePattern", ".*"), ("ContentType", "text/plain")];
+    Bench::proxy("<property name='IDEMPOTENCY_KEY'/>", &settings).pass().await.unwrap();
+    assert_ne!(notes()[0], keys[0]);
+}
+
+#[tokio::test]
 async fn streams_stay_unread_until_somebody_reads() {
     for (content_type, streaming, unread) in [
         ("text/plain", "true", true),

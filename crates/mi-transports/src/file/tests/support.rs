@@ -106,6 +106,8 @@ enum Step {
     Note,
     /// Notes a transport header.
     Show(String),
+    /// Notes a property of the default scope.
+    Property(String),
     /// Notes whether the body is unread.
     Unread,
     Fail,
@@ -162,6 +164,7 @@ impl Mediator for Step {
                 format!("{}: {}", header("FILE_NAME"), String::from_utf8_lossy(&content))
             }
             Self::Show(name) => header(name),
+            Self::Property(name) => format!("{:?}", cx.message.properties.get(name)),
             Self::Unread => format!("unread: {}", cx.message.body.is_unread()),
             Self::Fail => return Err(Fault::new("as told")),
             Self::Header(name, value) => {
@@ -186,6 +189,7 @@ fn parse(el: &Element, _: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnos
     Ok(Box::new(match el.name() {
         "note" => Step::Note,
         "show" => Step::Show(attr("name")),
+        "property" => Step::Property(attr("name")),
         "unread" => Step::Unread,
         "fail" => Step::Fail,
         "header" => Step::Header(attr("name"), attr("value")),
@@ -197,10 +201,11 @@ fn parse(el: &Element, _: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnos
 }
 
 fn services(senders: Vec<(&'static str, Arc<dyn Sender>)>) -> Arc<Services> {
-    let mediators: Vec<MediatorSpec> = ["note", "show", "unread", "fail", "header", "set", "send", "respond", "sleep"]
-        .into_iter()
-        .map(|tag| MediatorSpec::new(tag, parse))
-        .collect();
+    let mediators: Vec<MediatorSpec> =
+        ["note", "show", "property", "unread", "fail", "header", "set", "send", "respond", "sleep"]
+            .into_iter()
+            .map(|tag| MediatorSpec::new(tag, parse))
+            .collect();
     let specs =
         Specs::new(&[&mediators]).with_inbounds(crate::INBOUNDS).with_service_transports(crate::SERVICE_TRANSPORTS);
     Arc::new(Services { clock: Arc::new(TestClock::new()), senders, ..Services::offline(specs) })
