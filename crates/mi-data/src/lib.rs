@@ -3,6 +3,7 @@
 //! PostgreSQL, MySQL and SQLite stand behind one small face ([`pool::Pool`]): rows, counts, transactions. JDBC URLs name them
 //! ([`url::Target`]); what Java embeds in a process (H2, HSQLDB, Derby) becomes SQLite.
 
+pub mod arbiter;
 pub mod backend;
 pub mod databases;
 pub mod error;
@@ -21,6 +22,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use arbiter::DatabaseArbiter;
 pub use databases::Databases;
 pub use mediators::TABLE;
 pub use source::DataSources;

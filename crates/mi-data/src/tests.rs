@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mi_engine::coordination::Arbiter;
 use mi_engine::store::StoreError;
 use mi_message::{Body, Message, Value};
 use tokio::time::Instant;
 
+use crate::arbiter::DatabaseArbiter;
 use crate::error::SqlErrorKind;
 use crate::message_table::MessageTable;
 use crate::pool::PoolConfig;
@@ -144,6 +146,45 @@ fn check_store(bench: &Bench) {
     assert_eq!(bench.rows("SELECT msg_id FROM jdbc_message_store"), [["of MI"]]);
 }
 
+/// A lease is one server's at a time, its number grows with each, and it can be had when it is over or given back.
+fn check_leases(bench: &Bench) {
+    bench.block_on(|pool| async move {
+        // As two servers see the database; the second finds the table made.
+        let (a, b) = (DatabaseArbiter::new(pool.clone()), DatabaseArbiter::new(pool));
+        let (long, short) = (Duration::from_mins(10), Duration::from_millis(1));
+        assert_eq!(a.acquire("task/t", "a", long).await, Ok(Some(1)));
+        assert_eq!(b.acquire("task/t", "b", long).await, Ok(None));
+        assert_eq!(b.acquire("task/other", "b", long).await, Ok(Some(1)));
+        assert_eq!(a.acquire("task/t", "a", long).await, Ok(Some(1)), "renewed");
+        b.release("task/t", "b").await.unwrap();
+        assert_eq!(b.acquire("task/t", "b", long).await, Ok(None), "it was not b's to give back");
+        a.release("task/t", "a").await.unwrap();
+        assert_eq!(b.acquire("task/t", "b", long).await, Ok(Some(2)));
+        assert_eq!(a.acquire("task/t", "a", long).await, Ok(None));
+        // Over by the clock of the database, however long that takes.
+        while !matches!(b.acquire("task/t", "b", short).await, Ok(Some(2)) | Err(_)) {}
+        let again = loop {
+            if let Some(number) = a.acquire("task/t", "a", long).await.unwrap() {
+                break number;
+            }
+        };
+        assert_eq!(again, 3);
+    });
+}
+
+/// Of many that ask for a new lease at once, one gets it.
+fn check_race(bench: &Bench) {
+    bench.block_on(|pool| async move {
+        let asked = (0..20).map(|number| {
+            let arbiter = DatabaseArbiter::new(pool.clone());
+            async move { arbiter.acquire("task/race", &format!("server {number}"), Duration::from_mins(10)).await }
+        });
+        let got = futures_util::future::join_all(asked).await;
+        assert_eq!(got.iter().filter(|it| matches!(it, Ok(Some(1)))).count(), 1, "{got:?}");
+        assert!(got.iter().all(Result::is_ok), "{got:?}");
+    });
+}
+
 /// A wrong password is told, and stands in no text.
 fn check_password(url: &str) {
     let bench = Bench::on(url, config(url, "wrong-one"), "");
@@ -175,6 +216,8 @@ fn postgres() {
     let bench = Bench::on(&url, config(&url, "it's secret"), "");
     check_alike(&bench, "it's secret");
     check_password(&url);
+    check_leases(&bench);
+    check_race(&bench);
     check_deadline(&bench, "SELECT pg_sleep(60)");
     check_queue(
         &bench,
@@ -212,6 +255,8 @@ fn mariadb() {
     let bench = Bench::on(&url, config(&url, "secret"), "");
     check_alike(&bench, "secret");
     check_password(&url);
+    check_leases(&bench);
+    check_race(&bench);
     check_deadline(&bench, "SELECT SLEEP(60)");
     check_queue(
         &bench,

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod build;
 pub mod context;
+pub mod coordination;
 pub mod endpoint;
 pub mod exchange;
 pub mod fault;

@@ -333,7 +333,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let service = Arc::new(MainService { engine: engine.clone(), probes: probes.clone() });
     // The main listeners open last: who finds them open finds everything else, too.
     let mut main = HttpServer::idle(threads(args))?;
-    let inbounds = Arc::new(RunningInbounds::open_all(&engine, main.handles().to_vec(), INBOUNDS_OPEN));
+    let inbounds = Arc::new(RunningInbounds::open_all(&engine, main.handles().to_vec(), None, INBOUNDS_OPEN));
     let handover = management::Handover {
         deployment: &deployment,
         home: &home,

@@ -1,6 +1,10 @@
 //! How something that takes messages in is told to pause, to go on and to end.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
+
+use crate::coordination::Lease;
 
 /// What an intake is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +23,23 @@ pub struct Switch(watch::Sender<Phase>);
 
 /// The side that obeys. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Control(watch::Receiver<Phase>);
+pub struct Control {
+    phase: watch::Receiver<Phase>,
+    /// What is done under a lease pauses when that runs out.
+    lease: Option<Arc<Lease>>,
+}
 
 impl Switch {
     /// A switch in `phase`, and the view of those who obey it.
     pub fn new(phase: Phase) -> (Self, Control) {
         let (sender, receiver) = watch::channel(phase);
-        (Self(sender), Control(receiver))
+        (Self(sender), Control { phase: receiver, lease: None })
+    }
+
+    /// The same for work under a lease.
+    pub(crate) fn leased(phase: Phase, lease: Arc<Lease>) -> (Self, Control) {
+        let (sender, receiver) = watch::channel(phase);
+        (Self(sender), Control { phase: receiver, lease: Some(lease) })
     }
 
     /// Sets the phase. Nothing leads out of [`Phase::Stopped`].
@@ -48,7 +62,13 @@ impl Switch {
 impl Control {
     /// The present phase. A switch that is gone means the end.
     pub fn phase(&self) -> Phase {
-        if self.0.has_changed().is_err() { Phase::Stopped } else { *self.0.borrow() }
+        if self.phase.has_changed().is_err() {
+            return Phase::Stopped;
+        }
+        match *self.phase.borrow() {
+            Phase::Running if self.lease.as_ref().is_some_and(|lease| lease.is_closing()) => Phase::Paused,
+            phase => phase,
+        }
     }
 
     /// True while messages are to be taken in. Asked between two messages.
@@ -58,17 +78,34 @@ impl Control {
 
     /// Resolves when no more messages are to be taken in.
     pub async fn halted(&self) {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.phase.clone();
         // An error is a switch that is gone, which means the same.
         drop(receiver.wait_for(|phase| *phase != Phase::Running).await);
     }
 
+    /// Resolves when the phase changes, and never when the switch is gone.
+    pub(crate) async fn changed(&mut self) {
+        if self.phase.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Resolves when messages are to be taken in (true) or never again (false).
     pub async fn resumed(&self) -> bool {
-        let mut receiver = self.0.clone();
-        // An error is a switch that is gone, which means the end.
-        drop(receiver.wait_for(|phase| *phase != Phase::Paused).await);
-        self.is_running()
+        let mut receiver = self.phase.clone();
+        loop {
+            // An error is a switch that is gone, which means the end.
+            if receiver.wait_for(|phase| *phase != Phase::Paused).await.is_err() {
+                return false;
+            }
+            match (self.phase(), &self.lease) {
+                (Phase::Running, _) => return true,
+                (Phase::Stopped, _) => return false,
+                // The lease is running out; whoever keeps it sets the phase.
+                (Phase::Paused, Some(lease)) => lease.changed(true).await,
+                (Phase::Paused, None) => {}
+            }
+        }
     }
 
     /// Waits for `duration`, or until messages are no longer to be taken in.

@@ -85,6 +85,8 @@ pub struct Intake {
     pub inbound: Box<dyn Inbound>,
     /// False for one that is deployed and waits to be started (`suspend`).
     pub starts: bool,
+    /// One server polls where several could (`coordination`, true unless it says otherwise).
+    pub coordinated: bool,
     /// Servers that it is limited to; empty is all.
     pub pinned_servers: Vec<String>,
     /// The same for the same configuration.
@@ -141,6 +143,7 @@ pub(crate) fn build(
         }),
         inbound,
         starts: !config.suspend,
+        coordinated: parameters.text("coordination").is_none_or(|text| text.eq_ignore_ascii_case("true")),
         pinned_servers: pinned.split([' ', ',']).filter(|it| !it.is_empty()).map(str::to_owned).collect(),
         fingerprint: format!("{}\n{}", config.element.to_xml(), parameters.fingerprint()),
     }))
@@ -170,6 +173,8 @@ pub(crate) fn build_transports(
             route: Route::Proxy(config.name.clone(), spec.transport),
             inbound,
             starts: true,
+            // Proxies claim each file by itself.
+            coordinated: false,
             pinned_servers: config.pinned_servers.clone(),
             fingerprint: format!("{transport}\n{}", parameters.fingerprint()),
         });

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::control::{Control, Phase, Switch};
 use super::gauge::Gauge;
 use super::injector::Injector;
-use super::{Intake, OpenCx, Source, Task, poller};
+use super::{Intake, OpenCx, Poll, Source, Task, poller};
+use crate::coordination::{Coordination, own};
 use crate::processor::{self, Activation, Processor, WorkCx};
 use crate::scheduler::{self, JobCx};
 use crate::serve::Engine;
@@ -33,6 +34,8 @@ pub struct RunningInbounds {
     next_handle: AtomicUsize,
     /// True once those that begin by themselves may: what they send may be meant for the main listeners.
     begun: watch::Sender<bool>,
+    /// Where several servers have the same deployment: who decides which one of them runs what.
+    coordination: Option<Coordination>,
     /// Locked for moments only, never across a wait.
     active: Mutex<Vec<Active>>,
 }
@@ -66,15 +69,27 @@ pub struct Status {
 impl RunningInbounds {
     /// Starts what `engine` has deployed, spread over `handles` (at least one).
     pub fn start_all(engine: &Arc<Engine>, handles: Vec<Handle>) -> Self {
-        let running = Self::new(engine, handles);
+        Self::start_coordinated(engine, handles, None)
+    }
+
+    /// The same where other servers may run what this one does.
+    pub fn start_coordinated(engine: &Arc<Engine>, handles: Vec<Handle>, coordination: Option<Coordination>) -> Self {
+        let running = Self::new(engine, handles, coordination);
         running.begin();
         running.apply();
         running
     }
 
-    fn new(engine: &Arc<Engine>, handles: Vec<Handle>) -> Self {
+    fn new(engine: &Arc<Engine>, handles: Vec<Handle>, coordination: Option<Coordination>) -> Self {
         let (begun, _) = watch::channel(false);
-        Self { engine: engine.clone(), handles, next_handle: AtomicUsize::new(0), begun, active: Mutex::default() }
+        Self {
+            engine: engine.clone(),
+            handles,
+            next_handle: AtomicUsize::new(0),
+            begun,
+            coordination,
+            active: Mutex::default(),
+        }
     }
 
     /// Lets pollers, tasks and processors begin. To be called when the main listeners are up, because what they send
@@ -91,8 +106,13 @@ impl RunningInbounds {
     /// Opens what `engine` has deployed and waits until each was opened or could not be, at most `patience`: ports are
     /// open then when the main listeners are. Nothing polls or runs before [`RunningInbounds::begin`]. Blocks; not to be
     /// called on one of the `handles`, and with at least one.
-    pub fn open_all(engine: &Arc<Engine>, handles: Vec<Handle>, patience: Duration) -> Self {
-        let running = Self::new(engine, handles);
+    pub fn open_all(
+        engine: &Arc<Engine>,
+        handles: Vec<Handle>,
+        coordination: Option<Coordination>,
+        patience: Duration,
+    ) -> Self {
+        let running = Self::new(engine, handles, coordination);
         // Nothing is sent: it ends when the last one has let go of its side, or in time.
         let opened = running.follow();
         if opened.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -171,29 +191,28 @@ impl RunningInbounds {
         let activation =
             (kind == PROCESSOR).then(|| Arc::new(Activation::new(name.clone(), self.engine.clone(), switch.clone())));
         let fingerprint = fresh.fingerprint().to_owned();
-        let engine = self.engine.clone();
-        let counts = gauge.clone();
+        let mut run = Run {
+            engine: self.engine.clone(),
+            gauge: gauge.clone(),
+            begun: self.begun.subscribe(),
+            coordination: self.coordination.clone(),
+        };
         let switched = activation.clone();
-        let mut begun = self.begun.subscribe();
         let work = async move {
             if let Some(predecessor) = predecessor {
                 // It was told to end; when it takes too long, opening fails and is tried again.
                 drop(tokio::time::timeout(HAND_OVER, predecessor).await);
             }
             match fresh {
-                Fresh::Intake(intake) => supervise(&intake, engine, control, counts, opening, begun).await,
+                Fresh::Intake(intake) => run.intake(&intake, control, opening).await,
                 Fresh::Task(task) => {
                     drop(opening);
-                    may_begin(&mut begun).await;
-                    let cx = JobCx { name: task.name.clone(), engine };
-                    scheduler::run(&*task.job, &task.schedule, &cx, &control, &counts).await;
+                    run.task(&task, control).await;
                 }
                 Fresh::Processor(processor) => {
                     drop(opening);
-                    may_begin(&mut begun).await;
                     let Some(activation) = switched else { return };
-                    let cx = WorkCx { name: processor.name.clone(), engine, control, activation };
-                    processor::run(&processor, &cx, &counts).await;
+                    run.processor(&processor, control, activation).await;
                 }
             }
         };
@@ -327,51 +346,105 @@ async fn may_begin(begun: &mut watch::Receiver<bool>) {
     begun.wait_for(|begun| *begun).await.ok();
 }
 
-/// Opens an intake and runs it; opens it again after a pause and when it ended by itself. `opening` is dropped at the
-/// first try.
-async fn supervise(
-    intake: &Intake,
+/// What one of them runs with.
+struct Run {
     engine: Arc<Engine>,
-    control: Control,
     gauge: Arc<Gauge>,
-    opening: mpsc::Sender<()>,
-    mut begun: watch::Receiver<bool>,
-) {
-    let mut opening = control.is_running().then_some(opening);
-    let cx = OpenCx {
-        name: intake.name.clone(),
-        route: intake.route.clone(),
-        injector: Injector::new(engine, intake.route.clone()),
-        control: control.clone(),
-        gauge: gauge.clone(),
-    };
-    let mut pause = FIRST_PAUSE;
-    while control.resumed().await {
-        let opened = Instant::now();
-        let source = intake.inbound.open(&cx);
-        drop(opening.take());
-        let failure = match source {
-            Ok(Source::Poll(poll, interval)) => {
-                may_begin(&mut begun).await;
-                let injector = cx.injector.clone();
-                return poller::run(poll, interval, move || injector.is_active(), control, &gauge).await;
-            }
-            Ok(Source::Listen(listening)) => {
-                log::info!(target: "InboundEndpoint", "{} {} has started", intake.kind, intake.name);
-                listening.await.err()
-            }
-            Err(why) => Some(why),
+    begun: watch::Receiver<bool>,
+    coordination: Option<Coordination>,
+}
+
+impl Run {
+    async fn task(&mut self, task: &Task, control: Control) {
+        may_begin(&mut self.begun).await;
+        let cx = JobCx { name: task.name.clone(), engine: self.engine.clone() };
+        let work = async |control: Control| {
+            scheduler::run(&*task.job, &task.schedule, &cx, &control, &self.gauge).await;
         };
-        match failure {
-            Some(why) => {
-                gauge.pass_failed(&why);
-                if opened.elapsed() > LONGEST_PAUSE {
-                    pause = FIRST_PAUSE;
-                }
-                control.sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            None => pause = FIRST_PAUSE,
+        match &self.coordination {
+            None => work(control).await,
+            Some(coordination) => own(coordination, &format!("task/{}", task.name), &control, work).await,
         }
+    }
+
+    async fn processor(&mut self, processor: &Arc<Processor>, control: Control, activation: Arc<Activation>) {
+        may_begin(&mut self.begun).await;
+        let work = async |control: Control| {
+            let (engine, activation) = (self.engine.clone(), activation.clone());
+            let cx = WorkCx { name: processor.name.clone(), engine, control, activation };
+            processor::run(processor, &cx, &self.gauge).await;
+        };
+        match &self.coordination {
+            None => work(control).await,
+            Some(coordination) => own(coordination, &format!("{PROCESSOR}/{}", processor.name), &control, work).await,
+        }
+    }
+
+    /// Opens an intake and runs it; opens it again after a pause and when it ended by itself. `opening` is dropped at the
+    /// first try. Of the servers that have a lease to share, one polls.
+    async fn intake(&mut self, intake: &Intake, control: Control, opening: mpsc::Sender<()>) {
+        let mut opening = control.is_running().then_some(opening);
+        let mut pause = FIRST_PAUSE;
+        while control.resumed().await {
+            let opened = Instant::now();
+            let cx = self.open_cx(intake, control.clone());
+            let source = intake.inbound.open(&cx);
+            drop(opening.take());
+            let failure = match source {
+                Ok(Source::Poll(poll, interval)) => {
+                    may_begin(&mut self.begun).await;
+                    return self.poll(intake, poll, interval, cx, control).await;
+                }
+                Ok(Source::Listen(listening)) => {
+                    log::info!(target: "InboundEndpoint", "{} {} has started", intake.kind, intake.name);
+                    listening.await.err()
+                }
+                Err(why) => Some(why),
+            };
+            match failure {
+                Some(why) => {
+                    self.gauge.pass_failed(&why);
+                    if opened.elapsed() > LONGEST_PAUSE {
+                        pause = FIRST_PAUSE;
+                    }
+                    control.sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                None => pause = FIRST_PAUSE,
+            }
+        }
+    }
+
+    fn open_cx(&self, intake: &Intake, control: Control) -> OpenCx {
+        OpenCx {
+            name: intake.name.clone(),
+            route: intake.route.clone(),
+            injector: Injector::new(self.engine.clone(), intake.route.clone()),
+            control,
+            gauge: self.gauge.clone(),
+        }
+    }
+
+    async fn poll(&self, intake: &Intake, poll: Box<dyn Poll>, interval: Duration, cx: OpenCx, control: Control) {
+        let Some(coordination) = self.coordination.as_ref().filter(|_| intake.coordinated) else {
+            return poller::run(poll, interval, move || cx.injector.is_active(), control, &self.gauge).await;
+        };
+        drop(poll);
+        let work = async |control: Control| {
+            while control.resumed().await {
+                // Opened anew under each lease, so that nothing is left of what went with a former one.
+                let cx = self.open_cx(intake, control.clone());
+                match intake.inbound.open(&cx) {
+                    Ok(Source::Poll(poll, interval)) => {
+                        let active = move || cx.injector.is_active();
+                        return poller::run(poll, interval, active, control, &self.gauge).await;
+                    }
+                    Ok(Source::Listen(_)) => self.gauge.pass_failed("it no longer polls"),
+                    Err(why) => self.gauge.pass_failed(&why),
+                }
+                control.sleep(LONGEST_PAUSE).await;
+            }
+        };
+        own(coordination, &format!("{}/{}", intake.kind, intake.name), &control, work).await;
     }
 }

@@ -184,7 +184,7 @@ async fn what_is_open_waits_until_it_may_begin() {
     let task = "<task name='t' class='counting'><trigger interval='10' count='2'/></task>";
     let engine = engine_of(&[&inbound("in", "", &parameter("interval", "10")), task]);
     let handles = vec![tokio::runtime::Handle::current()];
-    let opening = tokio::task::spawn_blocking(move || RunningInbounds::open_all(&engine, handles, LONG));
+    let opening = tokio::task::spawn_blocking(move || RunningInbounds::open_all(&engine, handles, None, LONG));
     let running = opening.await.unwrap();
     pass_time(30).await;
     assert!(notes().is_empty(), "{:?}", notes());

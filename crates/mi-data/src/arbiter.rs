@@ -1,0 +1,145 @@
+//! A database as the arbiter of coordination: a table with a row for each lease. All times are the database's.
+//!
+//! The table is this server's own, not MI's: MI's tables say which node the leader has given a task to, and hold no lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use mi_engine::coordination::Arbiter;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::error::SqlError;
+use crate::pool::Pool;
+use crate::url::Target;
+use crate::value::SqlValue;
+
+/// How long one statement may take; the caller waits for less when its lease is short.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Leases in the table `MI_LEASE`.
+#[derive(Debug)]
+pub struct DatabaseArbiter {
+    pool: Arc<Pool>,
+    prepared: OnceCell<()>,
+    create: Arc<str>,
+    exists: Arc<str>,
+    renew: Arc<str>,
+    insert: Arc<str>,
+    look: Arc<str>,
+    release: Arc<str>,
+}
+
+impl DatabaseArbiter {
+    /// Leases in the database of `pool`. Nothing is asked yet.
+    pub fn new(pool: Arc<Pool>) -> Self {
+        // Milliseconds since the epoch.
+        let now = match &pool.config().target {
+            Target::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+            Target::MySql(_) => "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
+            Target::Sqlite(_) => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+        };
+        let create = "CREATE TABLE IF NOT EXISTS MI_LEASE (NAME VARCHAR(255) NOT NULL PRIMARY KEY, \
+                      HOLDER VARCHAR(255) NOT NULL, NUMBER BIGINT NOT NULL, ENDS BIGINT NOT NULL)";
+        Self {
+            prepared: OnceCell::new(),
+            create: create.into(),
+            exists: "SELECT NAME FROM MI_LEASE WHERE NAME = ''".into(),
+            // NUMBER first: MySQL computes the columns one after the other, with the new values of those before.
+            renew: format!(
+                "UPDATE MI_LEASE SET NUMBER = NUMBER + CASE WHEN HOLDER = ? THEN 0 ELSE 1 END, HOLDER = ?, ENDS = {now} + ? \
+                 WHERE NAME = ? AND (HOLDER = ? OR ENDS < {now})"
+            )
+            .into(),
+            insert: format!("INSERT INTO MI_LEASE (NAME, HOLDER, NUMBER, ENDS) VALUES (?, ?, 1, {now} + ?)").into(),
+            look: format!("SELECT HOLDER, NUMBER FROM MI_LEASE WHERE NAME = ? AND ENDS > {now}").into(),
+            release: "UPDATE MI_LEASE SET ENDS = 0 WHERE NAME = ? AND HOLDER = ?".into(),
+            pool,
+        }
+    }
+
+    /// Makes the table, unless it is there: the user may have no right to.
+    async fn prepare(&self, until: Instant) -> Result<(), SqlError> {
+        let prepared = self.prepared.get_or_try_init(|| async {
+            if self.rows(&self.exists, Vec::new(), until).await.is_ok() {
+                return Ok(());
+            }
+            self.update(&self.create, Vec::new(), until).await.map(drop)
+        });
+        prepared.await.map(drop)
+    }
+
+    async fn ask(&self, what: &str, holder: &str, period: Duration) -> Result<Option<u64>, SqlError> {
+        let until = Instant::now() + PATIENCE;
+        self.prepare(until).await?;
+        let [name, holder_value] = [what, holder].map(|it| SqlValue::Text(it.to_owned()));
+        let millis = SqlValue::Int(i64::try_from(period.as_millis()).unwrap_or(i64::MAX / 2));
+        let values =
+            vec![holder_value.clone(), holder_value.clone(), millis.clone(), name.clone(), holder_value.clone()];
+        let mine = self.update(&self.renew, values, until).await? > 0;
+        if let Some(number) = self.held(what, holder, until).await? {
+            return Ok(number);
+        }
+        if mine {
+            return Err(SqlError::statement("the lease ended before it was seen"));
+        }
+        // Nobody has it, and it may never have been asked for. Whoever is first makes the row.
+        match self.update(&self.insert, vec![name, holder_value, millis], until).await {
+            Ok(_) => {}
+            Err(error) if error.breaks_connection() => return Err(error),
+            Err(_) => log::debug!("The lease {what} was asked for by two at once"),
+        }
+        Ok(self.held(what, holder, until).await?.flatten())
+    }
+
+    /// Who has the lease: nobody, somebody else (an empty inner one), or `holder`, with its number.
+    async fn held(&self, what: &str, holder: &str, until: Instant) -> Result<Option<Option<u64>>, SqlError> {
+        let rows = self.rows(&self.look, vec![SqlValue::Text(what.to_owned())], until).await?;
+        let Some(row) = rows.into_iter().next() else { return Ok(None) };
+        let by = row.first().and_then(SqlValue::to_text);
+        let number = row.get(1).and_then(SqlValue::to_text).and_then(|text| text.parse().ok());
+        Ok(Some(number.filter(|_| by.as_deref() == Some(holder))))
+    }
+
+    async fn rows(
+        &self,
+        sql: &Arc<str>,
+        values: Vec<SqlValue>,
+        until: Instant,
+    ) -> Result<Vec<Vec<SqlValue>>, SqlError> {
+        let mut lease = self.pool.lease(until).await?;
+        Ok(lease.query(sql, values, 1, until).await?.rows)
+    }
+
+    /// A change that lasts when this returns, whatever the pool says about committing.
+    async fn update(&self, sql: &Arc<str>, values: Vec<SqlValue>, until: Instant) -> Result<u64, SqlError> {
+        let mut lease = self.pool.lease(until).await?;
+        if lease.pool().config().auto_commit {
+            return lease.update(sql, values, until).await;
+        }
+        lease.begin(until).await?;
+        let count = lease.update(sql, values, until).await?;
+        lease.commit(until).await?;
+        Ok(count)
+    }
+}
+
+impl Arbiter for DatabaseArbiter {
+    fn acquire<'a>(
+        &'a self,
+        what: &'a str,
+        holder: &'a str,
+        period: Duration,
+    ) -> BoxFuture<'a, Result<Option<u64>, String>> {
+        Box::pin(async move { self.ask(what, holder, period).await.map_err(|error| error.to_string()) })
+    }
+
+    fn release<'a>(&'a self, what: &'a str, holder: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let values = vec![SqlValue::Text(what.to_owned()), SqlValue::Text(holder.to_owned())];
+            let given = self.update(&self.release, values, Instant::now() + PATIENCE).await;
+            given.map(drop).map_err(|error| error.to_string())
+        })
+    }
+}
