@@ -3,9 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mi_engine::coordination::Arbiter;
+use futures_util::future::BoxFuture;
+use mi_engine::Engine;
+use mi_engine::coordination::{Arbiter, Coordination};
+use mi_engine::inbound::RunningInbounds;
+use mi_engine::scheduler::{Job, JobCx};
+use mi_engine::services::{Clock, Services};
+use mi_engine::snapshot::Settings;
+use mi_engine::spec::{Specs, TaskSpec};
 use mi_engine::store::StoreError;
 use mi_message::{Body, Message, Value};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::arbiter::DatabaseArbiter;
@@ -316,5 +324,100 @@ fn a_pool_gives_no_more_than_it_has() {
         assert_eq!(pool.lease(until).await.map(drop).unwrap_err().kind, SqlErrorKind::Exhausted);
         drop(first);
         assert!(pool.lease(until).await.is_ok());
+    });
+}
+
+/// Notes who ran the task.
+#[derive(Debug)]
+struct Note;
+
+struct Ran(mpsc::UnboundedSender<&'static str>, &'static str);
+
+impl Job for Note {
+    fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let snapshot = cx.engine.snapshot();
+            let Ran(notes, server) = snapshot.shared.get::<Ran>().unwrap();
+            notes.send(server).map_err(|_| "nobody listens".to_owned())
+        })
+    }
+}
+
+/// The time of the machine.
+struct Machine;
+
+impl Clock for Machine {
+    fn now_millis(&self) -> i64 {
+        chrono::Utc::now().timestamp_millis()
+    }
+    fn zone_offset_seconds(&self, _: i64) -> i32 {
+        0
+    }
+    fn new_id(&self) -> String {
+        String::new()
+    }
+}
+
+/// A server with a task that runs each second.
+fn server(
+    name: &'static str,
+    arbiter: DatabaseArbiter,
+    period: Duration,
+    notes: &mpsc::UnboundedSender<&'static str>,
+) -> RunningInbounds {
+    let xml = b"<task name='t' class='Note'><trigger interval='1'/></task>".to_vec();
+    let (artifacts, found) = mi_config::parse_artifact(mi_config::SourceFile::new("t.xml", xml));
+    assert!(found.is_empty(), "{found:?}");
+    let specs = Specs::default().with_tasks(&[TaskSpec { class: "Note", parse: |_, _| Ok(Box::new(Note)) }]);
+    let services = Services { clock: Arc::new(Machine), ..Services::offline(specs) };
+    let mut built = mi_engine::build(&artifacts, Arc::new(services), Settings::default());
+    built.snapshot.shared.insert(Ran(notes.clone(), name));
+    let coordination = Coordination { arbiter: Arc::new(arbiter), holder: name.into(), period };
+    RunningInbounds::start_coordinated(&Arc::new(Engine::new(built.snapshot)), Vec::new(), Some(coordination))
+}
+
+/// Of two servers one runs the task; the other one takes over when it dies, not before its lease is over.
+#[test]
+fn a_task_runs_on_one_of_two_servers() {
+    let database = Server::postgres();
+    let url = format!("jdbc:postgresql://127.0.0.1:{}/postgres", database.port);
+    let bench = Bench::on(&url, config(&url, "it's secret"), "");
+    bench.block_on(|pool| async move {
+        let period = Duration::from_secs(2);
+        let (notes, mut ran) = mpsc::unbounded_channel();
+        let mut servers = std::collections::HashMap::new();
+        // Each on a runtime of its own, so that one can die.
+        for name in ["a", "b"] {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            let entered = runtime.enter();
+            let running = server(name, DatabaseArbiter::new(pool.clone()), period, &notes);
+            drop(entered);
+            servers.insert(name, (runtime, running));
+        }
+        let mut next = async || tokio::time::timeout(PATIENCE, ran.recv()).await.unwrap().unwrap();
+        let first = next().await;
+        for _ in 0..3 {
+            assert_eq!(next().await, first);
+        }
+        // The process is gone, and gives nothing back.
+        let (runtime, _running) = servers.remove(first).unwrap();
+        runtime.shutdown_background();
+        let died = Instant::now();
+        let second = loop {
+            match next().await {
+                // What was noted before.
+                name if name == first => {}
+                other => break other,
+            }
+        };
+        let waited = died.elapsed();
+        assert!(waited > period / 2 && waited < period * 3, "{waited:?}");
+        assert_eq!(next().await, second);
+        // One that ends in order hands over at once.
+        let (runtime, running) = servers.remove(second).unwrap();
+        running.stop(PATIENCE).await;
+        let held = DatabaseArbiter::new(pool).acquire("task/t", "c", period).await;
+        assert_eq!(held, Ok(Some(3)));
+        runtime.shutdown_background();
     });
 }

@@ -7,6 +7,7 @@ mod der;
 pub mod file;
 pub mod http;
 pub mod keystore;
+pub mod kubernetes;
 pub mod tls;
 pub mod ws;
 
