@@ -16,8 +16,8 @@ use crate::diagnostic::Diagnostics;
 use crate::scope::Placeholders;
 
 pub use model::{
-    Connector, Cors, DataSourceConfig, FailoverLimits, GlobalSuspension, HttpSettings, JsonSwitches, KeyStore,
-    ManagementApi, Mediation, OutboundProxy, ScriptSettings, Sender, Server, TlsListener, TrustStore, User,
+    Arbiter, Cluster, Connector, Cors, DataSourceConfig, FailoverLimits, GlobalSuspension, HttpSettings, JsonSwitches,
+    KeyStore, ManagementApi, Mediation, OutboundProxy, ScriptSettings, Sender, Server, TlsListener, TrustStore, User,
     VerifyClient,
 };
 pub use table::TableSettings;
@@ -37,6 +37,8 @@ pub struct Deployment {
     pub primary_keystore: KeyStore,
     /// `[truststore]`
     pub truststore: TrustStore,
+    /// `[cluster_config]`
+    pub cluster: Cluster,
     /// `[[datasource]]`
     pub datasources: Vec<DataSourceConfig>,
     /// `synapse.properties` as MI would write it

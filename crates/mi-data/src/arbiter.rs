@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct DatabaseArbiter {
     pool: Arc<Pool>,
+    group: String,
     prepared: OnceCell<()>,
     create: Arc<str>,
     exists: Arc<str>,
@@ -32,8 +33,8 @@ pub struct DatabaseArbiter {
 }
 
 impl DatabaseArbiter {
-    /// Leases in the database of `pool`. Nothing is asked yet.
-    pub fn new(pool: Arc<Pool>) -> Self {
+    /// Leases of `group` in the database of `pool`. Nothing is asked yet.
+    pub fn new(pool: Arc<Pool>, group: &str) -> Self {
         // Milliseconds since the epoch.
         let now = match &pool.config().target {
             Target::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
@@ -56,7 +57,12 @@ impl DatabaseArbiter {
             look: format!("SELECT HOLDER, NUMBER FROM MI_LEASE WHERE NAME = ? AND ENDS > {now}").into(),
             release: "UPDATE MI_LEASE SET ENDS = 0 WHERE NAME = ? AND HOLDER = ?".into(),
             pool,
+            group: group.to_owned(),
         }
+    }
+
+    fn name(&self, what: &str) -> SqlValue {
+        SqlValue::Text(format!("{}/{what}", self.group))
     }
 
     /// Makes the table, unless it is there: the user may have no right to.
@@ -73,7 +79,7 @@ impl DatabaseArbiter {
     async fn ask(&self, what: &str, holder: &str, period: Duration) -> Result<Option<u64>, SqlError> {
         let until = Instant::now() + PATIENCE;
         self.prepare(until).await?;
-        let [name, holder_value] = [what, holder].map(|it| SqlValue::Text(it.to_owned()));
+        let (name, holder_value) = (self.name(what), SqlValue::Text(holder.to_owned()));
         let millis = SqlValue::Int(i64::try_from(period.as_millis()).unwrap_or(i64::MAX / 2));
         let values =
             vec![holder_value.clone(), holder_value.clone(), millis.clone(), name.clone(), holder_value.clone()];
@@ -95,7 +101,7 @@ impl DatabaseArbiter {
 
     /// Who has the lease: nobody, somebody else (an empty inner one), or `holder`, with its number.
     async fn held(&self, what: &str, holder: &str, until: Instant) -> Result<Option<Option<u64>>, SqlError> {
-        let rows = self.rows(&self.look, vec![SqlValue::Text(what.to_owned())], until).await?;
+        let rows = self.rows(&self.look, vec![self.name(what)], until).await?;
         let Some(row) = rows.into_iter().next() else { return Ok(None) };
         let by = row.first().and_then(SqlValue::to_text);
         let number = row.get(1).and_then(SqlValue::to_text).and_then(|text| text.parse().ok());
@@ -137,7 +143,7 @@ impl Arbiter for DatabaseArbiter {
 
     fn release<'a>(&'a self, what: &'a str, holder: &'a str) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
-            let values = vec![SqlValue::Text(what.to_owned()), SqlValue::Text(holder.to_owned())];
+            let values = vec![self.name(what), SqlValue::Text(holder.to_owned())];
             let given = self.update(&self.release, values, Instant::now() + PATIENCE).await;
             given.map(drop).map_err(|error| error.to_string())
         })

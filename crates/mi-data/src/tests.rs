@@ -157,8 +157,9 @@ fn check_store(bench: &Bench) {
 /// A lease is one server's at a time, its number grows with each, and it can be had when it is over or given back.
 fn check_leases(bench: &Bench) {
     bench.block_on(|pool| async move {
+        let groups = pool.clone();
         // As two servers see the database; the second finds the table made.
-        let (a, b) = (DatabaseArbiter::new(pool.clone()), DatabaseArbiter::new(pool));
+        let (a, b) = (DatabaseArbiter::new(pool.clone(), "g"), DatabaseArbiter::new(pool, "g"));
         let (long, short) = (Duration::from_mins(10), Duration::from_millis(1));
         assert_eq!(a.acquire("task/t", "a", long).await, Ok(Some(1)));
         assert_eq!(b.acquire("task/t", "b", long).await, Ok(None));
@@ -177,6 +178,8 @@ fn check_leases(bench: &Bench) {
             }
         };
         assert_eq!(again, 3);
+        let other = DatabaseArbiter::new(groups, "another group");
+        assert_eq!(other.acquire("task/t", "c", long).await, Ok(Some(1)));
     });
 }
 
@@ -184,7 +187,7 @@ fn check_leases(bench: &Bench) {
 fn check_race(bench: &Bench) {
     bench.block_on(|pool| async move {
         let asked = (0..20).map(|number| {
-            let arbiter = DatabaseArbiter::new(pool.clone());
+            let arbiter = DatabaseArbiter::new(pool.clone(), "g");
             async move { arbiter.acquire("task/race", &format!("server {number}"), Duration::from_mins(10)).await }
         });
         let got = futures_util::future::join_all(asked).await;
@@ -297,6 +300,7 @@ fn sqlite() {
     let url = format!("jdbc:sqlite:{}/a.db", folder.display());
     let bench = Bench::on(&url, config(&url, ""), "");
     check_alike(&bench, "");
+    check_leases(&bench);
     check_queue(&bench, "");
     check_deadline(&bench, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n");
     let url = format!("jdbc:h2:{}/sub/b;MODE=MySQL", folder.display());
@@ -390,7 +394,7 @@ fn a_task_runs_on_one_of_two_servers() {
         for name in ["a", "b"] {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             let entered = runtime.enter();
-            let running = server(name, DatabaseArbiter::new(pool.clone()), period, &notes);
+            let running = server(name, DatabaseArbiter::new(pool.clone(), "g"), period, &notes);
             drop(entered);
             servers.insert(name, (runtime, running));
         }
@@ -416,7 +420,7 @@ fn a_task_runs_on_one_of_two_servers() {
         // One that ends in order hands over at once.
         let (runtime, running) = servers.remove(second).unwrap();
         running.stop(PATIENCE).await;
-        let held = DatabaseArbiter::new(pool).acquire("task/t", "c", period).await;
+        let held = DatabaseArbiter::new(pool, "g").acquire("task/t", "c", period).await;
         assert_eq!(held, Ok(Some(3)));
         runtime.shutdown_background();
     });

@@ -7,6 +7,7 @@ mod banner;
 mod cli;
 mod commands;
 mod connectors;
+mod coordination;
 mod defaults;
 mod logging;
 mod management;

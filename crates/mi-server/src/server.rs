@@ -25,7 +25,7 @@ use mi_transports::ws::WebSocketSender;
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, connectors, defaults, logging, management, metrics, proxies, report, tls, wire};
+use crate::{banner, connectors, coordination, defaults, logging, management, metrics, proxies, report, tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
 const DRAIN_DELAY: Duration = Duration::from_secs(5);
@@ -324,6 +324,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let databases = Arc::new(Databases::new(&home.root));
+    let shared = coordination::of(&deployment, &args.home, &databases)?;
     let deployed = prepared.deploy(services, &databases);
     report::deployed(&deployed, None);
     let Deployed { snapshot, applications, faulty, degraded, managed, registry, .. } = deployed;
@@ -333,7 +334,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let service = Arc::new(MainService { engine: engine.clone(), probes: probes.clone() });
     // The main listeners open last: who finds them open finds everything else, too.
     let mut main = HttpServer::idle(threads(args))?;
-    let inbounds = Arc::new(RunningInbounds::open_all(&engine, main.handles().to_vec(), None, INBOUNDS_OPEN));
+    let inbounds = Arc::new(RunningInbounds::open_all(&engine, main.handles().to_vec(), shared, INBOUNDS_OPEN));
     let handover = management::Handover {
         deployment: &deployment,
         home: &home,

@@ -259,8 +259,8 @@ fn object_name(group: &str, what: &str) -> String {
         }
     }
     let digest = Sha1::digest(format!("{group}\n{what}").as_bytes());
-    let digest: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{digest}", slug.trim_matches('-')).trim_start_matches('-').to_owned()
+    let digest = digest.iter().take(5).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("{}-{digest:010x}", slug.trim_matches('-')).trim_start_matches('-').to_owned()
 }
 
 #[cfg(test)]

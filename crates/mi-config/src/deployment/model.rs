@@ -26,6 +26,36 @@ impl Server {
     }
 }
 
+/// `[cluster_config]`: what several servers with one deployment run once. The data source `WSO2_COORDINATION_DB` switches it
+/// on, as in MI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Name of this server (`node_id`).
+    pub node_id: Option<String>,
+    /// Servers of one group share their work (`group_id`).
+    pub group: String,
+    /// Who decides (`arbiter`): what is configured, else the database when there is one.
+    pub arbiter: Option<Arbiter>,
+    /// Length of a lease in seconds (`lease_seconds`).
+    pub lease_s: u64,
+}
+
+impl Cluster {
+    /// Id of the data source that MI coordinates by.
+    pub const DATA_SOURCE: &'static str = "WSO2_COORDINATION_DB";
+}
+
+/// Who decides which server of a group runs what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arbiter {
+    /// Each server runs everything.
+    None,
+    /// The data source `WSO2_COORDINATION_DB`.
+    Database,
+    /// Leases of the Kubernetes that the server runs in.
+    Kubernetes,
+}
+
 /// `[transport.http]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpSettings {

@@ -19,6 +19,10 @@ const DEFAULT_ROLES: [&str; 3] = ["EnterpriseIntegrator", "EnterpriseServiceBus"
 
 /// Keys that are read here, for hints.
 pub(super) const KEYS: &[&str] = &[
+    "cluster_config.node_id",
+    "cluster_config.group_id",
+    "cluster_config.arbiter",
+    "cluster_config.lease_seconds",
     "server.hostname",
     "server.offset",
     "server.hot_deployment",
@@ -71,6 +75,7 @@ pub(super) fn deployment(table: &Table, outside: &dyn Placeholders, out: &mut Di
     let server = reader.server(outside);
     let http = reader.http(&passthru, &primary_keystore, &truststore, outside);
     let mediation = reader.mediation(&synapse);
+    let cluster = reader.cluster();
     let management = reader.management(&primary_keystore, &truststore);
     Deployment {
         server,
@@ -79,6 +84,7 @@ pub(super) fn deployment(table: &Table, outside: &dyn Placeholders, out: &mut Di
         management,
         primary_keystore,
         truststore,
+        cluster,
         synapse_properties: synapse,
         datasources: table.tables("datasource").iter().map(data_source).collect(),
     }
@@ -320,6 +326,28 @@ impl Reader<'_> {
             jsonpath_ignore_not_found: flag("synapse.jsonpath.ignore.not.found.error", false),
             expose_versioned_services: flag("expose.versioned.services", false),
             cors: cors(synapse),
+        }
+    }
+
+    fn cluster(&mut self) -> Cluster {
+        let sources = self.table.tables("datasource");
+        let has_database = sources.iter().any(|it| it.text("id").is_some_and(|id| id == Cluster::DATA_SOURCE));
+        let arbiter = match self.text(&["cluster_config.arbiter"]).as_deref().map(str::trim) {
+            None => has_database.then_some(Arbiter::Database),
+            Some("none") => Some(Arbiter::None),
+            Some("database") => Some(Arbiter::Database),
+            Some("kubernetes") => Some(Arbiter::Kubernetes),
+            Some(other) => {
+                let text = format!("cluster_config.arbiter must be none, database or kubernetes, not '{other}'");
+                self.table.warn("cluster_config.arbiter", text, self.out);
+                has_database.then_some(Arbiter::Database)
+            }
+        };
+        Cluster {
+            node_id: self.text(&["cluster_config.node_id"]),
+            group: self.text(&["cluster_config.group_id"]).unwrap_or_else(|| "default".to_owned()),
+            arbiter,
+            lease_s: self.number(&["cluster_config.lease_seconds"], 15).clamp(5, 3600),
         }
     }
 
