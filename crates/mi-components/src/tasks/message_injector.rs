@@ -1,7 +1,7 @@
 //! `org.apache.synapse.startup.tasks.MessageInjector` hands a message to `main`, a sequence or a proxy.
 //!
-//! What is missing is found out when it runs, and logged each time, as in MI. The mediation is part of the run, so that
-//! a slow one delays the next instead of piling up.
+//! What is missing is found out when it runs, and logged each time, as in MI. Runs overlap when a mediation takes longer than
+//! the interval, as in MI, up to a bound of the scheduler; with `sequential` one waits for the other.
 
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ struct MessageInjector {
     to: Option<String>,
     soap_action: Option<String>,
     format: Option<String>,
+    /// A run ends when the mediation has, and the next one waits for it.
+    sequential: bool,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,7 @@ enum Target {
     Proxy(Option<Arc<str>>),
 }
 
-const PROPERTIES: [&str; 10] = [
+const PROPERTIES: [&str; 11] = [
     "message",
     "injectTo",
     "sequenceName",
@@ -54,6 +56,7 @@ const PROPERTIES: [&str; 10] = [
     "soapAction",
     "format",
     "registryKey",
+    "sequential",
     "isSequential",
     "invokeHandlers",
 ];
@@ -87,6 +90,9 @@ fn parse(config: &TaskConfig, cx: &mut BuildCx<'_>) -> Result<Box<dyn Job>, Diag
         to: text("to"),
         soap_action: text("soapAction"),
         format: text("format").map(|format| format.to_ascii_lowercase()),
+        sequential: ["sequential", "isSequential"]
+            .iter()
+            .any(|name| text(name).is_some_and(|text| text.eq_ignore_ascii_case("true"))),
     }))
 }
 
@@ -100,6 +106,11 @@ impl Job for MessageInjector {
             // A fault of the mediation was handled, or logged, by the flow.
             Injector::new(cx.engine.clone(), route).inject(message).await.map(drop).map_err(|error| error.to_string())
         })
+    }
+
+    /// MI gives the message to another thread, or leaves it at its first call of a back end.
+    fn overlaps(&self) -> bool {
+        !self.sequential
     }
 }
 

@@ -197,7 +197,7 @@ fn probe(parameters: &Parameters, cx: &mut BuildCx<'_>) -> Result<Option<Box<dyn
 }
 
 #[derive(Debug)]
-struct Counting(Duration);
+struct Counting(Duration, bool);
 
 impl Job for Counting {
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<(), String>> {
@@ -207,6 +207,10 @@ impl Job for Counting {
             Ok(())
         })
     }
+
+    fn overlaps(&self) -> bool {
+        self.1
+    }
 }
 
 fn counting(config: &TaskConfig, _: &mut BuildCx<'_>) -> Result<Box<dyn Job>, Diagnostic> {
@@ -214,7 +218,8 @@ fn counting(config: &TaskConfig, _: &mut BuildCx<'_>) -> Result<Box<dyn Job>, Di
         Some(TaskPropertyValue::Text(text)) => text.parse().unwrap(),
         _ => 0,
     };
-    Ok(Box::new(Counting(Duration::from_secs(takes))))
+    let overlaps = config.property("overlaps").is_some();
+    Ok(Box::new(Counting(Duration::from_secs(takes), overlaps)))
 }
 
 /// Services without a network, on `clock`.

@@ -1,8 +1,8 @@
 //! Scheduled work: when it is due, and the loop that runs it.
 //!
-//! One run ends before the next begins. A run that was missed is not made up for: a cron schedule skips it, an interval
-//! has at most one late run and then keeps its distance again. MI: Quartz with `DO_NOTHING` and
-//! `DisallowConcurrentExecution`, `NTaskTaskManager`.
+//! One run ends before the next begins, unless the job lets them overlap. A run that was missed is not made up for: a cron
+//! schedule skips it, an interval has at most one late run and then keeps its distance again. MI: Quartz with `DO_NOTHING`
+//! and `DisallowConcurrentExecution`, `NTaskTaskManager`.
 
 mod cron;
 #[cfg(test)]
@@ -13,8 +13,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use mi_config::Trigger;
 
 use crate::inbound::{Control, Gauge, MIN_INTERVAL};
@@ -27,6 +28,11 @@ pub use cron::Cron;
 pub trait Job: Send + Sync + fmt::Debug {
     /// Does it once. The error is logged and the schedule goes on.
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<(), String>>;
+
+    /// True when a run may begin while former ones are still under way.
+    fn overlaps(&self) -> bool {
+        false
+    }
 }
 
 /// What a job is given.
@@ -151,23 +157,48 @@ impl<'s> Timetable<'s> {
     }
 }
 
-/// Runs a job by its schedule until that ends or `control` says so.
+/// Most runs of one task that are under way at once; the next one waits for the first of them that ends.
+const MOST_AT_ONCE: usize = 128;
+
+/// Runs a job by its schedule until that ends or `control` says so, and then waits for what is under way.
 pub(crate) async fn run(job: &dyn Job, schedule: &Schedule, cx: &JobCx, control: &Control, gauge: &Gauge) {
     let services = cx.engine.snapshot().services.clone();
     let clock = &*services.clock;
     let mut timetable = Timetable::start(schedule, clock);
-    while timetable.wait(clock, control).await.is_some() {
-        let outcome = match AssertUnwindSafe(job.run(cx)).catch_unwind().await {
-            Ok(outcome) => outcome,
-            Err(_) => Err("it ended in a panic".to_owned()),
-        };
-        match outcome {
-            Ok(()) => gauge.message(),
-            Err(why) => {
-                gauge.message_failed();
-                log::error!(target: "TaskScheduler", "Task {}: {why}", cx.name);
+    let most = if job.overlaps() { MOST_AT_ONCE } else { 1 };
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        if under_way.len() >= most {
+            under_way.next().await;
+            if !job.overlaps() {
+                timetable.ran(clock);
             }
+            continue;
         }
-        timetable.ran(clock);
+        tokio::select! {
+            due = timetable.wait(clock, control) => match due {
+                Some(()) => under_way.push(once(job, cx, gauge)),
+                None => break,
+            },
+            Some(()) = under_way.next() => continue,
+        }
+        if job.overlaps() {
+            timetable.ran(clock);
+        }
+    }
+    while under_way.next().await.is_some() {}
+}
+
+async fn once(job: &dyn Job, cx: &JobCx, gauge: &Gauge) {
+    let outcome = match AssertUnwindSafe(job.run(cx)).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(_) => Err("it ended in a panic".to_owned()),
+    };
+    match outcome {
+        Ok(()) => gauge.message(),
+        Err(why) => {
+            gauge.message_failed();
+            log::error!(target: "TaskScheduler", "Task {}: {why}", cx.name);
+        }
     }
 }

@@ -291,3 +291,16 @@ async fn a_slow_task_runs_again_when_it_is_done() {
     assert_eq!(running.list()[0].gauge.counts()[0], 3);
     assert_eq!(running.stop(Duration::ZERO).await, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_may_overlap_keeps_its_times() {
+    let task = "<task name='t' class='counting'><trigger interval='10' count='4'/><property name='takes' value='25'/>\
+                <property name='overlaps' value='true'/></task>";
+    let running = RunningInbounds::start_all(&engine_of(&[task]), Vec::new());
+    tokio::time::sleep(Duration::from_secs(21)).await;
+    assert_eq!(notes().len(), 3, "at 0, 10 and 20 s, and none has ended");
+    assert_eq!(running.list()[0].gauge.counts()[0], 0);
+    // The end waits for what is under way, and nothing begins any more.
+    assert_eq!(running.stop(Duration::from_mins(1)).await, 0);
+    assert_eq!(notes().len(), 3);
+}
