@@ -283,8 +283,8 @@ const INBOUNDS_OPEN: Duration = Duration::from_secs(5);
 /// Senders by the schemes of their addresses.
 pub type Senders = Vec<(&'static str, Arc<dyn Sender>)>;
 
-fn senders(client: &Client) -> Senders {
-    let files: Arc<dyn Sender> = Arc::new(FileSender::new(Arc::new(SystemClock)));
+fn senders(client: &Client, tls: Arc<mi_transports::tls::ClientTls>) -> Senders {
+    let files: Arc<dyn Sender> = Arc::new(FileSender::new(Arc::new(SystemClock)).with_tls(tls));
     let sockets: Arc<dyn Sender> = Arc::new(WebSocketSender::new(client.clone()));
     vec![("vfs", files.clone()), ("file", files), ("ws", sockets.clone()), ("wss", sockets)]
 }
@@ -320,7 +320,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
     let client = Client::new(client_config(args, &prepared.deployment, keys.client.clone()));
     let http: Arc<dyn HttpClient> = Arc::new(client.clone());
-    let services = services(&prepared, http.clone(), senders(&client), Arc::default());
+    let services = services(&prepared, http.clone(), senders(&client, keys.client.clone()), Arc::default());
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let databases = Arc::new(Databases::new(&home.root));

@@ -1,14 +1,19 @@
-//! Addresses of files: `vfs:file:///in?transport.vfs.Append=true`, `file:///in/*`, `/in`.
+//! Addresses of files: `vfs:file:///in?transport.vfs.Append=true`, `file:///in/*`, `/in`, `sftp://user:password@host/in`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
+
+use super::remote::Server;
 
 /// Where a file or folder is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
+    /// The server that has it; `None` for this machine.
+    pub(super) server: Option<Arc<Server>>,
     /// The path, decoded. It is absolute unless the configuration gave a relative path without a scheme.
     pub(super) path: PathBuf,
     /// True when the path ended with `/*`: subfolders are meant, too.
@@ -22,8 +27,8 @@ pub(super) struct Address {
 /// Why an address cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AddressError {
-    /// A file system that is not a local one.
-    #[error("the scheme '{scheme}' of {shown} is not supported by this version; local files are (file:)")]
+    /// A file system that is not known here.
+    #[error("the scheme '{scheme}' of {shown} is not supported by this version; file, ftp, ftps and sftp are")]
     Scheme {
         /// The scheme.
         scheme: String,
@@ -33,6 +38,9 @@ pub(super) enum AddressError {
     /// Nothing is named.
     #[error("the address of a file is empty")]
     Empty,
+    /// The address of a server cannot be used.
+    #[error("{0}: {1}")]
+    Server(String, String),
     /// A path cannot hold it.
     #[error("{0} is no path of a file")]
     NoPath(String),
@@ -41,18 +49,33 @@ pub(super) enum AddressError {
 impl Address {
     /// Reads an address.
     pub(super) fn parse(text: &str) -> Result<Self, AddressError> {
+        Self::parse_with(text, &[])
+    }
+
+    /// Reads an address with options that are configured beside it. Those of its query go before them.
+    pub(super) fn parse_with(text: &str, beside: &[(String, String)]) -> Result<Self, AddressError> {
         let text = text.trim();
         let text = text.strip_prefix("vfs:").unwrap_or(text);
         if text.is_empty() {
             return Err(AddressError::Empty);
         }
         let shown = mask_password(text);
-        let path = match scheme(text) {
-            Some(("file", rest)) => rest,
-            Some((scheme, _)) => return Err(AddressError::Scheme { scheme: scheme.to_owned(), shown }),
-            None => text,
+        let (text, query) = text.split_once('?').unwrap_or((text, ""));
+        let query = query
+            .split('&')
+            .filter_map(|entry| entry.split_once('='))
+            .map(|(name, value)| (name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned()));
+        let options: Vec<_> = beside.iter().cloned().chain(query).collect();
+        let (server, path) = match scheme(text) {
+            Some(("file", rest)) => (None, rest.to_owned()),
+            Some((scheme, rest)) => match Server::parse(scheme, rest, &options) {
+                Some(Ok((server, path))) => (Some(Arc::new(server)), format!("/{path}")),
+                Some(Err(why)) => return Err(AddressError::Server(shown, why)),
+                None => return Err(AddressError::Scheme { scheme: scheme.to_owned(), shown }),
+            },
+            None => (None, text.to_owned()),
         };
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let path = path.as_str();
         let (path, recursive) = match path.strip_suffix("/*") {
             Some("") => ("/", true),
             Some(folder) => (folder, true),
@@ -66,12 +89,7 @@ impl Address {
         }
         let path = PathBuf::from(OsString::from_vec(bytes));
         let path = if rooted { PathBuf::from("/").join(path) } else { path };
-        let options = query
-            .split('&')
-            .filter_map(|entry| entry.split_once('='))
-            .map(|(name, value)| (name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned()))
-            .collect();
-        Ok(Self { path, recursive, options, shown })
+        Ok(Self { server, path, recursive, options, shown })
     }
 
     /// An option of the query.
@@ -134,7 +152,8 @@ mod tests {
         for (text, part) in [
             ("", "empty"),
             ("vfs: ", "empty"),
-            ("vfs:ftp://u:secret@h/x", "'ftp' of ftp://u:***@h/x"),
+            ("vfs:ftp://u:secret@h:x/x", "ftp://u:***@h:x/x: 'x' is no port"),
+            ("vfs:smb2://u:secret@h/x", "'smb2' of smb2://u:***@h/x"),
             ("smb://u:se/cr@et@h/x", "'smb' of smb://u:***@h/x"),
             ("file:///a%00b", "no path"),
         ] {

@@ -67,16 +67,21 @@ pub(super) fn finish_again(found: &Found, outcome: Outcome, settings: &Settings,
 }
 
 fn move_to(found: &Found, target: &Target, clock: &dyn Clock) -> io::Result<PathBuf> {
-    let folder = folder(found, target, clock);
+    let (folder, name) = place(found, target, clock);
     if target.create {
         fs::create_dir_all(&folder)?;
     }
+    relocate::move_into(&found.path, &folder, &name)
+}
+
+/// The folder that a file is moved to, and its name there.
+pub(super) fn place(found: &Found, target: &Target, clock: &dyn Clock) -> (PathBuf, std::ffi::OsString) {
     let mut name = std::ffi::OsString::new();
     if let Some(prefix) = &target.prefix {
         name.push(text_now(prefix, clock));
     }
     name.push(found.name());
-    relocate::move_into(&found.path, &folder, &name)
+    (folder(found, target, clock), name)
 }
 
 /// The folder for a file: with the date behind its address, and the subfolder of the file below it.
@@ -96,8 +101,17 @@ fn text_now(pattern: &mi_expr::java::DatePattern, clock: &dyn Clock) -> String {
 
 /// Marks a file whose end failed, and notes it in the file that MI keeps of such files. Blocks.
 pub(super) fn mark(found: &Found, outcome: Outcome, settings: &Arc<Settings>, clock: &dyn Clock) -> io::Result<()> {
-    let (now, word, stamp) = (clock.now_millis(), outcome.word(), stamp(found));
-    fs::write(mark_of(&found.path), format!("{now} {word} {stamp}"))?;
+    fs::write(mark_of(&found.path), mark_text(found, outcome, clock))?;
+    note(found, settings, clock)
+}
+
+/// What stands in a mark.
+pub(super) fn mark_text(found: &Found, outcome: Outcome, clock: &dyn Clock) -> String {
+    format!("{} {} {}", clock.now_millis(), outcome.word(), stamp(found))
+}
+
+/// Notes a file whose end failed in MI's file for such. Blocks.
+pub(super) fn note(found: &Found, settings: &Settings, clock: &dyn Clock) -> io::Result<()> {
     let Some((records, format)) = &settings.failed_records else { return Ok(()) };
     let mut file = OpenOptions::new().append(true).create(true).open(records)?;
     let line = format!("{} {}\n", found.name().to_string_lossy(), text_now(format, clock));
@@ -119,11 +133,16 @@ pub(super) fn marked(found: &Found) -> io::Result<Option<Outcome>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    let outcome = mark_says(&text, found);
+    if outcome.is_none() {
+        relocate::remove(&mark)?;
+    }
+    Ok(outcome)
+}
+
+/// The outcome that a mark stands for; `None` when it is for a former file of the name.
+pub(super) fn mark_says(text: &str, found: &Found) -> Option<Outcome> {
     let mut words = text.split_whitespace().skip(1);
     let outcome = if words.next() == Some(Outcome::Failed.word()) { Outcome::Failed } else { Outcome::Processed };
-    if words.next().is_some_and(|of| of != stamp(found)) {
-        relocate::remove(&mark)?;
-        return Ok(None);
-    }
-    Ok(Some(outcome))
+    words.next().is_none_or(|of| of == stamp(found)).then_some(outcome)
 }

@@ -39,11 +39,11 @@ pub(super) struct FilePoll {
 }
 
 /// What all files of a poller share.
-struct Worker {
-    settings: Arc<Settings>,
-    cx: OpenCx,
-    disk: Disk,
-    clock: Arc<dyn Clock>,
+pub(super) struct Worker {
+    pub(super) settings: Arc<Settings>,
+    pub(super) cx: OpenCx,
+    pub(super) disk: Disk,
+    pub(super) clock: Arc<dyn Clock>,
     locks: Option<Locks>,
     /// Writes answers.
     writer: Writer,
@@ -52,12 +52,12 @@ struct Worker {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     given: Given,
-    watched: Watched,
+    pub(super) watched: Watched,
     marked: HashMap<PathBuf, Marked>,
     /// True once it was said that the source is not there.
-    missing: bool,
+    pub(super) missing: bool,
 }
 
 /// A file that is worked off and could not be deleted or moved.
@@ -77,15 +77,7 @@ enum Source {
 
 impl FilePoll {
     pub(super) fn new(settings: Arc<Settings>, cx: OpenCx) -> Self {
-        let disk = Disk::new();
-        let clock = cx.injector.snapshot().services.clock.clone();
-        let locks = settings.locking.map(|rules| Locks::new(disk.clone(), rules));
-        let mut cx = cx;
-        if settings.reply.is_some() {
-            cx.injector = cx.injector.with_replies();
-        }
-        let writer = Writer::new(clock.clone());
-        Self { worker: Worker { settings, cx, disk, clock, locks, writer, state: Mutex::default() } }
+        Self { worker: Worker::new(settings, cx) }
     }
 }
 
@@ -96,7 +88,19 @@ impl Poll for FilePoll {
 }
 
 impl Worker {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    pub(super) fn new(settings: Arc<Settings>, cx: OpenCx) -> Self {
+        let disk = Disk::new();
+        let clock = cx.injector.snapshot().services.clock.clone();
+        let locks = settings.locking.map(|rules| Locks::new(disk.clone(), rules));
+        let mut cx = cx;
+        if settings.reply.is_some() {
+            cx.injector = cx.injector.with_replies();
+        }
+        let writer = Writer::new(clock.clone());
+        Self { settings, cx, disk, clock, locks, writer, state: Mutex::default() }
+    }
+
+    pub(super) fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -155,7 +159,7 @@ impl Worker {
         }
     }
 
-    fn say_missing(&self) {
+    pub(super) fn say_missing(&self) {
         let said = std::mem::replace(&mut self.state().missing, true);
         let shown = &self.settings.source.shown;
         match self.settings.flavour {
@@ -171,7 +175,7 @@ impl Worker {
         }
     }
 
-    fn notice(&self, notice: Option<Notice>) {
+    pub(super) fn notice(&self, notice: Option<Notice>) {
         if let Some(notice) = notice
             && self.state().given.is_new(&notice)
         {
@@ -235,7 +239,7 @@ impl Worker {
     }
 
     /// True when a pass has taken as many files as it may.
-    fn is_enough(&self, taken: usize) -> bool {
+    pub(super) fn is_enough(&self, taken: usize) -> bool {
         self.settings.between_files.is_none() && self.settings.files_in_a_pass.is_some_and(|most| taken >= most)
     }
 
@@ -288,7 +292,7 @@ impl Worker {
         self.several(ready, 0, control).await
     }
 
-    fn readiness(&self, found: &Found) -> Readiness {
+    pub(super) fn readiness(&self, found: &Found) -> Readiness {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(self.clock.now_millis()).unwrap_or(0));
         self.state().watched.readiness(found, &self.settings, now)
     }
@@ -362,7 +366,7 @@ impl Worker {
     }
 
     /// Runs the flow of a file.
-    async fn mediate(&self, found: &Found, message: Message) -> Result<Outcome, PollError> {
+    pub(super) async fn mediate(&self, found: &Found, message: Message) -> Result<Outcome, PollError> {
         let injected = match self.cx.injector.inject(message).await {
             Ok(injected) => injected,
             Err(error) => return Err(PollError(format!("{error}; files stay where they are"))),
@@ -484,7 +488,7 @@ impl Worker {
 }
 
 /// Counts a file that was taken; keeps the first error. True when it was taken.
-fn count(outcome: Result<bool, PollError>, taken: &mut usize, failure: &mut Option<PollError>) -> bool {
+pub(super) fn count(outcome: Result<bool, PollError>, taken: &mut usize, failure: &mut Option<PollError>) -> bool {
     match outcome {
         Ok(took) => {
             *taken += usize::from(took);

@@ -167,6 +167,13 @@ impl Ord for Ranked {
     }
 }
 
+/// Puts files of a folder that was read at once into the order of the settings.
+pub(super) fn put_in_order(files: &mut [Found], settings: &Settings) {
+    if let Some((by, order)) = settings.sort {
+        files.sort_by_cached_key(|found| Ranked::new(found.clone(), by, order));
+    }
+}
+
 impl PartialOrd for Ranked {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))

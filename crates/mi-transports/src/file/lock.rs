@@ -27,7 +27,7 @@ use super::settings::{AutoRelease, Locking};
 /// How long a lock holds without a sign of life.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// Time between two signs of life.
-const BEAT: Duration = Duration::from_secs(10);
+pub(super) const BEAT: Duration = Duration::from_secs(10);
 /// How long a file that is being written may stand still.
 const PART_LIFE: Duration = Duration::from_hours(1);
 /// Bytes of a lock that are looked at.
@@ -87,18 +87,18 @@ impl LockText {
 }
 
 /// A new text, unlike any other.
-fn new_text(now_millis: i64) -> String {
+pub(super) fn new_text(now_millis: i64) -> String {
     text_of(Holder::this(), now_millis)
 }
 
-fn text_of(holder: Option<&Holder>, now_millis: i64) -> String {
+pub(super) fn text_of(holder: Option<&Holder>, now_millis: i64) -> String {
     let (host, address) = &*NODE;
     let holder = holder.map(|holder| format!("-{holder}")).unwrap_or_default();
     format!("L{}-{}{holder}:{host}:{address}:{now_millis}", LEASE.as_secs(), uuid::Uuid::new_v4().simple())
 }
 
 /// May a lock that did not change for some time be removed?
-fn is_abandoned(text: &str, unchanged: Duration, now_millis: i64, rules: Option<AutoRelease>) -> bool {
+pub(super) fn is_abandoned(text: &str, unchanged: Duration, now_millis: i64, rules: Option<AutoRelease>) -> bool {
     let Some(lock) = LockText::parse(text) else { return false };
     if let Some(lease) = lock.lease {
         return unchanged >= lease || lock.holder.is_some_and(|holder| holder.is_dead());

@@ -51,6 +51,17 @@ pub(super) async fn of_file(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Refused::Gone),
         Err(error) => return Err(Refused::Unreadable(error.to_string())),
     };
+    of_open(file, found, poller, settings, engine).await
+}
+
+/// The message of a file that is open.
+pub(super) async fn of_open(
+    file: tokio::fs::File,
+    found: &Found,
+    poller: &str,
+    settings: &Settings,
+    engine: &EngineSettings,
+) -> Result<Message, Refused> {
     let named = settings.content_type.clone().or_else(|| by_name(settings.flavour, &found.path));
     let types = engine.convert.media_types.clone();
     let default = MediaTypes::default();
@@ -113,10 +124,13 @@ fn require_envelope(message: &Message) -> Result<(), Refused> {
 /// The transport headers of a file.
 fn describe(message: &mut Message, found: &Found, settings: &Settings) {
     let headers = &mut message.headers;
-    let uri = percent_encode(found.path.as_os_str().as_bytes(), RESERVED).to_string();
+    let uri = match &settings.source.server {
+        Some(server) => server.uri(&found.path),
+        None => format!("file://{}", percent_encode(found.path.as_os_str().as_bytes(), RESERVED)),
+    };
     headers.set("FILE_PATH", found.path.to_string_lossy());
     headers.set("FILE_NAME", found.name().to_string_lossy());
-    headers.set("FILE_URI", format!("file://{uri}"));
+    headers.set("FILE_URI", uri);
     headers.set("FILE_LENGTH", found.size.to_string());
     let modified = found.modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     headers.set("LAST_MODIFIED", modified.to_string());

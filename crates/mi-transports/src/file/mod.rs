@@ -1,13 +1,14 @@
 //! Files: the inbound endpoint `file`, proxies on the transport `vfs`, and endpoints with `vfs:` or `file:` addresses, on
-//! local file systems (mounted ones, too).
+//! local file systems (mounted ones, too) and on FTP, FTPS and SFTP servers.
 //!
 //! - `settings`, `address`: what the parameters mean.
 //! - `listener`: a pass over a folder; `listing`, `watch` and `lock` say which files it may take, `message` makes a
 //!   message of one, `after` does with it what is to be done afterwards.
 //! - `sender`: writing.
 //! - `disk`, `relocate`: what touches the file system.
+//! - `remote`: the same on servers.
 //!
-//! Absent: FTP, SFTP and SMB. Their addresses are warned about at deployment, with the scheme.
+//! Absent: SMB. Its addresses are reported at deployment, with what to do: mount the share.
 
 mod address;
 mod after;
@@ -18,6 +19,7 @@ mod listing;
 mod lock;
 mod message;
 mod relocate;
+mod remote;
 mod sender;
 mod settings;
 #[cfg(test)]
@@ -28,10 +30,11 @@ use std::sync::Arc;
 
 use mi_config::Diagnostic;
 use mi_engine::BuildCx;
-use mi_engine::inbound::{Inbound, OpenCx, Parameters, Source};
+use mi_engine::inbound::{Inbound, OpenCx, Parameters, Poll, Source};
 use mi_engine::spec::{InboundSpec, ServiceTransportSpec};
 
 use listener::FilePoll;
+use remote::poll::RemotePoll;
 use settings::{Flavour, Settings};
 
 pub use sender::FileSender;
@@ -70,6 +73,10 @@ impl Inbound for Files {
             target: "VFSTransportListener",
             "{} polls {} every {} ms", cx.name, self.0.source.shown, interval.as_millis()
         );
-        Ok(Source::Poll(Box::new(FilePoll::new(self.0.clone(), cx.clone())), interval))
+        let poll: Box<dyn Poll> = match &self.0.source.server {
+            Some(server) => Box::new(RemotePoll::new(self.0.clone(), server.clone(), cx.clone())),
+            None => Box::new(FilePoll::new(self.0.clone(), cx.clone())),
+        };
+        Ok(Source::Poll(poll, interval))
     }
 }

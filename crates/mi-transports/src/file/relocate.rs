@@ -69,7 +69,7 @@ fn abandoned(copy: Option<PathBuf>, error: io::Error) -> io::Error {
 }
 
 /// `report.xml`, `report.1.xml` and so on; the last one is unique.
-fn numbered(name: &OsStr, number: u32) -> OsString {
+pub(super) fn numbered(name: &OsStr, number: u32) -> OsString {
     if number == 0 {
         return name.to_owned();
     }

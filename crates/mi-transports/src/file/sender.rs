@@ -22,10 +22,15 @@ use mi_message::BodyStream;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
+use crate::tls::ClientTls;
+
 use super::address::Address;
 use super::disk::Disk;
 use super::lock::{Held, Locks};
 use super::relocate;
+use super::remote::claim::{Claim, Claims};
+use super::remote::write::{self as remote_write, How, Servers};
+use super::remote::{self, Server};
 use super::settings::Locking;
 
 /// Name of an answer that nobody named.
@@ -51,6 +56,13 @@ impl FileSender {
     /// A sender that takes dates from `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { writer: Arc::new(Writer::new(clock)) }
+    }
+
+    /// The same one. FTP servers are trusted by `tls`, by pollers of this process, too, unless their address says otherwise.
+    #[must_use]
+    pub fn with_tls(self, tls: Arc<ClientTls>) -> Self {
+        remote::trust(tls);
+        self
     }
 }
 
@@ -86,6 +98,8 @@ pub(super) struct Writer {
     locks: Locks,
     /// Files being written by this process: who wants the same one waits here and not for its lock.
     busy: Mutex<HashMap<PathBuf, Weak<tokio::sync::Mutex<()>>>>,
+    /// Connections to servers of files.
+    servers: Servers,
     /// Held by those who send one after the other (`SendFileSynchronously`).
     one_by_one: tokio::sync::Mutex<()>,
 }
@@ -108,6 +122,7 @@ impl Writer {
             disk,
             clock,
             busy: Mutex::default(),
+            servers: Servers::default(),
             one_by_one: tokio::sync::Mutex::new(()),
         }
     }
@@ -122,6 +137,9 @@ impl Writer {
         payload: Payload,
     ) -> Result<PathBuf, String> {
         let address = Address::parse(address).map_err(|error| error.to_string())?;
+        if let Some(server) = &address.server {
+            return self.write_remote(server, &address, header, name, payload).await;
+        }
         let failed = |error: io::Error| format!("Error while creating file {}: {error}", address.shown);
         let options = Options::of(&address, &header);
         let name = header("transport.vfs.ReplyFileName").or_else(|| name.map(str::to_owned));
@@ -140,10 +158,59 @@ impl Writer {
         };
         let turn = self.turn(&target);
         let _turn = turn.lock().await;
-        let held = if options.locking { Some(self.lock(&target, &options, &address).await?) } else { None };
+        let held = if options.locking {
+            Some(self.lock(AnyLocks::Local(&self.locks), &target, &options, &address).await?)
+        } else {
+            None
+        };
         let written = self.put(&target, &options, payload).await.map_err(failed);
         if let Some(held) = held
             && let Err(error) = held.release(&self.disk).await
+        {
+            log::warn!(target: "VFSTransportSender", "The lock of {} cannot be removed: {error}", target.display());
+        }
+        written.map(|()| target)
+    }
+
+    /// The same on a server of files.
+    async fn write_remote(
+        &self,
+        server: &Arc<Server>,
+        address: &Address,
+        header: impl Fn(&str) -> Option<String>,
+        name: Option<&str>,
+        payload: Payload,
+    ) -> Result<PathBuf, String> {
+        let failed = |error: io::Error| format!("Error while creating file {}: {error}", address.shown);
+        let options = Options::of(address, &header);
+        let is_true = |text: Option<&str>| text.is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
+        let how = How {
+            append: options.append,
+            creates_folder: is_true(address.option("transport.vfs.CreateFolder"))
+                || is_true(header("transport.vfs.CreateFolder").as_deref()),
+            modified: options.modified,
+        };
+        let name = header("transport.vfs.ReplyFileName").or_else(|| name.map(str::to_owned));
+        let remote = self.servers.get(server);
+        let path = self.with_date(address)?;
+        let target = remote_write::target(&remote, &path, &how, name.as_deref().unwrap_or(DEFAULT_NAME)).await;
+        let target = target.map_err(failed)?;
+        let _one_by_one = if is_true(address.option("transport.vfs.SendFileSynchronously")) {
+            Some(self.one_by_one.lock().await)
+        } else {
+            None
+        };
+        let turn = self.turn(Path::new(&server.uri(&target)));
+        let _turn = turn.lock().await;
+        let claims = remote_write::claims(&remote);
+        let claim = if options.locking {
+            Some(self.lock(AnyLocks::Remote(&claims), &target, &options, address).await?)
+        } else {
+            None
+        };
+        let written = remote_write::put(&remote, &target, &how, payload).await.map_err(failed);
+        if let Some(claim) = claim
+            && let Err(error) = claim.release(&self.disk).await
         {
             log::warn!(target: "VFSTransportSender", "The lock of {} cannot be removed: {error}", target.display());
         }
@@ -173,10 +240,17 @@ impl Writer {
         turn
     }
 
-    async fn lock(&self, target: &Path, options: &Options, address: &Address) -> Result<Held, String> {
+    /// Asks for a lock as often and as long as the address says.
+    async fn lock(
+        &self,
+        locks: AnyLocks<'_>,
+        target: &Path,
+        options: &Options,
+        address: &Address,
+    ) -> Result<AnyLock, String> {
         let mut tries = 0;
         loop {
-            let tried = self.locks.acquire(target, self.clock.now_millis()).await;
+            let tried = locks.acquire(target, self.clock.now_millis()).await;
             if let Some(held) = tried.map_err(|error| format!("Cannot get the lock for {}: {error}", address.shown))? {
                 return Ok(held);
             }
@@ -198,7 +272,7 @@ impl Writer {
             let until = Instant::now() + options.distance;
             while Instant::now() < until {
                 tokio::time::sleep(LOOK.min(until - Instant::now())).await;
-                if let Ok(Some(held)) = self.locks.acquire(target, self.clock.now_millis()).await {
+                if let Ok(Some(held)) = locks.acquire(target, self.clock.now_millis()).await {
                     return Ok(held);
                 }
             }
@@ -248,6 +322,36 @@ impl Options {
     }
 }
 
+/// Locks of this machine's files, or of those of a server.
+#[derive(Clone, Copy)]
+enum AnyLocks<'l> {
+    Local(&'l Locks),
+    Remote(&'l Claims),
+}
+
+enum AnyLock {
+    Local(Held),
+    Remote(Claim),
+}
+
+impl AnyLocks<'_> {
+    async fn acquire(self, target: &Path, now_millis: i64) -> io::Result<Option<AnyLock>> {
+        Ok(match self {
+            Self::Local(locks) => locks.acquire(target, now_millis).await?.map(AnyLock::Local),
+            Self::Remote(claims) => claims.acquire(target, now_millis).await?.map(AnyLock::Remote),
+        })
+    }
+}
+
+impl AnyLock {
+    async fn release(self, disk: &Disk) -> io::Result<()> {
+        match self {
+            Self::Local(held) => held.release(disk).await,
+            Self::Remote(claim) => claim.release().await,
+        }
+    }
+}
+
 /// A part that is removed unless it was put into its place.
 struct Part(PathBuf);
 
@@ -287,7 +391,7 @@ fn target(path: PathBuf, creates_folder: bool, name: &str) -> io::Result<PathBuf
 }
 
 /// A name may lead into subfolders, but not out of the folder that the configuration names.
-fn inside(name: &str) -> io::Result<&Path> {
+pub(super) fn inside(name: &str) -> io::Result<&Path> {
     let path = Path::new(name);
     let stays = path.components().all(|part| matches!(part, Component::Normal(_)));
     if stays && path.file_name().is_some() && !name.contains('\0') {

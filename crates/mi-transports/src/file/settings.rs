@@ -144,7 +144,7 @@ impl Settings {
             return Ok(None);
         };
         let Some(source) = address(SOURCE, uri, parameters, cx)? else { return Ok(None) };
-        let mut reader = Reader { parameters, cx };
+        let mut reader = Reader { parameters, cx, source: source.clone() };
         let sort = reader.sort();
         let pattern = match parameters.text("transport.vfs.FileNamePattern") {
             None => None,
@@ -227,18 +227,24 @@ fn poll_interval(text: &str) -> Option<Duration> {
     }
 }
 
-/// An address of the local file system. `None`, with a warning, for another file system.
+/// Parameters that stand for options of an address. MI: `VFSUtils#parseSchemeFileOptions`.
+const ADDRESS_OPTIONS: &[&str] =
+    &["transport.vfs.SFTPIdentities", "transport.vfs.SFTPIdentityPassPhrase", "transport.vfs.SFTPUserDirIsRoot"];
+
+/// An address. `None`, with a warning, for a file system that is not known.
 fn address(
     name: &str,
     text: &str,
     parameters: &Parameters,
     cx: &mut BuildCx<'_>,
 ) -> Result<Option<Address>, Diagnostic> {
-    match Address::parse(text) {
+    let option = |name: &&str| Some(((*name).to_owned(), parameters.filled(name)?.to_owned()));
+    let beside: Vec<_> = ADDRESS_OPTIONS.iter().filter_map(option).collect();
+    match Address::parse_with(text, &beside) {
         Ok(address) => Ok(Some(address)),
         Err(error @ AddressError::Scheme { .. }) => {
             let warning = parameters.place(name).warning(format!("'{name}': {error}"));
-            cx.report(warning.hint("nothing is read from or written to it"));
+            cx.report(warning.hint("nothing is read from or written to it; mount the share and name its path"));
             Ok(None)
         }
         Err(error) => Err(parameters.place(name).error(format!("'{name}': {error}"))),
@@ -249,6 +255,7 @@ fn address(
 struct Reader<'r, 'c> {
     parameters: &'r Parameters,
     cx: &'r mut BuildCx<'c>,
+    source: Address,
 }
 
 impl Reader<'_, '_> {
@@ -305,8 +312,7 @@ impl Reader<'_, '_> {
                 Some(target) => Ok(Action::Move(target)),
                 None => {
                     let place = self.parameters.place(&full(action));
-                    let text =
-                        format!("files are to be moved, but '{}' names no folder on a local file system", full(folder));
+                    let text = format!("files are to be moved, but '{}' names no folder that is known", full(folder));
                     Err(place.error(text).hint("without a folder they would be lost"))
                 }
             },
@@ -318,6 +324,16 @@ impl Reader<'_, '_> {
         let name = full(name);
         let Some(text) = self.parameters.filled(&name) else { return Ok(None) };
         let Some(address) = address(&name, text, self.parameters, self.cx)? else { return Ok(None) };
+        let is_beside = match (&self.source.server, &address.server) {
+            (None, None) => true,
+            (Some(source), Some(target)) => source.is_same(target),
+            _ => false,
+        };
+        if !is_beside {
+            let text = format!("'{name}' is not where the files are: {} and {}", address.shown, self.source.shown);
+            let hint = "name a folder of the same server, and let the flow send the file elsewhere by an endpoint";
+            return Err(self.parameters.place(&name).error(text).hint(hint));
+        }
         Ok(Some(Target {
             create: address.recursive || self.parameters.is_true("transport.vfs.CreateFolder"),
             address,

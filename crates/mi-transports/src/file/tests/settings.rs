@@ -25,9 +25,15 @@ fn inbound_endpoints() {
     check(&inbound_xml(&[SOURCE, ("interval", "1.1")]), false, &["Invalid numeric value for interval"]);
     check(&inbound_xml(&[INTERVAL]), false, &["'transport.vfs.FileURI' is missing"]);
     check(
-        &inbound_xml(&[INTERVAL, ("FileURI", "ftp://u:secret@h/in")]),
+        &inbound_xml(&[INTERVAL, ("FileURI", "smb://u:secret@h/in")]),
         false,
-        &["the scheme 'ftp' of ftp://u:***@h/in"],
+        &["the scheme 'smb' of smb://u:***@h/in"],
+    );
+    check(&inbound_xml(&[INTERVAL, ("FileURI", "ftp://u:secret@h/in")]), true, &[]);
+    check(
+        &inbound_xml(&[INTERVAL, ("FileURI", "ftp://u:secret@h:x/in")]),
+        false,
+        &["ftp://u:***@h:x/in: 'x' is no port"],
     );
     check(&inbound_xml(&[INTERVAL, ("FileURI", "smb2://h/in")]), false, &["the scheme 'smb2'"]);
     check(&inbound_xml(&[SOURCE, INTERVAL, ("FileProcessCount", "many")]), true, &["must be a number, not 'many'"]);
@@ -38,7 +44,11 @@ fn inbound_endpoints() {
     check(&inbound_xml(&moving), false, &["'transport.vfs.MoveAfterProcess' names no folder"]);
     let to = |address| [&moving[..], &[("MoveAfterProcess", address)]].concat();
     check(&inbound_xml(&to("file:///done")), true, &[]);
-    check(&inbound_xml(&to("sftp://h/done")), false, &["'sftp'", "names no folder"]);
+    check(&inbound_xml(&to("smb://h/done")), false, &["'smb'", "names no folder"]);
+    check(&inbound_xml(&to("sftp://h/done")), false, &["is not where the files are: sftp://h/done and file:///in"]);
+    let remote = |address| [INTERVAL, ("FileURI", "sftp://u:p@h/in"), moving[2], ("MoveAfterProcess", address)];
+    check(&inbound_xml(&remote("sftp://u:p@h/done")), true, &[]);
+    check(&inbound_xml(&remote("sftp://u:p@other/done")), false, &["is not where the files are"]);
     let dated = [&to("file:///done")[..], &[("MoveTimestampFormat", "bbb")]].concat();
     check(&inbound_xml(&dated), false, &["Illegal pattern character 'b'"]);
 }

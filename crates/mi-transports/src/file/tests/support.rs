@@ -68,10 +68,10 @@ impl Drop for Folder {
 }
 
 /// The real time of the start, going on with tokio's clock.
-pub(super) struct TestClock(SystemTime, Instant);
+pub(in super::super) struct TestClock(SystemTime, Instant);
 
 impl TestClock {
-    pub(super) fn new() -> Self {
+    pub(in super::super) fn new() -> Self {
         Self(SystemTime::now(), Instant::now())
     }
 }
@@ -96,7 +96,7 @@ std::thread_local! {
 }
 
 /// Takes the notes of the flows that ran on this thread.
-pub(super) fn notes() -> Vec<String> {
+pub(in super::super) fn notes() -> Vec<String> {
     NOTES.with(|notes| std::mem::take(&mut *notes.lock().unwrap()))
 }
 
@@ -254,7 +254,7 @@ pub(super) fn proxy_xml(steps: &str, settings: &[(&str, &str)]) -> String {
 }
 
 /// A poller of one endpoint, polled by hand.
-pub(super) struct Bench {
+pub(in super::super) struct Bench {
     poll: Box<dyn Poll>,
     pub(super) control: Control,
     pub(super) switch: Switch,
@@ -263,7 +263,7 @@ pub(super) struct Bench {
 
 impl Bench {
     /// An inbound endpoint whose sequence has these steps.
-    pub(super) fn inbound(steps: &str, settings: &[(&str, &str)]) -> Self {
+    pub(in super::super) fn inbound(steps: &str, settings: &[(&str, &str)]) -> Self {
         let mut all = vec![("interval", "1000")];
         all.extend_from_slice(settings);
         Self::of(&[&inbound_xml(&all), &format!("<sequence name='in'>{steps}</sequence>")])
@@ -304,7 +304,7 @@ impl Bench {
     }
 
     /// One pass.
-    pub(super) async fn pass(&mut self) -> Result<(), PollError> {
+    pub(in super::super) async fn pass(&mut self) -> Result<(), PollError> {
         self.poll.poll(&self.control).await
     }
 }
