@@ -384,4 +384,35 @@ mod tests {
         assert!(warnings.contains("'axis2xml' of <call> has no effect"), "{warnings}");
         assert!(warnings.contains("did you mean 'target'?"), "{warnings}");
     }
+
+    #[test]
+    fn the_wsdl_of_an_endpoint_names_the_address() {
+        const WSDL: &str = "<w:definitions xmlns:w='http://schemas.xmlsoap.org/wsdl/' \
+            xmlns:s='http://schemas.xmlsoap.org/wsdl/soap/'><w:service name='S'>\
+            <w:port name='A'><s:address location='http://a:1/x'/></w:port>\
+            <w:port name='B'><s:address location='http://b:1/x'/></w:port></w:service></w:definitions>";
+        for (inside, expected) in [
+            ("<wsdl uri='file:s.wsdl' service='S' port='B'/>".to_owned(), Ok("http://b:1/x")),
+            (format!("<wsdl service='S' port='A'>{WSDL}</wsdl>"), Ok("http://a:1/x")),
+            ("<wsdl uri='http://c:1/x?wsdl' service='S' port='A'/>".to_owned(), Ok("http://c:1/x")),
+            ("<wsdl uri='file:s.wsdl' service='S' port='C'/>".to_owned(), Err("no such service and port")),
+            ("<wsdl uri='file:none.wsdl' service='S' port='A'/>".to_owned(), Err("cannot be read")),
+        ] {
+            let flowing = || {
+                let call = format!("<call><endpoint>{inside}</endpoint></call>");
+                // A local entry stands for the file.
+                Flowing::of(&call).local_entry("file:s.wsdl", WSDL).xml("<o/>").answer("text/xml", "<a/>")
+            };
+            let warnings = flowing().warnings().join("\n");
+            let outcome = flowing().run();
+            let sent: Vec<&str> = outcome.received().iter().map(|it| it.url.as_str()).collect();
+            match expected {
+                Ok(url) => assert_eq!((sent, warnings.as_str()), (vec![url], ""), "{inside}"),
+                Err(part) => {
+                    assert!(warnings.contains(part), "{inside}: {warnings}");
+                    assert!(outcome.fault().is_some_and(|it| it.contains(part)), "{inside}");
+                }
+            }
+        }
+    }
 }

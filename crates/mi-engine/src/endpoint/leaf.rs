@@ -125,7 +125,7 @@ impl Leaf {
                 let address = it.uri.clone().map_or(Address::Message, Address::Template);
                 (address, &it.qos, "HTTP endpoint")
             }
-            EndpointKind::Wsdl(it) => (wsdl_address(it), &it.qos, "WSDL endpoint"),
+            EndpointKind::Wsdl(it) => (wsdl_address(it, config, cx), &it.qos, "WSDL endpoint"),
             EndpointKind::Default(qos) => (Address::Message, qos, "Default endpoint"),
             _ => return Err(config.element.error("not a leaf endpoint")),
         };
@@ -514,46 +514,16 @@ fn service_prefix(request: &RequestInfo) -> String {
     format!("{scheme}://{}{prefix}", request.local)
 }
 
-/// The address in a WSDL that stands in the configuration. MI: `WSDL11EndpointBuilder`.
-fn wsdl_address(config: &mi_config::endpoint::WsdlEndpoint) -> Address {
-    let (service, port) = (config.service.as_deref(), config.port.as_deref());
-    if let Some(inline) = &config.inline {
-        return match find_port(inline.document(), inline.node(), service, port) {
-            Some(address) => Address::Fixed(address),
-            None => Address::Unresolved("the inline WSDL has no such service and port with an address".to_owned()),
-        };
-    }
-    match &config.uri {
-        Some(uri) => match uri.strip_prefix("file:") {
-            Some(_) => Address::Unresolved(format!("the WSDL {uri} is not read by this version; give it inline")),
-            // The usual place of a WSDL is the service itself with `?wsdl`.
-            None => Address::Fixed(uri.split("?wsdl").next().unwrap_or(uri).to_owned()),
-        },
-        None => Address::Unresolved("the wsdl endpoint names no WSDL".to_owned()),
-    }
-}
-
-fn find_port(
-    document: &mi_xml::Document,
-    definitions: mi_xml::NodeId,
-    service: Option<&str>,
-    port: Option<&str>,
-) -> Option<String> {
-    let named = |node, wanted: Option<&str>| {
-        wanted.is_none_or(|wanted| document.attribute(node, "", "name").is_some_and(|name| name == wanted))
-    };
-    let services = document.child_elements(definitions).filter(|it| document.local_name(*it) == "service");
-    for found in services.filter(|it| named(*it, service)) {
-        for candidate in
-            document.child_elements(found).filter(|it| document.local_name(*it) == "port" && named(*it, port))
-        {
-            let mut children = document.child_elements(candidate);
-            if let Some(address) = children.find(|it| document.local_name(*it) == "address") {
-                return document.attribute(address, "", "location").map(|location| location.into_owned());
-            }
+/// The address that a WSDL names; one that cannot be found is a warning, and a fault when a message comes.
+fn wsdl_address(wsdl: &mi_config::endpoint::WsdlEndpoint, config: &EndpointConfig, cx: &mut BuildCx<'_>) -> Address {
+    match super::wsdl::address(wsdl, cx) {
+        Ok(address) => Address::Fixed(address),
+        Err(reason) => {
+            let hint = "messages that are sent to it get a fault";
+            cx.report(config.element.warning(format!("the wsdl endpoint has no address: {reason}")).hint(hint));
+            Address::Unresolved(reason)
         }
     }
-    None
 }
 
 /// Shares an endpoint's name in log lines.

@@ -12,6 +12,7 @@ mod session;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod wsdl;
 
 use std::sync::{Arc, OnceLock};
 
