@@ -41,6 +41,7 @@ mod scatter_gather;
 mod script;
 mod send;
 mod sequence;
+mod smooks;
 mod split;
 mod store;
 mod switch;
@@ -92,6 +93,7 @@ pub const TABLE: &[MediatorSpec] = &[
     script::SPEC,
     send::SPEC,
     sequence::SPEC,
+    smooks::SPEC,
     store::SPEC,
     switch::SPEC,
     throttle::SPEC,

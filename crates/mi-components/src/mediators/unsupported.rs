@@ -28,7 +28,6 @@ pub const TABLE: &[MediatorSpec] = &[
     missing("entitlementService"),
     missing("eventPublisher"),
     missing("NTLM"),
-    missing("smooks"),
 ];
 
 const fn java(tag: &'static str) -> MediatorSpec {
