@@ -118,6 +118,16 @@ impl<'m> Target<'m> {
         if target.is_optimized(message) {
             target.kind = Kind::MultipartRelated;
         }
+        // Switched off, and nothing to attach: what was multipart is plain SOAP. MI: `SOAPMessageFormatter#getContentType`.
+        if target.kind == Kind::MultipartRelated
+            && message.axis2.contains("enableMTOM")
+            && !message.axis2.is_true("enableMTOM")
+            && attachments(message).next().is_none()
+        {
+            target.kind = Kind::Soap;
+            target.value = soap::content_type(message.body.envelope()?.version()).into();
+            target.explicit = None;
+        }
         Ok(target)
     }
 

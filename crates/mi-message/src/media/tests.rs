@@ -467,6 +467,15 @@ fn envelopes_go_out_with_attachments() {
     );
     let off = format(&message(pox(SOAP11), &[("enableMTOM", "false")])).unwrap().content_type.unwrap();
     assert_eq!(off, "text/xml; charset=UTF-8");
+    // What came as multipart is plain SOAP again, unless there is something to attach.
+    let switched_off =
+        [("messageType", "multipart/related"), ("ContentType", "multipart/related"), ("enableMTOM", "false")];
+    let off = format(&message(pox(SOAP12), &switched_off)).unwrap();
+    assert_eq!(off.content_type.as_deref(), Some("application/soap+xml; charset=UTF-8"));
+    assert!(off.bytes.starts_with(b"<?xml"));
+    let mut attached = message(pox(SOAP11), &switched_off);
+    attached.attachments.clone_from(&swa.attachments);
+    assert!(format(&attached).unwrap().content_type.unwrap().starts_with("multipart/related"));
 }
 
 #[test]
