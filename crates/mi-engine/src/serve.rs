@@ -49,7 +49,13 @@ impl Engine {
 
     /// Swaps in a new deployment. Running messages keep the one they began with; messages in stores stay where they are.
     pub fn swap(&self, snapshot: Snapshot) {
-        snapshot.start_stores(Some(&self.snapshot()));
+        let former = self.snapshot();
+        snapshot.start_stores(Some(&former));
+        for (name, endpoint) in snapshot.endpoints.iter() {
+            if let Some(former) = former.endpoints.by_name(name) {
+                endpoint.take_over(former);
+            }
+        }
         self.snapshot.store(Arc::new(snapshot));
     }
 

@@ -70,6 +70,13 @@ impl LoadBalance {
         &self.children
     }
 
+    /// Sessions go on over a deployment.
+    pub(super) fn take_over(&self, former: &Self) {
+        if let (Some(sessions), Some(former)) = (&self.sessions, &former.sessions) {
+            sessions.take_over(former);
+        }
+    }
+
     pub(super) async fn send(&self, endpoint: &Arc<Endpoint>, cx: &mut Context) -> Result<Sent, Fault> {
         if self.build_message && self.failover && !cx.message.body.is_built() {
             crate::flow::build_body(cx).await?;

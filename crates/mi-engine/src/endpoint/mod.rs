@@ -14,6 +14,7 @@ pub mod state;
 mod tests;
 mod wsdl;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
@@ -40,6 +41,10 @@ pub struct Endpoint {
     kind: Kind,
     properties: Vec<EndpointProperty>,
     on_error: Option<SequenceRef>,
+    /// A group that an operator has switched off. A leaf has a state for this.
+    off: AtomicBool,
+    /// The same for the same configuration; empty for endpoints that none stands behind.
+    fingerprint: String,
 }
 
 #[derive(Debug)]
@@ -73,6 +78,17 @@ pub enum Sent {
 }
 
 impl Endpoint {
+    fn new(name: &str, kind: Kind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            properties: Vec::new(),
+            on_error: None,
+            off: AtomicBool::new(false),
+            fingerprint: String::new(),
+        }
+    }
+
     /// Sends the message and waits for the answer, which becomes the message. On a failure the message keeps its
     /// properties, and the endpoint's state has changed as its configuration says.
     pub fn send(self: Arc<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Sent, Fault>> {
@@ -93,6 +109,10 @@ impl Endpoint {
     }
 
     async fn send_by_kind(self: Arc<Self>, cx: &mut Context, role: Role) -> Result<Sent, Fault> {
+        if self.off.load(Ordering::Relaxed) {
+            let text = format!("Endpoint : {} - is inactive", self.name);
+            return Err(Fault { exception: text.clone(), ..Fault::coded(codes::GROUP_NONE_READY, text.clone(), text) });
+        }
         match &self.kind {
             Kind::Leaf(leaf) => leaf.send(&self, cx, role).await,
             Kind::LoadBalance(group) => group.send(&self, cx).await,
@@ -119,6 +139,9 @@ impl Endpoint {
 
     /// May a message be sent now?
     pub fn is_ready(&self, cx: &Context) -> bool {
+        if self.off.load(Ordering::Relaxed) {
+            return false;
+        }
         match &self.kind {
             Kind::Leaf(leaf) => leaf.state.is_ready(cx.snapshot.services.clock.now_millis()),
             Kind::LoadBalance(group) => group.children().iter().any(|child| child.is_ready(cx)),
@@ -137,6 +160,45 @@ impl Endpoint {
         match &self.kind {
             Kind::Leaf(leaf) => Some(&leaf.state),
             _ => None,
+        }
+    }
+
+    /// Is it ACTIVE? An endpoint without a state of its own is. MI: `EndpointContext#isState`.
+    pub fn is_active(&self) -> bool {
+        match self.state() {
+            Some(state) => state.state() == state::State::Active,
+            None => !self.off.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Switches it off, or on and active. False for endpoints that stand for others and have no state of their own.
+    pub fn switch(&self, on: bool) -> bool {
+        match &self.kind {
+            Kind::Leaf(leaf) if on => leaf.state.switch_on(),
+            Kind::Leaf(leaf) => leaf.state.switch_off(),
+            Kind::LoadBalance(_) | Kind::Failover(_) | Kind::RecipientList(_) => self.off.store(!on, Ordering::Relaxed),
+            Kind::Reference(_) | Kind::Resolving(..) | Kind::Template(_) | Kind::Unsupported(_) => return false,
+        }
+        true
+    }
+
+    /// Goes on from the state of the endpoint that had this name before a deployment, when its configuration is the same.
+    pub(crate) fn take_over(&self, former: &Self) {
+        if self.fingerprint != former.fingerprint {
+            return;
+        }
+        self.off.store(former.off.load(Ordering::Relaxed), Ordering::Relaxed);
+        match (&self.kind, &former.kind) {
+            (Kind::Leaf(leaf), Kind::Leaf(former)) => leaf.state.take_over(&former.state),
+            (Kind::LoadBalance(group), Kind::LoadBalance(former)) => {
+                group.take_over(former);
+                take_over_all(group.children(), former.children());
+            }
+            (Kind::Failover(group), Kind::Failover(former)) => take_over_all(group.children(), former.children()),
+            (Kind::RecipientList(group), Kind::RecipientList(former)) => {
+                take_over_all(group.children(), former.children());
+            }
+            _ => {}
         }
     }
 
@@ -170,6 +232,12 @@ impl Endpoint {
             }
         }
         Ok(())
+    }
+}
+
+fn take_over_all(children: &[Arc<Endpoint>], former: &[Arc<Endpoint>]) {
+    for (child, former) in children.iter().zip(former) {
+        child.take_over(former);
     }
 }
 
@@ -220,31 +288,31 @@ pub fn reference(key: &str, cx: &mut BuildCx<'_>) -> Arc<Endpoint> {
 /// An endpoint that stands for another one.
 fn by_key(key: &str, cx: &mut BuildCx<'_>) -> Endpoint {
     let reference = cx.endpoint_ref(key);
-    Endpoint { name: key.into(), kind: Kind::Reference(reference), properties: Vec::new(), on_error: None }
+    Endpoint::new(key, Kind::Reference(reference))
 }
 
 /// An endpoint for the address that the message carries (`To`).
 pub fn implicit() -> Arc<Endpoint> {
     let kind = Kind::Leaf(Box::new(Leaf::implicit()));
-    Arc::new(Endpoint { name: "AnonymousEndpoint".into(), kind, properties: Vec::new(), on_error: None })
+    Arc::new(Endpoint::new("AnonymousEndpoint", kind))
 }
 
 /// An endpoint for an address that was computed while a message ran.
 pub fn for_address(address: &str) -> Arc<Endpoint> {
     let kind = Kind::Leaf(Box::new(Leaf::for_address(address)));
-    Arc::new(Endpoint { name: address.into(), kind, properties: Vec::new(), on_error: None })
+    Arc::new(Endpoint::new(address, kind))
 }
 
 /// An endpoint for a host of a group, which keeps the path of the message.
 fn for_member(member: &mi_config::endpoint::Member, suspends: bool) -> Arc<Endpoint> {
     let kind = Kind::Leaf(Box::new(Leaf::for_member(member, suspends)));
-    Arc::new(Endpoint { name: member.host.as_str().into(), kind, properties: Vec::new(), on_error: None })
+    Arc::new(Endpoint::new(member.host.as_str(), kind))
 }
 
 /// An endpoint for a computed address that is suspended when it fails, as one that is configured without any settings.
 fn for_recipient(address: &str) -> Arc<Endpoint> {
     let kind = Kind::Leaf(Box::new(Leaf::for_recipient(address)));
-    Arc::new(Endpoint { name: address.into(), kind, properties: Vec::new(), on_error: None })
+    Arc::new(Endpoint::new(address, kind))
 }
 
 /// Compiles an endpoint.
@@ -268,9 +336,9 @@ pub(crate) fn build(config: &EndpointConfig, cx: &mut BuildCx<'_>) -> Result<Arc
         }
     };
     Ok(Arc::new(Endpoint {
-        name: config.name.clone().unwrap_or_else(|| "AnonymousEndpoint".into()),
-        kind,
         properties: config.properties.clone(),
         on_error: config.on_error.as_deref().map(|key| cx.sequence_ref(key)),
+        fingerprint: config.element.to_xml(),
+        ..Endpoint::new(config.name.as_deref().unwrap_or("AnonymousEndpoint"), kind)
     }))
 }

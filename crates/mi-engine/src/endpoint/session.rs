@@ -64,6 +64,11 @@ impl Sessions {
         Self { kind: config.kind, timeout_ms, bound: RwLock::default() }
     }
 
+    pub(super) fn take_over(&self, former: &Self) {
+        let bound = former.bound.read().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.bound.write().unwrap_or_else(PoisonError::into_inner) = bound;
+    }
+
     /// The session of a request. Those that stand in the payload are looked for there.
     pub(super) async fn find(&self, cx: &mut Context) -> Result<Found, Fault> {
         if self.kind != SessionKind::Http && !cx.message.body.is_built() {

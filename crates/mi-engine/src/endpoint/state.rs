@@ -109,7 +109,7 @@ pub enum Transition {
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Detail {
     next_retry: i64,
     remaining_retries: i32,
@@ -248,6 +248,13 @@ impl EndpointState {
     /// Makes the endpoint active.
     pub fn switch_on(&self) {
         self.set(State::Active, &mut self.lock());
+    }
+
+    /// Goes on from the state of another endpoint with the same policy.
+    pub(crate) fn take_over(&self, former: &Self) {
+        let state = former.state.load(Ordering::Acquire);
+        *self.lock() = *former.lock();
+        self.state.store(state, Ordering::Release);
     }
 
     fn set(&self, state: State, detail: &mut Detail) {

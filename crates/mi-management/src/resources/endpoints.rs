@@ -2,7 +2,6 @@
 
 use mi_config::endpoint::{LoadBalanceAlgorithm, Qos};
 use mi_config::{ArtifactKind, EndpointConfig, EndpointKind};
-use mi_engine::endpoint::state::State;
 use mi_engine::transport::HttpReply;
 use serde_json::{Value, json};
 
@@ -57,7 +56,7 @@ fn word(endpoint: &EndpointConfig) -> String {
 fn is_active(cx: &ManagementContext, name: &str) -> bool {
     let snapshot = cx.engine.snapshot();
     let endpoint = snapshot.endpoints.by_name(name);
-    endpoint.and_then(|endpoint| endpoint.state()).is_none_or(|state| state.state() == State::Active)
+    endpoint.is_none_or(|endpoint| endpoint.is_active())
 }
 
 fn whole(cx: &ManagementContext, endpoint: &EndpointConfig, artifact: &DeployedArtifact) -> Value {
@@ -167,13 +166,8 @@ fn change_state(cx: &ManagementContext, request: &Request, name: &str, status: &
         "inactive" => (false, "Off"),
         _ => return answer::bad("Provided state is not valid"),
     };
-    let Some(state) = endpoint.state() else {
+    if !endpoint.switch(on) {
         return answer::bad("This endpoint stands for others and has no state of its own; switch those");
-    };
-    if on {
-        state.switch_on();
-    } else {
-        state.switch_off();
     }
     cx.switches.set_running(ArtifactKind::Endpoint, name, on);
     audit::change(request, "endpoint", enabled(on), &json!({"endpointName": name}));

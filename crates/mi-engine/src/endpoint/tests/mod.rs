@@ -249,3 +249,29 @@ async fn computed_recipients_have_a_state() {
         assert_eq!(seen.concat(), expected);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn states_and_sessions_outlive_a_deployment_that_leaves_the_endpoint_as_it_is() {
+    let (plain, session) = (PLAIN.replace("name='e'", "name='p'"), balance("", "<session type='http'/>"));
+    let lab = Lab::deploy(&[&plain, &session]);
+    lab.script("a", &[Does::Answers("Set-Cookie", "JSESSIONID=1"), Does::Refuses]);
+    lab.send().await.unwrap();
+    assert_eq!(lab.send_with(|message| message.headers.set("Cookie", "JSESSIONID=1")).await, Err(101_503));
+    lab.switch("p", false);
+    lab.redeploy(&[&plain, &session]);
+    assert_eq!(lab.send_with(|message| message.headers.set("Cookie", "JSESSIONID=1")).await, Err(309_001));
+    assert_eq!(lab.state("p"), State::Off);
+    lab.redeploy(&[&plain.replace("4000", "5000"), &session.replace("value='3'", "value='2'")]);
+    assert_eq!(lab.state("p"), State::Active, "it is another one");
+    lab.send_with(|message| message.headers.set("Cookie", "JSESSIONID=1")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_can_be_switched_off() {
+    let [a, b] = leaves();
+    let lab = Lab::deploy(&[&FAILOVER.replace("DYNAMIC", ""), &a, &b]);
+    assert!(lab.switch("e", false));
+    assert_eq!((lab.send().await, lab.seen().len()), (Err(303_000), 0));
+    assert!(lab.switch("e", true));
+    lab.send().await.unwrap();
+}

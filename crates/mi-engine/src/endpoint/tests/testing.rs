@@ -23,7 +23,7 @@ use crate::fault::{Fault, codes};
 use crate::flow;
 use crate::serve::Engine;
 use crate::services::{Clock, Services};
-use crate::snapshot::Settings;
+use crate::snapshot::{Settings, Snapshot};
 use crate::spec::Specs;
 use crate::transport::{HttpClient, Incoming, Outgoing, Payload, SendError};
 
@@ -112,6 +112,25 @@ impl Clock for World {
     }
 }
 
+impl World {
+    /// A snapshot of endpoints in this world, and the errors of those that cannot be built.
+    fn build(self: &Arc<Self>, endpoints: &[&str]) -> (Snapshot, Vec<String>) {
+        let mut errors = Vec::new();
+        let parsed: Vec<_> = endpoints
+            .iter()
+            .flat_map(|xml| {
+                let (parsed, found) = parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec()));
+                errors.extend(found.iter().filter(|it| it.is_error()).map(ToString::to_string));
+                parsed
+            })
+            .collect();
+        let services = Services { http: self.clone(), clock: self.clone(), ..Services::offline(Specs::default()) };
+        let built = crate::build(&parsed, Arc::new(services), Settings::default());
+        errors.extend(built.failed.iter().flat_map(|(_, found)| found).map(ToString::to_string));
+        (built.snapshot, errors)
+    }
+}
+
 /// Endpoints that are deployed, and the back ends that they lead to.
 pub(super) struct Lab {
     world: Arc<World>,
@@ -128,20 +147,21 @@ impl Lab {
 
     /// Deploys endpoints; the errors of those that cannot be.
     pub(super) fn try_deploy(endpoints: &[&str]) -> (Self, Vec<String>) {
-        let mut errors = Vec::new();
-        let parsed: Vec<_> = endpoints
-            .iter()
-            .flat_map(|xml| {
-                let (parsed, found) = parse_artifact(SourceFile::new("test.xml", xml.as_bytes().to_vec()));
-                errors.extend(found.iter().filter(|it| it.is_error()).map(ToString::to_string));
-                parsed
-            })
-            .collect();
         let world = Arc::new(World { start: Instant::now(), scripts: Mutex::default(), seen: Mutex::default() });
-        let services = Services { http: world.clone(), clock: world.clone(), ..Services::offline(Specs::default()) };
-        let built = crate::build(&parsed, Arc::new(services), Settings::default());
-        errors.extend(built.failed.iter().flat_map(|(_, found)| found).map(ToString::to_string));
-        (Self { world, engine: Engine::new(built.snapshot) }, errors)
+        let (snapshot, errors) = world.build(endpoints);
+        (Self { world, engine: Engine::new(snapshot) }, errors)
+    }
+
+    /// Another deployment in place of this one.
+    pub(super) fn redeploy(&self, endpoints: &[&str]) {
+        let (snapshot, errors) = self.world.build(endpoints);
+        assert!(errors.is_empty(), "{errors:?}");
+        self.engine.swap(snapshot);
+    }
+
+    /// Switches an endpoint.
+    pub(super) fn switch(&self, name: &str, on: bool) -> bool {
+        self.engine.snapshot().endpoints.by_name(name).unwrap().switch(on)
     }
 
     /// What a host does with the next requests.
