@@ -14,6 +14,7 @@ mod address;
 mod after;
 mod disk;
 mod holder;
+mod known;
 mod listener;
 mod listing;
 mod lock;

@@ -11,6 +11,7 @@ use mi_engine::inbound::Parameters;
 use mi_expr::java::{DatePattern, FullMatch};
 
 use super::address::{Address, AddressError};
+use super::known;
 
 /// Who polls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +145,7 @@ impl Settings {
             return Ok(None);
         };
         let Some(source) = address(SOURCE, uri, parameters, cx)? else { return Ok(None) };
+        known::report(flavour, &source, parameters, cx);
         let mut reader = Reader { parameters, cx, source: source.clone() };
         let sort = reader.sort();
         let pattern = match parameters.text("transport.vfs.FileNamePattern") {
@@ -183,7 +185,9 @@ impl Settings {
             quiet_for: millis(reader.number("waitTimeBeforeRead")).filter(|wait| !wait.is_zero()),
             stable_for: millis(reader.number("CheckSizeInterval")),
             skip_empty: parameters.is_true("transport.vfs.CheckSizeIgnoreEmpty"),
-            streaming: parameters.is_true("transport.vfs.Streaming"),
+            // MI: only inbound endpoints look at `Build`.
+            streaming: parameters.is_true("transport.vfs.Streaming")
+                && !(flavour == Flavour::Inbound && parameters.is_true("transport.vfs.Build")),
             attempts: reader.number("MaxRetryCount").unwrap_or(if flavour == Flavour::Proxy { 3 } else { 0 }),
             between_attempts: match (flavour, reader.number("ReconnectTimeout")) {
                 (Flavour::Proxy, seconds) => Duration::from_secs(seconds.unwrap_or(30)),

@@ -77,7 +77,11 @@ impl Ftp {
         }
         // Many servers take a path behind LIST for options and patterns; in the folder itself there is none.
         self.stream.cwd(path).await.map_err(refusal)?;
-        let listed = self.stream.list(Some("-a")).await.map_err(refusal);
+        let mut listed = self.stream.list(Some("-a")).await.map_err(refusal);
+        if let Err(Refusal::Refused(_)) = listed {
+            // It takes the option for a name.
+            listed = self.stream.list(None).await.map_err(refusal);
+        }
         self.stream.cwd(&self.home).await.map_err(refusal)?;
         Ok(listed?.iter().filter_map(|line| entry(suppaftp::list::File::from_str(line).ok()?)).collect())
     }

@@ -221,6 +221,9 @@ impl Remote {
             return Ok(());
         }
         let mut missing: Vec<&Path> = path.ancestors().filter(|it| it.file_name().is_some()).collect();
+        if missing.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the first folder of the server is not there"));
+        }
         let last = missing.remove(0);
         for folder in missing.into_iter().rev() {
             if !self.is_folder(folder).await? {

@@ -98,6 +98,7 @@ async fn the_same_file_has_the_same_key() {
 async fn streams_stay_unread_until_somebody_reads() {
     for (content_type, streaming, unread) in [
         ("text/plain", "true", true),
+        ("text/plain", "build", false),
         ("application/octet-stream", "true", true),
         ("application/xml", "true", false),
         ("text/plain", "false", false),
@@ -105,7 +106,11 @@ async fn streams_stay_unread_until_somebody_reads() {
         let folder = Folder::new();
         let content = format!("<a>{}</a>", "x".repeat(300_000));
         folder.write("a", &content);
-        let settings = [("FileURI", &*uri(folder.path())), ("ContentType", content_type), ("Streaming", streaming)];
+        let build = if streaming == "build" { "true" } else { "false" };
+        let streaming = if streaming == "build" { "true" } else { streaming };
+        let address = uri(folder.path());
+        let settings =
+            [("FileURI", &*address), ("ContentType", content_type), ("Streaming", streaming), ("Build", build)];
         Bench::inbound("<unread/><note/>", &settings).pass().await.unwrap();
         assert_eq!(notes(), [format!("unread: {unread}"), format!("a: {content}")], "{content_type}");
     }

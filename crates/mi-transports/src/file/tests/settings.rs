@@ -40,6 +40,22 @@ fn inbound_endpoints() {
     check(&inbound_xml(&[SOURCE, INTERVAL, ("FileNamePattern", "(")]), false, &["nvalid regular expression"]);
     check(&inbound_xml(&[SOURCE, INTERVAL, ("FileSortAttribute", "name")]), true, &["none of Name, Size"]);
     check(&inbound_xml(&[SOURCE, INTERVAL, ("FileSortAttribute", "NONE")]), true, &[]);
+    let with = |name, value| inbound_xml(&[SOURCE, INTERVAL, (name, value)]);
+    check(
+        &with("FilenamePattern", ".*"),
+        true,
+        &["is not known and has no effect (is 'transport.vfs.FileNamePattern' meant?)"],
+    );
+    check(&with("DistributedLock", "true"), true, &[]);
+    check(&with("UpdateLastModified", "true"), true, &[]);
+    check(&with("UpdateLastModified", "false"), true, &["keep the time of their change"]);
+    check(&with("fileType", "ASCII"), true, &["byte for byte"]);
+    check(&with("ActionAfterProcess", "NONE"), true, &["'NONE' deletes files"]);
+    check(&with("ActionAfterFailure", "move"), true, &["'move' is none of MOVE, DELETE, NONE"]);
+    let of = |address| inbound_xml(&[INTERVAL, ("FileURI", address)]);
+    check(&of("ftps://h/in?vfs.passive=true"), true, &[]);
+    check(&of("ftps://h/in?vfs.passsive=true"), true, &["the option 'vfs.passsive'"]);
+    check(&of("ftps://h/in?vfs.protection=C"), true, &["data is encrypted"]);
     let moving = [SOURCE, INTERVAL, ("ActionAfterProcess", "MOVE")];
     check(&inbound_xml(&moving), false, &["'transport.vfs.MoveAfterProcess' names no folder"]);
     let to = |address| [&moving[..], &[("MoveAfterProcess", address)]].concat();
@@ -58,6 +74,7 @@ fn proxies() {
     let proxy = |settings: &[(&str, &str)]| proxy_xml("<note/>", settings);
     check(&proxy(&[SOURCE]), true, &[]);
     check(&proxy(&[SOURCE, ("transport.PollInterval", "1")]), true, &[]);
+    check(&proxy(&[SOURCE, ("ActionAfterProcess", "NONE")]), true, &[]);
     check(&proxy(&[SOURCE, ("transport.PollInterval", "500ms")]), true, &[]);
     check(&proxy(&[SOURCE, ("transport.PollInterval", "often")]), true, &["'often' is no poll interval"]);
     // MI serves such a proxy over its other transports.
