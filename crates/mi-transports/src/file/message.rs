@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use mi_engine::incoming;
@@ -80,7 +80,7 @@ pub(super) async fn of_open(
         message.axis2.set("CHARACTER_SET_ENCODING", charset);
     }
     message.rest = incoming::is_rest(Some(&content_type));
-    message.body = Body::from_stream(stream(file), Some(content_type.as_str().into()));
+    message.body = Body::from_stream(stream(file, found.size), Some(content_type.as_str().into()));
     message.body.set_options(engine.convert.clone());
     // MI streams what its builders can leave unread, and reads everything else at once.
     if settings.streaming && matches!(kind, Some(Kind::Text | Kind::Binary)) {
@@ -154,14 +154,17 @@ fn idempotency_key(poller: &str, found: &Found) -> String {
     hex(&digest.finalize())
 }
 
-/// The content of a file, read as it is asked for.
-fn stream(file: tokio::fs::File) -> BodyStream {
-    let chunks = futures_util::stream::unfold(Some(file), |file| async {
-        let mut file = file?;
-        let mut chunk = BytesMut::with_capacity(CHUNK);
+/// The content of a file, read as it is asked for. A small file gets a small buffer: many that are worked on one after the
+/// other would otherwise make the process grow by what is free in theirs.
+fn stream(file: tokio::fs::File, size: u64) -> BodyStream {
+    let chunks = futures_util::stream::unfold(Some((file, size)), |state| async {
+        let (mut file, left) = state?;
+        // One byte more than expected finds the end of a file that grew.
+        let mut chunk =
+            BytesMut::with_capacity(usize::try_from(left.saturating_add(1)).map_or(CHUNK, |it| it.min(CHUNK)));
         match file.read_buf(&mut chunk).await {
             Ok(0) => None,
-            Ok(_) => Some((Ok(Frame::data(Bytes::from(chunk))), Some(file))),
+            Ok(read) => Some((Ok(Frame::data(chunk.freeze())), Some((file, left.saturating_sub(read as u64))))),
             Err(error) => Some((Err(mi_message::body::BoxError::from(error)), None)),
         }
     });
