@@ -18,6 +18,7 @@ use crate::snapshot::{EndpointRef, LocalEntry, SequenceRef, Settings, Slots, Sna
 use crate::spec::Specs;
 use crate::store::{self, Store};
 use crate::template::{SequenceTemplate, TemplateParameter};
+use crate::trail::Watch;
 
 /// Slots that names have been given so far.
 #[derive(Debug, Default)]
@@ -42,6 +43,7 @@ pub struct BuildCx<'a> {
     pub settings: &'a Settings,
     /// Where services get their meters.
     pub(crate) metrics: &'a Metrics,
+    pub(crate) watch: &'a Watch,
     /// Name of the artifact being built, as it is shown.
     pub artifact: Arc<str>,
     diagnostics: Vec<Diagnostic>,
@@ -228,7 +230,7 @@ pub struct Built {
 
 /// Compiles `artifacts` in the order given. Of two with one kind and name the first wins; the second fails.
 pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings) -> Built {
-    let (specs, metrics) = (services.specs.clone(), services.metrics.clone());
+    let (specs, metrics, watch) = (services.specs.clone(), services.metrics.clone(), services.watch.clone());
     let templates = artifacts.iter().filter_map(|it| match it {
         Artifact::SequenceTemplate(config) => Some(config.name.clone()),
         _ => None,
@@ -245,6 +247,7 @@ pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings
             names: NameSource::Open(&mut names),
             settings: &settings,
             metrics: &metrics,
+            watch: &watch,
             artifact: artifact.name().into(),
             diagnostics: Vec::new(),
             depth: 0,
@@ -500,6 +503,7 @@ fn closed_context<'a>(snapshot: &'a Snapshot, key: &str) -> BuildCx<'a> {
         names: NameSource::Closed(snapshot),
         settings: &snapshot.settings,
         metrics: &snapshot.services.metrics,
+        watch: &snapshot.services.watch,
         artifact: key.into(),
         diagnostics: Vec::new(),
         depth: 0,

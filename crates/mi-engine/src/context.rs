@@ -1,6 +1,7 @@
 //! The state of one running flow: its message, its frames, its fault handlers and what it knows of its client.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mi_message::{Message, Value};
@@ -11,6 +12,7 @@ use crate::mediator::{Flow, Resume, Sequence};
 use crate::metrics::Meters;
 use crate::shared::Shared;
 use crate::snapshot::{SequenceRef, Snapshot};
+use crate::trail::Span;
 
 /// Deepest nesting of sequences and branches in one flow; beyond it the configuration calls itself.
 pub const MAX_FRAMES: usize = 500;
@@ -58,6 +60,8 @@ pub struct ArtifactInfo {
     pub fault_sequence: Option<SequenceTarget>,
     /// What counts its messages, for services.
     pub meters: Option<Meters>,
+    /// Are its steps followed one by one, where there is an observer?
+    pub traced: Arc<AtomicBool>,
 }
 
 /// A sequence by reference or inline.
@@ -75,6 +79,8 @@ pub(crate) struct Frame {
     pub(crate) resume: Option<Box<dyn Resume>>,
     /// Number of fault handlers to fall back to when the frame ends.
     pub(crate) handlers: usize,
+    /// Of the step that runs, when steps are followed.
+    pub(crate) span: Option<Box<dyn Span>>,
 }
 
 /// One level of fault handling.
@@ -143,7 +149,7 @@ impl Context {
                 },
             };
             let (sequence, next, handlers) = (frame.sequence.clone(), frame.next, frame.handlers);
-            fork.frames.push(Frame { sequence, next, resume, handlers });
+            fork.frames.push(Frame { sequence, next, resume, handlers, span: None });
         }
         fork
     }
@@ -186,7 +192,7 @@ impl Context {
         if let Some(on_error) = &sequence.on_error {
             self.handlers.push(FaultHandler::Sequence(SequenceTarget::Named(on_error.clone())));
         }
-        self.frames.push(Frame { sequence, next: 0, resume, handlers });
+        self.frames.push(Frame { sequence, next: 0, resume, handlers, span: None });
         Ok(())
     }
 

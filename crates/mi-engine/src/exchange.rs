@@ -8,6 +8,7 @@ use bytes::Bytes;
 use mi_message::Message;
 use tokio::sync::oneshot;
 
+use crate::trail::Trail;
 use crate::transport::HttpReply;
 
 /// Takes the answers of flows where no HTTP client waits for one, as often as they answer: the other side of a WebSocket
@@ -59,6 +60,8 @@ pub struct RequestInfo {
     pub accept_encoding: Option<String>,
     /// How many proxies of this server handed the message on to each other (`local://`).
     pub hops: u32,
+    /// Who follows what the request leads to.
+    pub trail: Option<Arc<dyn Trail>>,
 }
 
 impl Exchange {

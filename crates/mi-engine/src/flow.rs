@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::context::{Context, FaultHandler, Frame};
 use crate::fault::{Fault, codes};
 use crate::mediator::{Flow, Sequence};
+use crate::trail;
 
 /// How a flow ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +27,17 @@ pub async fn run(cx: &mut Context, sequence: Arc<Sequence>) -> Ended {
 
 /// Runs what the context's frames still hold, after a first decision.
 pub async fn drive(cx: &mut Context, first: Result<Flow, Fault>) -> Ended {
+    let trail = cx.exchange.request.trail.clone();
+    trail::followed(trail, run_frames(cx, first)).await
+}
+
+async fn run_frames(cx: &mut Context, first: Result<Flow, Fault>) -> Ended {
     let mut handled_fault = false;
     let mut outcome = first;
     loop {
         let flow = match outcome {
             Ok(flow) => flow,
-            Err(fault) => match cx.unwind_fault(fault) {
+            Err(fault) => match unwound(cx, fault) {
                 Ok(caught) => caught,
                 Err(fault) => match handle_fault(cx, fault) {
                     Ok(()) => {
@@ -61,6 +67,14 @@ pub async fn drive(cx: &mut Context, first: Result<Flow, Fault>) -> Ended {
     }
 }
 
+/// Unwinds the frames of a fault, and tells the span of the step that it came out of.
+fn unwound(cx: &mut Context, fault: Fault) -> Result<Flow, Fault> {
+    if let Some(span) = cx.frames.last_mut().and_then(|frame| frame.span.as_mut()) {
+        span.failed(&fault.message);
+    }
+    cx.unwind_fault(fault)
+}
+
 /// Runs steps of the innermost frame until one says something else than `Next`, or leaves the frame. `None` when no
 /// frame is left.
 async fn step(cx: &mut Context) -> Option<Result<Flow, Fault>> {
@@ -68,6 +82,9 @@ async fn step(cx: &mut Context) -> Option<Result<Flow, Fault>> {
     let sequence = frame.sequence.clone();
     let depth = cx.frames.len();
     while let Some(next) = next_step(cx, depth, &sequence) {
+        if cx.exchange.request.trail.is_some() {
+            trail::begin_step(cx, &*sequence.steps[next]);
+        }
         let builds = sequence.steps[next].reads_body() && !cx.message.body.is_built();
         if builds && let Err(fault) = build_body(cx).await {
             return Some(Err(fault));

@@ -102,6 +102,7 @@ pub fn request(request: HttpRequest, settings: &Settings) -> (Message, RequestIn
         host: headers.get("Host").unwrap_or_default().to_owned(),
         accept_encoding: headers.get("Accept-Encoding").map(str::to_owned),
         hops: 0,
+        trail: None,
         target,
     };
     message.headers = headers;

@@ -30,6 +30,7 @@ pub mod snapshot;
 pub mod spec;
 pub mod store;
 pub mod template;
+pub mod trail;
 pub mod transport;
 mod wsdl;
 

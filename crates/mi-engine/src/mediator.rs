@@ -15,6 +15,11 @@ pub trait Mediator: Send + Sync + fmt::Debug {
         false
     }
 
+    /// What it is called in traces.
+    fn name(&self) -> &'static str {
+        crate::trail::short_name(std::any::type_name::<Self>())
+    }
+
     /// Handles the message. It never blocks and never waits: what takes time is returned as [`Flow::Wait`].
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault>;
 }

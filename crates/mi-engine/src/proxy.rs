@@ -68,6 +68,7 @@ pub(crate) fn build(config: &ProxyConfig, cx: &mut BuildCx<'_>) -> Result<Proxy,
         out_sequence,
         fault_sequence: fault_sequence.or_else(|| Some(SequenceTarget::Named(cx.sequence_ref("fault")))),
         meters: Some(cx.metrics.proxy(&config.name)),
+        traced: cx.watch.deployed("proxy", &config.name, config.aspects.trace),
     };
     Ok(Proxy {
         name: config.name.clone(),

@@ -63,19 +63,47 @@ impl Engine {
     pub fn serve(&self, request: HttpRequest, caller: Option<Arc<str>>) -> BoxFuture<'static, Option<HttpReply>> {
         let snapshot = self.snapshot();
         let secure = request.secure;
-        let (mut message, info) = incoming::request(request, &snapshot.settings);
+        let (mut message, info) = received(request, &snapshot);
         let entry = dispatch(&snapshot, &mut message, &info, secure, caller.as_deref());
-        begin(snapshot, message, info, entry)
+        follow(snapshot, message, info, entry)
     }
 
     /// Serves a request of an inbound endpoint that listens for HTTP by itself.
     pub fn serve_inbound(&self, request: HttpRequest, inbound: &HttpRoute) -> BoxFuture<'static, Option<HttpReply>> {
         let snapshot = self.snapshot();
         let secure = request.secure;
-        let (mut message, info) = incoming::request(request, &snapshot.settings);
+        let (mut message, info) = received(request, &snapshot);
         let entry = dispatch_inbound(&snapshot, &mut message, &info, secure, inbound);
-        begin(snapshot, message, info, entry)
+        follow(snapshot, message, info, entry)
     }
+}
+
+/// A request as a message; from here on somebody may follow it.
+fn received(mut request: HttpRequest, snapshot: &Snapshot) -> (Message, RequestInfo) {
+    let trail = snapshot.services.watch.request(&mut request);
+    let (message, mut info) = incoming::request(request, &snapshot.settings);
+    info.trail = trail;
+    (message, info)
+}
+
+/// [`begin`], telling whoever follows the request what becomes of it.
+fn follow(
+    snapshot: Arc<Snapshot>,
+    message: Message,
+    info: RequestInfo,
+    entry: Entry,
+) -> BoxFuture<'static, Option<HttpReply>> {
+    let Some(trail) = info.trail.clone() else { return begin(snapshot, message, info, entry) };
+    if let Entry::Flow { artifact, .. } = &entry {
+        trail.dispatched(artifact);
+    }
+    let reply = begin(snapshot, message, info, entry);
+    async move {
+        let reply = reply.await;
+        trail.answered(reply.as_ref());
+        reply
+    }
+    .boxed()
 }
 
 /// Begins what dispatch found; resolves with its answer.

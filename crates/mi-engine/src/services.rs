@@ -12,6 +12,7 @@ use crate::exchange::{RequestInfo, Responder};
 use crate::fault::{Fault, codes};
 use crate::metrics::{Measured, Metrics};
 use crate::spec::Specs;
+use crate::trail::Watch;
 use crate::transport::{HttpClient, HttpReply, Incoming, Outgoing, Payload, SendError};
 
 /// Time of day and identifiers.
@@ -93,6 +94,8 @@ pub struct Services {
     pub in_flight: AtomicU64,
     /// Counters of services.
     pub metrics: Arc<Metrics>,
+    /// Who follows messages.
+    pub watch: Arc<Watch>,
 }
 
 /// Values that come from the process.
@@ -180,6 +183,7 @@ impl Services {
             senders: Vec::new(),
             in_flight: AtomicU64::new(0),
             metrics: Arc::default(),
+            watch: Arc::default(),
         }
     }
 

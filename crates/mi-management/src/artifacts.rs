@@ -112,6 +112,14 @@ pub(crate) fn change_aspects(
     let mut aspects = cx.switches.aspects(subject.kind, subject.name, subject.configured);
     if member == "trace" {
         aspects.trace = on;
+        let kind = match subject.kind {
+            ArtifactKind::Api => Some("api"),
+            ArtifactKind::Proxy => Some("proxy"),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            cx.engine.snapshot().services.watch.set_traced(kind, subject.name, on);
+        }
     } else {
         aspects.statistics = on;
     }

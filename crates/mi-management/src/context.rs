@@ -207,7 +207,8 @@ pub struct ManagementContext {
     pub server: Arc<dyn ServerControl>,
     pub(crate) deployed: ArcSwap<Deployed>,
     pub(crate) switches: Switches,
-    pub(crate) correlation: AtomicBool,
+    /// See [`Parts::correlation`].
+    pub correlation: Arc<AtomicBool>,
 }
 
 /// The parts of a [`ManagementContext`] that the server brings.
@@ -226,6 +227,8 @@ pub struct Parts {
     pub run: Arc<dyn RunControl>,
     /// See [`ManagementContext::server`].
     pub server: Arc<dyn ServerControl>,
+    /// Is the correlation log written?
+    pub correlation: Arc<AtomicBool>,
 }
 
 impl ManagementContext {
@@ -241,7 +244,7 @@ impl ManagementContext {
             server: parts.server,
             deployed: ArcSwap::from_pointee(deployed),
             switches: Switches::default(),
-            correlation: AtomicBool::new(false),
+            correlation: parts.correlation,
         }
     }
 

@@ -96,6 +96,7 @@ fn service(toml: &str, folder: &str) -> ManagementService {
         log: Arc::new(Nothing),
         run: Arc::new(Nothing),
         server: Arc::new(Nothing),
+        correlation: Arc::default(),
     };
     let deployed = Deployed {
         artifacts: artifacts().into_iter().map(|artifact| DeployedArtifact { artifact, application: None }).collect(),

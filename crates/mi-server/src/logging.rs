@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
 use mi_config::properties::Properties;
+use mi_telemetry::AccessPattern;
+use mi_telemetry::follow::ACCESS;
 use mi_telemetry::log::{LogConfig, Pattern};
 
 /// Loggers of this package, or of one around it, stand for all of this server.
@@ -54,8 +56,48 @@ fn apply(properties: &Properties, mut config: LogConfig) -> (LogConfig, Vec<Stri
             config.file = Some(pattern);
         }
     }
+    if console_is_json(properties) {
+        config.console = Pattern::json();
+    }
     config.file = config.file.filter(|pattern| *pattern != config.console);
     (config, wrong)
+}
+
+/// MI: `JsonTemplateLayout` in the place of `PatternLayout`.
+fn console_is_json(properties: &Properties) -> bool {
+    let layout = properties.get("appender.CARBON_CONSOLE.layout.type").unwrap_or_default();
+    matches!(layout.trim(), "JsonTemplateLayout" | "JsonLayout" | "JSONLayout")
+}
+
+/// Lines of the access log, when it is switched on: by its logger in `log4j2.properties` or by `access_log_enable` of
+/// `conf/access-log.properties`. With what was not understood of its pattern.
+pub fn access(home: &Path) -> (Option<AccessPattern>, Vec<String>) {
+    let read = |file: PathBuf| std::fs::read_to_string(file).map(|text| Properties::parse(&text)).unwrap_or_default();
+    access_of(&read(file(home)), &read(home.join("conf/access-log.properties")))
+}
+
+fn access_of(log4j: &Properties, access: &Properties) -> (Option<AccessPattern>, Vec<String>) {
+    let listed: Vec<&str> = log4j.get("loggers").unwrap_or_default().split(',').map(str::trim).collect();
+    let by_logger = log4j.iter().any(|(key, name)| {
+        let Some(logger) = key.strip_prefix("logger.").and_then(|rest| rest.strip_suffix(".name")) else {
+            return false;
+        };
+        let level = level(log4j, &format!("logger.{logger}.level"), &mut Vec::new());
+        name.trim() == ACCESS && listed.contains(&logger) && level.is_some_and(|level| level >= LevelFilter::Info)
+    });
+    let enabled = access.get("access_log_enable").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+    if !by_logger && !enabled {
+        return (None, Vec::new());
+    }
+    match access.get("access_log_pattern") {
+        Some(text) => {
+            let (pattern, unknown) = AccessPattern::parse(text);
+            let wrong =
+                unknown.into_iter().map(|it| format!("access_log_pattern: {it} is not known and is left as it is"));
+            (Some(pattern), wrong.collect())
+        }
+        None => (Some(AccessPattern::default()), Vec::new()),
+    }
 }
 
 fn level(properties: &Properties, key: &str, wrong: &mut Vec<String>) -> Option<LevelFilter> {
@@ -77,6 +119,32 @@ fn level(properties: &Properties, key: &str, wrong: &mut Vec<String>) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_access_log_is_switched_in_two_ways() {
+        let logger = "loggers = Access\nlogger.Access.name = org.apache.synapse.transport.http.access.logs\n";
+        for (log4j, access, expected) in [
+            ("", "", None),
+            (&*format!("{logger}logger.Access.level = DEBUG\n"), "", Some(AccessPattern::default())),
+            (&*format!("{logger}logger.Access.level = OFF\n"), "access_log_enable=false\n", None),
+            ("", "access_log_enable=true\naccess_log_pattern=%h %s\n", Some(AccessPattern::parse("%h %s").0)),
+        ] {
+            let found = access_of(&Properties::parse(log4j), &Properties::parse(access));
+            assert_eq!(found, (expected, Vec::new()), "{log4j} {access}");
+        }
+        assert_eq!(
+            access_of(&Properties::default(), &Properties::parse("access_log_enable=true\naccess_log_pattern=%x"))
+                .1
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn the_console_may_write_json() {
+        let text = "appender.CARBON_CONSOLE.layout.type = JsonTemplateLayout\n";
+        assert_eq!(apply(&Properties::parse(text), LogConfig::default()).0.console, Pattern::json());
+    }
 
     #[test]
     fn levels_and_patterns_are_read() {

@@ -9,6 +9,7 @@ mod commands;
 mod connectors;
 mod coordination;
 mod defaults;
+mod following;
 mod logging;
 mod management;
 mod metrics;

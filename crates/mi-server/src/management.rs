@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use log::LevelFilter;
 use mi_config::{Artifact, ArtifactKind, Deployment};
@@ -50,11 +51,13 @@ pub struct Handover<'a> {
     pub address: IpAddr,
     /// Key material of the listener.
     pub tls: Arc<ServerTls>,
+    /// Is the correlation log written?
+    pub correlation: Arc<AtomicBool>,
 }
 
 /// Opens the listener, on a thread of its own so that no request here holds up messages. Plain HTTP is never offered.
 pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Management> {
-    let Handover { deployment, home, log_folder, logs, engine, inbounds, address, tls } = handover;
+    let Handover { deployment, home, log_folder, logs, engine, inbounds, address, tls, correlation } = handover;
     let (sender, end) = watch::channel(None);
     let applications = home.applications.iter().find(|folder| folder.is_dir()).or(home.applications.first());
     let parts = Parts {
@@ -70,6 +73,7 @@ pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Mana
         log: Arc::new(Log(logs)),
         run: Arc::new(Inbounds(inbounds)),
         server: Arc::new(Ending(sender)),
+        correlation,
     };
     let context = Arc::new(ManagementContext::new(parts, deployed));
     let server = if deployment.management.https {

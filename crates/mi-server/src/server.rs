@@ -15,9 +15,11 @@ use mi_deployer::{Application, Home, LoadedDeployment, Origin, Registry, Watcher
 use mi_engine::inbound::RunningInbounds;
 use mi_engine::metrics::Metrics;
 use mi_engine::services::Sender;
+use mi_engine::trail::Watch;
 use mi_engine::transport::{HttpClient, HttpService};
 use mi_engine::{Built, Engine, Services, Snapshot, Specs};
 use mi_telemetry::log::LogHandle;
+use mi_telemetry::trace::Tracer;
 use mi_transports::file::FileSender;
 use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, SERVER, Server as HttpServer};
 use mi_transports::ws::WebSocketSender;
@@ -25,10 +27,14 @@ use mi_transports::ws::WebSocketSender;
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, connectors, coordination, defaults, logging, management, metrics, proxies, report, tls, wire};
+use crate::{banner, connectors, coordination, defaults, following, logging, management, metrics, proxies, report};
+use crate::{tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
 const DRAIN_DELAY: Duration = Duration::from_secs(5);
+
+/// How long the end waits for the collector of traces.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// How often the deployment folders are looked at; a change is taken when two looks have seen the same.
 const LOOK_AT_FOLDERS: Duration = Duration::from_millis(250);
@@ -251,7 +257,7 @@ pub fn services(
     prepared: &Prepared,
     http: Arc<dyn HttpClient>,
     senders: Senders,
-    metrics: Arc<Metrics>,
+    (metrics, watch): (Arc<Metrics>, Arc<Watch>),
 ) -> Arc<Services> {
     Arc::new(Services {
         http,
@@ -262,6 +268,7 @@ pub fn services(
         senders,
         in_flight: std::sync::atomic::AtomicU64::new(0),
         metrics,
+        watch,
     })
 }
 
@@ -299,6 +306,7 @@ pub struct Running {
     main: HttpServer,
     probes: Arc<Probes>,
     logs: LogHandle,
+    tracer: Option<Tracer>,
     grace: Duration,
     drain_delay: Duration,
 }
@@ -320,7 +328,9 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
     let client = Client::new(client_config(args, &prepared.deployment, keys.client.clone()));
     let http: Arc<dyn HttpClient> = Arc::new(client.clone());
-    let services = services(&prepared, http.clone(), senders(&client, keys.client.clone()), Arc::default());
+    let following = following::start(&prepared, &config, &args.home, &http)?;
+    let shared = (Arc::default(), following.watch.clone());
+    let services = services(&prepared, http.clone(), senders(&client, keys.client.clone()), shared);
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let databases = Arc::new(Databases::new(&home.root));
@@ -344,6 +354,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         inbounds: inbounds.clone(),
         address,
         tls: keys.server.clone(),
+        correlation: following.correlation,
     };
     let management = management::start(handover, managed).context("cannot open the management API")?;
     main.listen(listeners(&deployment, &keys, service)?)?;
@@ -381,6 +392,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         main,
         probes,
         logs,
+        tracer: following.tracer,
         grace: if graceful { Duration::from_millis(grace) } else { Duration::ZERO },
         drain_delay: property("drainDelay").and_then(|it| it.parse().ok()).map_or(DRAIN_DELAY, Duration::from_millis),
     })
@@ -469,8 +481,8 @@ impl Redeployer {
             }
         };
         let before = self.engine.snapshot();
-        let (senders, metrics) = (before.services.senders.clone(), before.services.metrics.clone());
-        let services = services(&prepared, self.http.clone(), senders, metrics);
+        let shared = (before.services.metrics.clone(), before.services.watch.clone());
+        let services = services(&prepared, self.http.clone(), before.services.senders.clone(), shared);
         let deployed = prepared.deploy(services, &self.databases);
         report::deployed(&deployed, Some(&changes));
         report::undeployed(&self.applications, &deployed.applications);
@@ -531,7 +543,7 @@ impl Running {
     pub fn wait(mut self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (left, code) = runtime.block_on(self.serve_until_told())?;
-        let Self { internal, main, management, logs, deployer, .. } = self;
+        let Self { internal, main, management, logs, deployer, tracer, .. } = self;
         main.shutdown();
         tell_of_lost_messages(&deployer.engine.snapshot());
         management.shutdown();
@@ -540,6 +552,9 @@ impl Running {
         }
         if left > 0 {
             log::warn!(target: "ServerManagement", "{left} requests did not end within the grace time");
+        }
+        if let Some(tracer) = tracer {
+            tracer.flush(LAST_SPANS);
         }
         log::info!(target: "CarbonServerManager", "Halted the server");
         logs.close();

@@ -3,6 +3,7 @@
 //! Lines follow a pattern of log4j ([`Pattern`]). They are made by the thread that logs and written by a thread of its own behind a bounded queue. When a slow
 //! disk or a blocked pipe fills the queue, lines are dropped and counted rather than messages held up.
 
+mod channel;
 mod pattern;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use std::thread::JoinHandle;
 use chrono::Local;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use channel::Channel;
 pub use pattern::{Line, Pattern, with_context};
 
 /// Lines that may wait to be written.
@@ -60,6 +62,8 @@ struct Shared {
     levels: RwLock<HashMap<String, LevelFilter>>,
     console: Pattern,
     file: Option<Pattern>,
+    /// Is there a folder for files?
+    has_files: bool,
     queue: SyncSender<Job>,
     dropped: AtomicU64,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -72,6 +76,8 @@ enum Job {
         file: Option<String>,
         severe: bool,
     },
+    /// For a file of its own only.
+    Apart(&'static Channel, String),
     Stop,
 }
 
@@ -85,6 +91,7 @@ pub fn init(config: &LogConfig) -> io::Result<LogHandle> {
         levels: RwLock::new(config.levels.clone()),
         console: config.console.clone(),
         file: config.file.clone().filter(|_| config.folder.is_some()),
+        has_files: config.folder.is_some(),
         queue,
         dropped: AtomicU64::new(0),
         writer: Mutex::new(Some(writer)),
@@ -188,8 +195,14 @@ impl Log for Sink {
             thread: thread.name().unwrap_or_default(),
             message: *record.args(),
         };
-        let file = shared.file.as_ref().map(|pattern| pattern.render(&line));
-        let job = Job::Line { text: shared.console.render(&line), file, severe: record.level() <= Level::Warn };
+        let channel = Channel::of(record.target());
+        let job = match channel {
+            Some(channel) if shared.has_files => Job::Apart(channel, channel.render(&line)),
+            _ => {
+                let file = shared.file.as_ref().map(|pattern| pattern.render(&line));
+                Job::Line { text: shared.console.render(&line), file, severe: record.level() <= Level::Warn }
+            }
+        };
         if let Err(TrySendError::Full(_)) = shared.queue.try_send(job) {
             shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -202,11 +215,24 @@ fn write_all(jobs: &Receiver<Job>, mut files: Option<Files>) {
     let stdout = io::stdout();
     let mut console = BufWriter::with_capacity(32 * 1024, stdout.lock());
     let mut next = jobs.recv().ok();
-    while let Some(Job::Line { text, file, severe }) = next {
+    while let Some(job) = next {
         // A closed pipe or a full disk must not end the server; the line is lost then.
-        drop(console.write_all(text.as_bytes()));
-        if let Some(files) = &mut files {
-            drop(files.write(file.as_ref().unwrap_or(&text).as_bytes(), severe));
+        match job {
+            Job::Line { text, file, severe } => {
+                drop(console.write_all(text.as_bytes()));
+                if let Some(files) = &mut files {
+                    drop(files.write(file.as_ref().unwrap_or(&text).as_bytes(), severe));
+                }
+            }
+            Job::Apart(channel, text) => {
+                if let Some(files) = &mut files {
+                    drop(files.write_apart(channel, text.as_bytes()));
+                }
+                if channel.on_console {
+                    drop(console.write_all(text.as_bytes()));
+                }
+            }
+            Job::Stop => break,
         }
         next = match jobs.try_recv() {
             Ok(job) => Some(job),
@@ -227,14 +253,19 @@ fn write_all(jobs: &Receiver<Job>, mut files: Option<Files>) {
 }
 
 struct Files {
+    folder: PathBuf,
     all: RollingFile,
     severe: RollingFile,
+    /// Those that were written to, by name.
+    apart: HashMap<&'static str, RollingFile>,
 }
 
 impl Files {
     fn open(folder: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         Ok(Self {
+            folder: folder.to_owned(),
+            apart: HashMap::new(),
             all: RollingFile::open(folder.join("wso2carbon.log"))?,
             severe: RollingFile::open(folder.join("wso2error.log"))?,
         })
@@ -245,8 +276,22 @@ impl Files {
         if severe { self.severe.write(line) } else { Ok(()) }
     }
 
+    /// Opens the file with its first line, so that none is there for what is switched off.
+    fn write_apart(&mut self, channel: &Channel, line: &[u8]) -> io::Result<()> {
+        if let Some(file) = self.apart.get_mut(channel.file) {
+            return file.write(line);
+        }
+        let mut file = RollingFile::open(self.folder.join(channel.file))?;
+        file.write(line)?;
+        self.apart.insert(channel.file, file);
+        Ok(())
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.all.file.flush()?;
+        for file in self.apart.values_mut() {
+            file.file.flush()?;
+        }
         self.severe.file.flush()
     }
 }

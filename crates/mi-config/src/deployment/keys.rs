@@ -234,7 +234,6 @@ const NOT_ONE: &str = "it is not read";
 
 const UNSUPPORTED: &[Unsupported] = &[
     unsupported("analytics.enabled", OFF, NO_TRACES),
-    unsupported("opentelemetry.enable", OFF, NO_TRACES),
     unsupported("mediation.flow.statistics.collect.all", OFF, NO_TRACES),
     unsupported("inbound.port.offset.enable", OFF, "ports of inbound endpoints are used as they are"),
     unsupported("freemarker.template.base.path", &[""], "included templates are read from conf: of the registry"),

@@ -79,6 +79,8 @@ pub struct HttpSettings {
     pub preserve_server: bool,
     /// Headers that are not written anew.
     pub preserve_headers: Vec<String>,
+    /// Header field that carries the id of a message from system to system: `correlation_header_name`.
+    pub correlation_header: String,
     /// Connections are used again.
     pub keep_alive: bool,
 }

@@ -67,7 +67,8 @@ struct Reader<'r> {
 }
 
 pub(super) fn deployment(table: &Table, outside: &dyn Placeholders, out: &mut Diagnostics) -> Deployment {
-    let synapse = properties(table, "synapse_properties", SYNAPSE, SYNAPSE_DEFAULTS);
+    let mut synapse = properties(table, "synapse_properties", SYNAPSE, SYNAPSE_DEFAULTS);
+    synapse.extend(telemetry(table));
     let passthru = properties(table, "passthru_properties", PASSTHRU, PASSTHRU_DEFAULTS);
     let mut reader = Reader { table, out };
     let primary_keystore = reader.keystore("keystore.primary", None);
@@ -98,6 +99,23 @@ fn properties(table: &Table, section: &str, short: &[(&str, &str)], defaults: &[
     let given = short.iter().filter_map(|(key, property)| Some(((*property).to_owned(), table.text(key)?)));
     map.extend(given);
     map
+}
+
+/// `[[opentelemetry.properties]]` and `[[opentelemetry.resource_attributes]]`. MI: `synapse.properties.j2`.
+fn telemetry(table: &Table) -> Vec<(String, String)> {
+    let named = |section: &str| {
+        let tables = table.tables(section);
+        tables.iter().filter_map(|it| Some((it.text("name")?, it.text("value")?))).collect::<Vec<_>>()
+    };
+    let properties = named("opentelemetry.properties").into_iter();
+    let mut found: Vec<_> =
+        properties.map(|(name, value)| (format!("opentelemetry.properties.{name}"), value)).collect();
+    let attributes = named("opentelemetry.resource_attributes");
+    if !attributes.is_empty() {
+        let pairs: Vec<String> = attributes.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        found.push(("opentelemetry.properties.resource_attributes".to_owned(), pairs.join(",")));
+    }
+    found
 }
 
 fn is_true(text: &str) -> bool {
@@ -218,6 +236,10 @@ impl Reader<'_> {
                 .table
                 .list("transport.http.preserve_http_headers")
                 .unwrap_or_else(|| vec!["Content-Type".to_owned()]),
+            correlation_header: passthru
+                .get("correlation_header_name")
+                .filter(|name| !name.trim().is_empty())
+                .map_or_else(|| "activityid".to_owned(), |name| name.trim().to_owned()),
             keep_alive: !flag("http.connection.disable.keepalive"),
         }
     }

@@ -142,6 +142,7 @@ fn build_resource(api: &ApiConfig, meters: &Meters, config: &ResourceConfig, cx:
         out_sequence,
         fault_sequence: fault_sequence.or_else(|| Some(SequenceTarget::Named(cx.sequence_ref("fault")))),
         meters: Some(meters.clone()),
+        traced: cx.watch.deployed("api", &api.name, api.aspects.trace),
     };
     Resource::new(config, in_sequence, Arc::new(info))
 }

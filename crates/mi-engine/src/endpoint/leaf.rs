@@ -22,6 +22,7 @@ use crate::exchange::RequestInfo;
 use crate::fault::{Fault, codes};
 use crate::services::OutMessage;
 use crate::snapshot::{Settings, Snapshot};
+use crate::trail::{self, Follower};
 use crate::transport::{Incoming, Outgoing, Payload};
 use crate::{flow, incoming, local, serve};
 
@@ -294,19 +295,19 @@ impl Leaf {
         self.put_addressing(cx, &address)?;
         let mut request = outgoing::request(cx, &shape, &address, self.addressing.is_some())?;
         request.timeout = Some(timeout);
-        let snapshot = cx.snapshot.clone();
+        let (snapshot, follower) = (cx.snapshot.clone(), Follower::of(cx));
         let Some(authenticator) = &self.authenticator else {
-            return self.transmit(endpoint, &snapshot, request, timeout).await.map(Some);
+            return self.transmit(endpoint, &snapshot, request, follower).await.map(Some);
         };
         let credentials = authenticator.credentials(cx)?;
         authenticator.authorize(&credentials, &snapshot, &mut request).await?;
         let again = if authenticator.may_renew() { request.replay() } else { None };
-        let answer = self.transmit(endpoint, &snapshot, request, timeout).await?;
+        let answer = self.transmit(endpoint, &snapshot, request, follower.clone()).await?;
         match again {
             Some(mut again) if answer.status == http::StatusCode::UNAUTHORIZED => {
                 authenticator.forget();
                 authenticator.authorize(&credentials, &snapshot, &mut again).await?;
-                self.transmit(endpoint, &snapshot, again, timeout).await.map(Some)
+                self.transmit(endpoint, &snapshot, again, follower).await.map(Some)
             }
             _ => Ok(Some(answer)),
         }
@@ -326,10 +327,16 @@ impl Leaf {
         &self,
         endpoint: &Endpoint,
         snapshot: &Snapshot,
-        request: Outgoing,
-        timeout: Duration,
+        mut request: Outgoing,
+        follower: Option<Follower>,
     ) -> Result<Incoming, Fault> {
-        match tokio::time::timeout(timeout, snapshot.services.http.send(request)).await {
+        let timeout = request.timeout.unwrap_or(snapshot.settings.global_timeout);
+        let called = follower.map(|follower| follower.calls(&mut request));
+        let answer = tokio::time::timeout(timeout, snapshot.services.http.send(request)).await;
+        if let Some(called) = called {
+            called.ended(answer.as_ref().map_or(Err("Send timeout"), trail::outcome));
+        }
+        match answer {
             Ok(answer) => Ok(answer?),
             Err(_) => Err(self.timed_out(endpoint, timeout)),
         }

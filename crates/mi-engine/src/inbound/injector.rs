@@ -64,6 +64,7 @@ impl InboundRoute {
             out_sequence: None,
             fault_sequence: on_error.map(SequenceTarget::Inline),
             meters: self.meters.clone(),
+            ..ArtifactInfo::default()
         }
     }
 

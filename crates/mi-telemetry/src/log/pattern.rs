@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Local};
+use chrono::{DateTime, Local, SecondsFormat};
+use serde_json::{Map, Value};
+
+use crate::follow::CORRELATION_ID;
 
 thread_local! {
     /// What `%X{key}` shows on this thread.
@@ -20,6 +23,14 @@ pub fn with_context<T>(key: &'static str, value: String, run: impl FnOnce() -> T
         None => context.remove(key),
     });
     result
+}
+
+/// Gives `use_it` what `%X{key}` shows on this thread; the id of the message is known without anybody setting it.
+fn context<T>(key: &str, use_it: impl FnOnce(Option<&str>) -> T) -> T {
+    CONTEXT.with_borrow(|context| match context.get(key) {
+        None if key == CORRELATION_ID => mi_engine::trail::with_id(use_it),
+        value => use_it(value.map(String::as_str)),
+    })
 }
 
 /// A compiled pattern.
@@ -43,9 +54,25 @@ pub struct Line<'l> {
     pub message: std::fmt::Arguments<'l>,
 }
 
+impl Line<'_> {
+    fn write_json(&self, out: &mut String) {
+        let mut object = Map::new();
+        let mut put = |name: &str, value: &str| object.insert(name.to_owned(), Value::from(value));
+        put("time", &self.time.to_rfc3339_opts(SecondsFormat::Millis, true));
+        put("level", self.level);
+        put("logger", self.logger);
+        put("thread", self.thread);
+        context(CORRELATION_ID, |id| id.map(|id| put("correlation_id", id)));
+        put("message", &self.message.to_string());
+        out.push_str(&Value::Object(object).to_string());
+        out.push('\n');
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
     Text(String),
+    Json,
     Field { field: Field, width: Width },
 }
 
@@ -118,12 +145,27 @@ impl Pattern {
         (Self { parts }, unknown)
     }
 
+    /// Lines of JSON in the place of a pattern: `time`, `level`, `logger`, `thread`, `correlation_id`, `message`.
+    pub fn json() -> Self {
+        Self { parts: vec![Part::Json] }
+    }
+
+    /// Do its lines show the id of the message?
+    pub fn shows_ids(&self) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Json => true,
+            Part::Field { field: Field::Context(key), .. } => key == CORRELATION_ID,
+            _ => false,
+        })
+    }
+
     /// A line with what the pattern puts at its end.
     pub fn render(&self, line: &Line<'_>) -> String {
         let mut out = String::with_capacity(160);
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
+                Part::Json => line.write_json(&mut out),
                 Part::Field { field, width } => {
                     let start = out.len();
                     field.write(line, &mut out);
@@ -265,10 +307,7 @@ impl Field {
             }
             Self::Message => out.write_fmt(line.message),
             Self::Thread => out.write_str(line.thread),
-            Self::Context(key) => CONTEXT.with_borrow(|context| match context.get(key.as_str()) {
-                Some(value) => out.write_str(value),
-                None => Ok(()),
-            }),
+            Self::Context(key) => context(key, |value| out.write_str(value.unwrap_or_default())),
             Self::Nothing => Ok(()),
         };
         // A String takes everything; what a Display of a message refuses is left out.
@@ -318,6 +357,24 @@ mod tests {
             assert_eq!(render(pattern), expected, "{pattern}");
         }
         assert_eq!(Pattern::parse("%m %q %F").1, ["%q", "%F"]);
+    }
+
+    #[test]
+    fn lines_of_json_are_objects() {
+        let line = Line {
+            time: Local.with_ymd_and_hms(2030, 5, 6, 7, 8, 9).unwrap(),
+            level: "WARN",
+            logger: "LogMediator",
+            thread: "main",
+            message: format_args!("a \"b\"\nc"),
+        };
+        let text = with_context(CORRELATION_ID, "id-1".to_owned(), || Pattern::json().render(&line));
+        assert!(text.ends_with("}\n") && !text.trim_end().contains('\n'), "{text}");
+        let object: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(object["message"], "a \"b\"\nc");
+        assert_eq!((&object["level"], &object["correlation_id"]), (&Value::from("WARN"), &Value::from("id-1")));
+        assert!(Pattern::json().shows_ids() && Pattern::parse("%X{Correlation-ID}").0.shows_ids());
+        assert!(!Pattern::default().shows_ids());
     }
 
     #[test]
