@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use mi_config::{Artifact, ArtifactKind, Severity};
 use mi_deployer::{Application, Changes, LoadedDeployment, Origin};
+use mi_engine::Snapshot;
 
 use crate::server::Deployed;
 
@@ -92,6 +93,19 @@ pub fn deployed(deployed: &Deployed, changes: Option<&Changes>) {
 pub fn undeployed(before: &[Application], now: &[Application]) {
     for gone in before.iter().filter(|it| !now.iter().any(|other| other.id == it.id)) {
         log::info!(target: "CappDeployer", "Successfully undeployed Carbon Application : {}", with_version(gone));
+    }
+}
+
+/// Says what goes with the process: messages in stores that keep them in memory only.
+pub fn lost_messages(snapshot: &Snapshot) {
+    for (name, store) in snapshot.stores.iter() {
+        let left = store.volatile_size();
+        if left > 0 {
+            log::warn!(
+                target: "MessageStore",
+                "Store [{name}] keeps its messages in memory: {left} of them are gone with the server"
+            );
+        }
     }
 }
 

@@ -525,19 +525,6 @@ fn listeners(deployment: &Deployment, keys: &tls::Tls, service: Arc<MainService>
     Ok(listeners)
 }
 
-/// Says what goes with the process: messages in stores that keep them in memory only.
-fn tell_of_lost_messages(snapshot: &Snapshot) {
-    for (name, store) in snapshot.stores.iter() {
-        let left = store.volatile_size();
-        if left > 0 {
-            log::warn!(
-                target: "MessageStore",
-                "Store [{name}] keeps its messages in memory: {left} of them are gone with the server"
-            );
-        }
-    }
-}
-
 impl Running {
     /// Serves until SIGTERM or SIGINT, then ends in order: readiness goes red, traffic drains, running flows end.
     pub fn wait(mut self) -> anyhow::Result<ExitCode> {
@@ -545,7 +532,7 @@ impl Running {
         let (left, code) = runtime.block_on(self.serve_until_told())?;
         let Self { internal, main, management, logs, deployer, tracer, .. } = self;
         main.shutdown();
-        tell_of_lost_messages(&deployer.engine.snapshot());
+        report::lost_messages(&deployer.engine.snapshot());
         management.shutdown();
         if let Some(internal) = internal {
             internal.shutdown();
