@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use mi_config::Deployment;
+use mi_engine::metrics::Metrics;
 use mi_engine::trail::Watch;
 use mi_engine::transport::HttpClient;
 use mi_telemetry::follow::{Follow, Settings};
@@ -19,12 +20,18 @@ const LOGGER: &str = "OpenTelemetryManagerHolder";
 
 /// What was started.
 pub struct Following {
-    /// For the engine.
-    pub watch: Arc<Watch>,
+    watch: Arc<Watch>,
     /// Switches the correlation log.
     pub correlation: Arc<AtomicBool>,
     /// Sends spans, where that is configured.
     pub tracer: Option<Tracer>,
+}
+
+impl Following {
+    /// What outlasts deployments, at the start.
+    pub fn lasting(&self) -> (Arc<Metrics>, Arc<Watch>) {
+        (Arc::default(), self.watch.clone())
+    }
 }
 
 /// Reads what is to be followed and begins to.

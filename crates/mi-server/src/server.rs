@@ -329,8 +329,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let client = Client::new(client_config(args, &prepared.deployment, keys.client.clone()));
     let http: Arc<dyn HttpClient> = Arc::new(client.clone());
     let following = following::start(&prepared, &config, &args.home, &http)?;
-    let shared = (Arc::default(), following.watch.clone());
-    let services = services(&prepared, http.clone(), senders(&client, keys.client.clone()), shared);
+    let services = services(&prepared, http.clone(), senders(&client, keys.client.clone()), following.lasting());
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let databases = Arc::new(Databases::new(&home.root));
