@@ -270,7 +270,7 @@ pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings
     }
     // MI: `Axis2SynapseController#addServerIPAndHostEntries`.
     for (key, value) in [("SERVER_HOST", &settings.hostname), ("SERVER_IP", &settings.server_ip)] {
-        let value = Value::String(value.clone());
+        let value = Value::from(value.clone());
         parts.local_entries.entry(key.into()).or_insert(LocalEntry { value, connection: None });
     }
     let mut snapshot = Snapshot::empty(services, settings);

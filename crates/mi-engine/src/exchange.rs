@@ -1,11 +1,12 @@
 //! One client and its one answer, shared by every flow that came out of its request.
 
 use std::any::Any;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use mi_message::Message;
+use mi_message::{Message, Text};
 use tokio::sync::oneshot;
 
 use crate::trail::Trail;
@@ -41,19 +42,19 @@ pub struct Exchange {
 #[derive(Clone, Debug, Default)]
 pub struct RequestInfo {
     /// Method of the request; empty when the flow was not started by HTTP.
-    pub method: String,
+    pub method: Text,
     /// Path and query as received.
-    pub target: String,
+    pub target: Arc<str>,
     /// True when the request came over HTTP/1.0.
     pub http10: bool,
     /// True on a TLS listener.
     pub secure: bool,
     /// Content type of the request.
-    pub content_type: Option<String>,
+    pub content_type: Option<Arc<str>>,
     /// SOAPAction of the request.
     pub soap_action: Option<String>,
-    /// `host:port` that accepted the connection.
-    pub local: String,
+    /// What accepted the connection; none without one.
+    pub local: Option<SocketAddr>,
     /// Host field of the request.
     pub host: String,
     /// Accept-Encoding of the request.

@@ -1,12 +1,13 @@
 //! From the wire to a message: requests of clients and answers of back ends.
 
+use std::cell::RefCell;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::{Method, Version};
 use http_body::Body as _;
-use mi_message::{Body, BodyStream, Headers, Message, Value};
+use mi_message::{Body, BodyStream, Headers, Message, Text, Value};
 
 use crate::exchange::RequestInfo;
 use crate::fault::{Fault, codes};
@@ -16,51 +17,49 @@ use crate::transport::{HttpRequest, Incoming};
 /// Address of whoever waits for an answer.
 pub const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
 
-/// Shared names of the properties that every message gets, so that setting them allocates nothing.
+/// Names of the properties that every message gets.
 pub(crate) mod names {
-    use super::{Arc, LazyLock};
-
-    macro_rules! names {
-        ($($constant:ident = $text:literal),* $(,)?) => {
-            $(pub(crate) static $constant: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from($text));)*
-        };
-    }
-    /// Media types that most messages have.
-    pub(crate) static MEDIA_TYPES: LazyLock<[Arc<str>; 5]> = LazyLock::new(|| {
-        ["application/json", "text/xml", "application/xml", "text/plain", "application/soap+xml"].map(Arc::from)
-    });
-
-    names! {
-        HTTP_METHOD = "HTTP_METHOD",
-        CONTENT_TYPE = "ContentType",
-        MESSAGE_TYPE = "messageType",
-        REMOTE_ADDR = "REMOTE_ADDR",
-        REMOTE_HOST = "REMOTE_HOST",
-        TRANSPORT_IN_URL = "TransportInURL",
-        REST_URL_POSTFIX = "REST_URL_POSTFIX",
-        HTTP_SC = "HTTP_SC",
-        HTTP_SC_DESC = "HTTP_SC_DESC",
-        NO_ENTITY_BODY = "NO_ENTITY_BODY",
-        TRANSPORT_IN_NAME = "TRANSPORT_IN_NAME",
-        HTTP = "http",
-        HTTPS = "https",
-        GET = "GET",
-        POST = "POST",
-        PUT = "PUT",
-        DELETE = "DELETE",
-    }
+    pub(crate) const HTTP_METHOD: &str = "HTTP_METHOD";
+    pub(crate) const CONTENT_TYPE: &str = "ContentType";
+    pub(crate) const MESSAGE_TYPE: &str = "messageType";
+    pub(crate) const REMOTE_ADDR: &str = "REMOTE_ADDR";
+    pub(crate) const REMOTE_HOST: &str = "REMOTE_HOST";
+    pub(crate) const TRANSPORT_IN_URL: &str = "TransportInURL";
+    pub(crate) const REST_URL_POSTFIX: &str = "REST_URL_POSTFIX";
+    pub(crate) const HTTP_SC: &str = "HTTP_SC";
+    pub(crate) const HTTP_SC_DESC: &str = "HTTP_SC_DESC";
+    pub(crate) const NO_ENTITY_BODY: &str = "NO_ENTITY_BODY";
+    pub(crate) const TRANSPORT_IN_NAME: &str = "TRANSPORT_IN_NAME";
 }
 
-/// A method as a property value.
-fn method_value(method: &Method) -> Value {
-    let shared = match *method {
-        Method::GET => &names::GET,
-        Method::POST => &names::POST,
-        Method::PUT => &names::PUT,
-        Method::DELETE => &names::DELETE,
-        _ => return Value::from(method.as_str()),
-    };
-    Value::String((**shared).clone())
+/// Media types that most messages have.
+const MEDIA_TYPES: [&str; 5] =
+    ["application/json", "text/xml", "application/xml", "text/plain", "application/soap+xml"];
+
+/// The name of a method.
+fn method_name(method: &Method) -> Text {
+    Text::Fixed(match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        _ => return Text::from(method.as_str()),
+    })
+}
+
+/// The address of a peer as text. A thread hears from the same few ones, so the last is kept.
+fn address_text(address: IpAddr) -> Text {
+    thread_local! {
+        static LAST: RefCell<Option<(IpAddr, Arc<str>)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| match last {
+        Some((known, text)) if *known == address => text.clone().into(),
+        _ => {
+            let text: Arc<str> = address.to_string().into();
+            *last = Some((address, text.clone()));
+            text.into()
+        }
+    })
 }
 
 /// What a client sent, as a message with an unread body, and the facts that its answer depends on.
@@ -71,34 +70,34 @@ pub fn request(request: HttpRequest, settings: &Settings) -> (Message, RequestIn
     let has_entity = has_entity(&method, version, &headers, &body);
     let mut message = Message::new();
     let axis2 = &mut message.axis2;
-    axis2.set(names::HTTP_METHOD.clone(), method_value(&method));
+    axis2.put(names::HTTP_METHOD, method_name(&method));
     match &content_type {
         Some(received) => {
-            axis2.set(names::CONTENT_TYPE.clone(), received.clone());
-            axis2.set(names::MESSAGE_TYPE.clone(), media_type(received));
+            axis2.put(names::CONTENT_TYPE, received.clone());
+            axis2.put(names::MESSAGE_TYPE, media_type(received));
         }
-        None => axis2.set(names::MESSAGE_TYPE.clone(), "application/xml"),
+        None => axis2.put(names::MESSAGE_TYPE, Text::Fixed("application/xml")),
     }
     if !has_entity {
-        axis2.set(names::NO_ENTITY_BODY.clone(), true);
+        axis2.put(names::NO_ENTITY_BODY, true);
     }
-    let peer_address: Arc<str> = peer.ip().to_string().into();
-    axis2.set(names::REMOTE_ADDR.clone(), peer_address.clone());
-    axis2.set(names::REMOTE_HOST.clone(), peer_address);
-    axis2.set(names::TRANSPORT_IN_URL.clone(), target.as_str());
-    let transport = if secure { &names::HTTPS } else { &names::HTTP };
-    message.properties.set(names::TRANSPORT_IN_NAME.clone(), (**transport).clone());
+    let peer_address = address_text(peer.ip());
+    let target: Arc<str> = target.into();
+    axis2.put(names::REMOTE_ADDR, peer_address.clone());
+    axis2.put(names::REMOTE_HOST, peer_address);
+    axis2.put(names::TRANSPORT_IN_URL, target.clone());
+    message.properties.put(names::TRANSPORT_IN_NAME, Text::Fixed(if secure { "https" } else { "http" }));
     message.rest = is_rest(content_type.as_deref());
     let soap_action = soap_action(&headers, content_type.as_deref());
     message.addressing.action.clone_from(&soap_action);
-    message.addressing.to = Some(target.clone());
+    message.addressing.to = Some((*target).to_owned());
     let info = RequestInfo {
-        method: method.as_str().to_owned(),
+        method: method_name(&method),
         http10: version == Version::HTTP_10,
         secure,
-        content_type: content_type.as_deref().map(str::to_owned),
+        content_type: content_type.clone(),
         soap_action,
-        local: local.to_string(),
+        local: Some(local),
         host: headers.get("Host").unwrap_or_default().to_owned(),
         accept_encoding: headers.get("Accept-Encoding").map(str::to_owned),
         hops: 0,
@@ -138,9 +137,9 @@ fn holds(text: &str, part: &str) -> bool {
 }
 
 /// The media type without parameters, shared when it is a common one.
-fn media_type(content_type: &str) -> Arc<str> {
+fn media_type(content_type: &str) -> Text {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    names::MEDIA_TYPES.iter().find(|known| &***known == essence).map_or_else(|| essence.into(), |known| known.clone())
+    MEDIA_TYPES.iter().find(|known| **known == essence).map_or_else(|| essence.into(), |known| Text::Fixed(known))
 }
 
 fn soap_action(headers: &Headers, content_type: Option<&str>) -> Option<String> {
@@ -162,33 +161,36 @@ fn soap_action(headers: &Headers, content_type: Option<&str>) -> Option<String> 
 /// stays. MI: `ClientWorker`, `SynapseCallbackReceiver#handleMessage`.
 pub fn response(message: &mut Message, answer: Incoming, settings: &Settings) {
     let Incoming { status, reason, headers, body, .. } = answer;
-    let request_type = message.axis2.get_str("messageType").map(Arc::<str>::from);
+    let request_type = match message.axis2.get("messageType") {
+        Some(Value::String(text)) => Some(text.clone()),
+        _ => None,
+    };
     let was_head = message.axis2.get_str("HTTP_METHOD").is_some_and(|method| method.eq_ignore_ascii_case("HEAD"));
     let content_type = headers.get("Content-Type").map(Arc::<str>::from);
     let mut axis2 = mi_message::Properties::default();
     match &content_type {
         Some(received) => {
-            axis2.set(names::CONTENT_TYPE.clone(), received.clone());
-            axis2.set(names::MESSAGE_TYPE.clone(), media_type(received));
+            axis2.put(names::CONTENT_TYPE, received.clone());
+            axis2.put(names::MESSAGE_TYPE, media_type(received));
         }
         None => {
             if let Some(kept) = request_type.filter(|kept| &**kept != "application/x-www-form-urlencoded") {
-                axis2.set(names::MESSAGE_TYPE.clone(), kept);
+                axis2.put(names::MESSAGE_TYPE, kept);
             }
         }
     }
-    axis2.set(names::HTTP_SC.clone(), i32::from(status.as_u16()));
+    axis2.put(names::HTTP_SC, i32::from(status.as_u16()));
     if let Some(reason) = reason {
-        axis2.set(names::HTTP_SC_DESC.clone(), reason);
+        axis2.put(names::HTTP_SC_DESC, reason);
     }
     let bodiless = was_head
         || matches!(status.as_u16(), 204 | 304)
         || headers.get("Content-Length").is_some_and(|length| length == "0");
     if bodiless {
-        axis2.set(names::NO_ENTITY_BODY.clone(), true);
+        axis2.put(names::NO_ENTITY_BODY, true);
     }
     if message.axis2.is_true("IGNORE_SC_ACCEPTED") {
-        axis2.set("FORCE_SC_ACCEPTED", "true");
+        axis2.put("FORCE_SC_ACCEPTED", Text::Fixed("true"));
     }
     message.axis2 = axis2;
     message.rest = match &content_type {

@@ -37,7 +37,7 @@ pub(crate) async fn send(cx: &mut Context, address: &str) -> Result<Option<Incom
         flow::build_body(cx).await?;
     }
     let (mut message, mut info) = incoming::request(request(cx, &target)?, &snapshot.settings);
-    message.properties.set(names::TRANSPORT_IN_NAME.clone(), SCHEME);
+    message.properties.put(names::TRANSPORT_IN_NAME, SCHEME);
     message.addressing.action.clone_from(&cx.message.addressing.action);
     info.hops = hops;
     let answer = serve::call_proxy(snapshot, &proxy, message, info).await;
@@ -75,7 +75,7 @@ fn request(cx: &mut Context, target: &str) -> Result<HttpRequest, Fault> {
             body => serve::stream_of(body),
         },
         peer: nowhere,
-        local: caller.local.parse().unwrap_or(nowhere),
+        local: caller.local.unwrap_or(nowhere),
         secure: caller.secure,
         client_certificate: None,
     })

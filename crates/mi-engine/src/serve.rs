@@ -138,7 +138,7 @@ pub(crate) fn call_proxy(
     mut message: Message,
     info: RequestInfo,
 ) -> BoxFuture<'static, Option<HttpReply>> {
-    message.axis2.set(names::REST_URL_POSTFIX.clone(), rest_postfix(&info.target));
+    message.axis2.put(names::REST_URL_POSTFIX, rest_postfix(&info.target));
     let entry = start_proxy(proxy, &mut message);
     begin(snapshot, message, info, entry)
 }
@@ -218,14 +218,14 @@ fn dispatch(
     secure: bool,
     caller: Option<&str>,
 ) -> Entry {
-    let target = path_of(&info.target).to_owned();
-    message.axis2.set(names::REST_URL_POSTFIX.clone(), rest_postfix(&target));
+    let target = path_text(&info.target);
+    message.axis2.put(names::REST_URL_POSTFIX, rest_postfix(&target));
     if let Some(name) = service_name(&target)
         && let Some(proxy) = find_proxy(snapshot, name)
     {
         return enter_proxy(snapshot, proxy, message, info, &target, secure);
     }
-    if target == "/favicon.ico" {
+    if &*target == "/favicon.ico" {
         return Entry::Reply(HttpReply::new(StatusCode::NOT_FOUND));
     }
     if let Some(api) = snapshot.apis.find(&target, &info.host, secure, caller) {
@@ -251,7 +251,7 @@ fn dispatch_inbound(
     inbound: &HttpRoute,
 ) -> Entry {
     inbound.route.describe(message);
-    let target = path_of(&info.target).to_owned();
+    let target = path_text(&info.target);
     let caller = Some(&*inbound.route.name);
     if let Some(api) = snapshot.apis.find(&target, &info.host, secure, caller) {
         return enter_api(snapshot, api, message, info, target, secure, caller);
@@ -267,7 +267,7 @@ fn dispatch_inbound(
         Some(_) => None,
         None => inbound.route.sequence.as_deref().and_then(|key| snapshot.sequence_by_key(key)),
     };
-    message.axis2.set(names::REST_URL_POSTFIX.clone(), rest_postfix(&target));
+    message.axis2.put(names::REST_URL_POSTFIX, rest_postfix(&target));
     match sequence.or_else(|| snapshot.main_sequence()) {
         Some(sequence) => Entry::Flow {
             artifact: Arc::new(inbound.route.artifact(snapshot)),
@@ -284,6 +284,12 @@ fn path_of(target: &str) -> &str {
         Some((scheme, rest)) if !scheme.contains('/') => rest.find('/').map_or("/", |at| &rest[at..]),
         _ => target,
     }
+}
+
+/// [`path_of`], shared where it is the whole target.
+fn path_text(target: &Arc<str>) -> Arc<str> {
+    let path = path_of(target);
+    if path.len() == target.len() { target.clone() } else { path.into() }
 }
 
 /// What stands behind the service. MI looks for the slash in the query, too. MI: `NhttpUtil#getRestUrlPostfix`.
@@ -328,8 +334,8 @@ fn enter_proxy(
 }
 
 fn start_proxy(proxy: &Proxy, message: &mut Message) -> Entry {
-    message.properties.set("proxy.name", proxy.name.clone());
-    message.properties.set("ARTIFACT_NAME", format!("ProxyService:{}", proxy.name));
+    message.properties.put("proxy.name", proxy.name.clone());
+    message.properties.put("ARTIFACT_NAME", format!("ProxyService:{}", proxy.name));
     let then = proxy.endpoint.clone().map_or(Then::Nothing, Then::Send);
     Entry::Flow { artifact: proxy.info.clone(), first: proxy.in_sequence.clone(), then }
 }
@@ -354,7 +360,7 @@ fn enter_api(
     api: &Arc<Api>,
     message: &mut Message,
     info: &RequestInfo,
-    target: String,
+    target: Arc<str>,
     secure: bool,
     caller: Option<&str>,
 ) -> Entry {
@@ -380,7 +386,7 @@ fn enter_api(
     }
     cors.remember(&message.headers, &mut message.properties, resource);
     if let Some(pattern) = resource.pattern() {
-        message.properties.set("REST_URL_PATTERN", pattern);
+        message.properties.put("REST_URL_PATTERN", pattern);
     }
     if !set_query_parameters(message, &target) {
         return answered(api, secure, HttpReply::new(StatusCode::BAD_REQUEST));
@@ -401,24 +407,24 @@ fn set_api_properties(
     api: &Api,
     message: &mut Message,
     info: &RequestInfo,
-    target: &str,
+    target: &Arc<str>,
     sub_path: &str,
     secure: bool,
 ) {
     let properties = &mut message.properties;
-    properties.set("REST_FULL_REQUEST_PATH", target);
-    properties.set("SYNAPSE_REST_API", api.name.clone());
-    properties.set("SYNAPSE_REST_API_VERSION", api.version.clone());
-    properties.set("REST_API_CONTEXT", api.base_context.clone());
-    properties.set("SYNAPSE_REST_API_VERSION_STRATEGY", api.version_type);
-    properties.set("REST_SUB_REQUEST_PATH", sub_path);
-    properties.set("REST_METHOD", info.method.as_str());
+    properties.put("REST_FULL_REQUEST_PATH", target.clone());
+    properties.put("SYNAPSE_REST_API", api.name.clone());
+    properties.put("SYNAPSE_REST_API_VERSION", api.version.clone());
+    properties.put("REST_API_CONTEXT", api.base_context.clone());
+    properties.put("SYNAPSE_REST_API_VERSION_STRATEGY", api.version_type);
+    properties.put("REST_SUB_REQUEST_PATH", sub_path);
+    properties.put("REST_METHOD", info.method.clone());
     if !info.host.is_empty() {
         let scheme = if secure { "https" } else { "http" };
-        properties.set("REST_URL_PREFIX", format!("{scheme}://{}", info.host));
+        properties.put("REST_URL_PREFIX", format!("{scheme}://{}", info.host));
     }
     let postfix = target.get(if &*api.context == "/" { 1 } else { api.context.len() }..).unwrap_or_default();
-    message.axis2.set(names::REST_URL_POSTFIX.clone(), postfix);
+    message.axis2.put(names::REST_URL_POSTFIX, postfix);
 }
 
 /// `query.param.*`; an entry without `=` belongs to the value before it. False when a value is badly encoded.

@@ -102,7 +102,7 @@ impl Dynamic {
     /// The value with its type; a static text is a string.
     pub fn eval(&self, message: &Message, lookup: &dyn Lookup) -> Result<Value, EvalError> {
         match &self.kind {
-            Kind::Static(text) | Kind::Escaped { text, .. } => Ok(Value::String(text.clone())),
+            Kind::Static(text) | Kind::Escaped { text, .. } => Ok(Value::from(text.clone())),
             Kind::Expr(expr) => expr.eval(message, lookup),
         }
     }

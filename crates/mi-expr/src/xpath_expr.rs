@@ -106,7 +106,7 @@ impl XPathExpr {
     /// The result with its type. Nodes of the message are copied.
     pub(crate) fn eval(&self, message: &Message, lookup: &dyn Lookup) -> Result<Value, EvalError> {
         match &self.plan {
-            Plan::Text(text) => Ok(Value::String(text.clone())),
+            Plan::Text(text) => Ok(Value::from(text.clone())),
             Plan::Path(_) | Plan::Undeclared(_) => self.run(message, lookup, |xpath, context, env| {
                 xpath.evaluate_in(context, env).map(|result| value_of(&result))
             }),
@@ -291,7 +291,7 @@ impl XPathExpr {
     fn text_of_value(&self, value: &Value) -> Option<Arc<str>> {
         Some(match value {
             Value::Null => return None,
-            Value::String(text) => text.clone(),
+            Value::String(text) => text.clone().into(),
             Value::Json(json) => json.to_string().into(),
             Value::Map(_) => "".into(),
             Value::Xml(XmlValue { document, nodes }) => {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Text;
+
 /// Ordered transport headers. MI keeps them in a case-insensitive `TreeMap` with excess values aside; here all values
 /// of a name stay where they were received.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +14,7 @@ pub struct Headers {
 /// A name and its value.
 #[derive(Clone, Debug)]
 enum Entry {
-    Own(Arc<str>, Arc<str>),
+    Own(Text, Text),
     /// Both are parts, from and to, of a text that all fields of a received head share.
     Received {
         head: Arc<str>,
@@ -83,7 +85,7 @@ impl Headers {
     }
 
     /// Replaces all values of `name` by one; the first place is kept, and the case of the name is the new one.
-    pub fn set(&mut self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) {
+    pub fn set(&mut self, name: impl Into<Text>, value: impl Into<Text>) {
         let (name, value) = (name.into(), value.into());
         match self.entries.iter().position(|entry| entry.is(&name)) {
             Some(at) => {
@@ -99,8 +101,13 @@ impl Headers {
         }
     }
 
+    /// [`Headers::set`] for a name that is part of the program.
+    pub fn put(&mut self, name: &'static str, value: impl Into<Text>) {
+        self.set(Text::Fixed(name), value);
+    }
+
     /// Adds a value behind the others, also when `name` stands already.
-    pub fn append(&mut self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) {
+    pub fn append(&mut self, name: impl Into<Text>, value: impl Into<Text>) {
         self.entries.push(Entry::Own(name.into(), value.into()));
     }
 
@@ -145,7 +152,7 @@ impl Headers {
     }
 }
 
-impl<N: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(N, V)> for Headers {
+impl<N: Into<Text>, V: Into<Text>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
         Self { entries: pairs.into_iter().map(|(name, value)| Entry::Own(name.into(), value.into())).collect() }
     }

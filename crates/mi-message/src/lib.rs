@@ -14,6 +14,7 @@ pub mod media;
 mod message;
 mod property;
 pub mod soap;
+mod text;
 mod value;
 
 pub use addressing::Addressing;
@@ -23,4 +24,5 @@ pub use headers::Headers;
 pub use message::{FunctionScope, Message, Opaque};
 pub use property::Properties;
 pub use soap::{Envelope, SoapVersion};
+pub use text::Text;
 pub use value::{Value, XmlValue, java_double, java_float};

@@ -1,14 +1,12 @@
 //! One scope of properties: an ordered map from names to typed values.
 
-use std::sync::Arc;
-
-use crate::Value;
+use crate::{Text, Value};
 
 /// Properties of one scope. Messages carry few of them, so a vector in insertion order beats a hash table and prints
 /// in the order in which `log level="full"` users expect.
 #[derive(Clone, Debug, Default)]
 pub struct Properties {
-    entries: Vec<(Arc<str>, Value)>,
+    entries: Vec<(Text, Value)>,
 }
 
 impl Properties {
@@ -40,12 +38,17 @@ impl Properties {
     }
 
     /// Sets `name`; the place of a first setting is kept.
-    pub fn set(&mut self, name: impl Into<Arc<str>>, value: impl Into<Value>) {
-        let (name, value) = (name.into(), value.into());
-        match self.entries.iter_mut().find(|(key, _)| *key == name) {
+    pub fn set(&mut self, name: impl Into<Text> + AsRef<str>, value: impl Into<Value>) {
+        let value = value.into();
+        match self.entries.iter_mut().find(|(key, _)| **key == *name.as_ref()) {
             Some(entry) => entry.1 = value,
-            None => self.entries.push((name, value)),
+            None => self.entries.push((name.into(), value)),
         }
+    }
+
+    /// [`Properties::set`] for a name that is part of the program.
+    pub fn put(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.set(Text::Fixed(name), value);
     }
 
     /// Sets `name`, or removes it when there is no value or the value is null.
@@ -70,8 +73,8 @@ impl Properties {
     }
 
     /// Names and values in insertion order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
-        self.entries.iter().map(|(name, value)| (name, value))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.entries.iter().map(|(name, value)| (&**name, value))
     }
 
     /// Number of properties.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use mi_xml::{Document, NodeId};
 
+use crate::Text;
+
 /// A typed value. The variants are those that `<property type>` and `<variable type>` can make.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// Java's null.
     Null,
     /// STRING.
-    String(Arc<str>),
+    String(Text),
     /// BOOLEAN.
     Bool(bool),
     /// SHORT and INTEGER.
@@ -99,6 +101,12 @@ impl From<String> for Value {
 
 impl From<Arc<str>> for Value {
     fn from(text: Arc<str>) -> Self {
+        Self::String(text.into())
+    }
+}
+
+impl From<Text> for Value {
+    fn from(text: Text) -> Self {
         Self::String(text)
     }
 }

@@ -259,7 +259,7 @@ pub(super) async fn payload_value(cx: &mut Context) -> Result<Value, Fault> {
         Native::Empty => Value::Null,
         Native::Json(json) => Value::Json(json.value()?.clone()),
         Native::Xml(envelope) => payload::element(envelope).map_or(Value::Null, Value::Xml),
-        Native::Text(text) => Value::String(text.clone()),
+        Native::Text(text) => Value::from(text.clone()),
         Native::Binary(bytes) => Value::from(String::from_utf8_lossy(bytes).into_owned()),
     })
 }

@@ -186,7 +186,7 @@ impl CallTemplate {
 impl Argument {
     fn value(&self, cx: &Context) -> Result<Value, Fault> {
         match self {
-            Self::Text(value) => Ok(Value::String(value.eval_string(&cx.message, &*cx.snapshot)?)),
+            Self::Text(value) => Ok(Value::from(value.eval_string(&cx.message, &*cx.snapshot)?)),
             Self::Node(expr) | Self::Later(expr) => Ok(first_node(expr.eval(&cx.message, &*cx.snapshot)?)),
         }
     }

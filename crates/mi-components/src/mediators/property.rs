@@ -261,7 +261,7 @@ impl Source {
             Self::Expression { expr, data_type } => {
                 // An XPath that gives null (a property that is not set) is not the same as one that gives no text.
                 let Some(text) = expr.eval_text(&cx.message, &*cx.snapshot)? else { return Ok(Value::Null) };
-                let Some(data_type) = data_type else { return Ok(Value::String(text)) };
+                let Some(data_type) = data_type else { return Ok(Value::from(text)) };
                 typed::convert(&text, *data_type, Origin::Expression).map_err(|error| {
                     log::error!(target: "PropertyMediator", "{}{error}", cx.artifact.log_prefix);
                     Fault::new(error)

@@ -34,7 +34,7 @@ pub(super) struct Marks {
 /// A property that is a text.
 pub(super) fn text_of(message: &Message, name: &str) -> Option<Arc<str>> {
     match message.properties.get(name) {
-        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::String(text)) => Some(text.clone().into()),
         _ => None,
     }
 }
@@ -70,12 +70,12 @@ impl Marks {
     /// Marks a part.
     pub(super) fn mark(&self, part: &mut Message, parent: &Arc<str>, number: usize, count: usize) {
         if &*self.correlation != CORRELATION {
-            part.properties.set(self.correlation.clone(), Value::String(parent.clone()));
+            part.properties.set(self.correlation.clone(), Value::from(parent.clone()));
         }
         // Every copy of a message carries the plain mark, which an aggregate without an id looks for; that of an outer
         // split stays, as the copied properties come last. MI: `MessageHelper#cloneMessageContext`.
         if !part.properties.contains(CORRELATION) {
-            part.properties.set(CORRELATION, Value::String(parent.clone()));
+            part.properties.set(CORRELATION, Value::from(parent.clone()));
         }
         part.properties.set(self.sequence.clone(), format!("{number}/{count}"));
     }

@@ -89,7 +89,7 @@ pub(super) fn evaluate(expr: &Expr, data_type: Option<DataType>, cx: &Context) -
                 ))
             })
         }
-        Some(DataType::String) => Ok(Value::String(expr.eval_string(&cx.message, &*cx.snapshot)?)),
+        Some(DataType::String) => Ok(Value::from(expr.eval_string(&cx.message, &*cx.snapshot)?)),
         None => Ok(expr.eval_keeping_json(&cx.message, &*cx.snapshot)?),
         Some(data_type) => {
             let value = expr.eval(&cx.message, &*cx.snapshot)?;

@@ -351,7 +351,7 @@ impl Queries {
 /// The text of a query: an element stands for its text.
 fn source_of(value: Value) -> Option<Arc<str>> {
     let text: Arc<str> = match value {
-        Value::String(text) => text,
+        Value::String(text) => text.into(),
         Value::Xml(found) => found.nodes.first().map(|node| found.document.text(*node)).unwrap_or_default().into(),
         other => other.to_text().into(),
     };

@@ -19,7 +19,7 @@ pub struct Target {
     /// Port, the protocol's default when none is given (`http://localhost:/x` gives none).
     pub port: u16,
     /// `host`, or `host:port` when the port is not the default one.
-    pub authority: String,
+    pub authority: Arc<str>,
     /// Path and query, beginning with `/`, with everything escaped that a request line cannot hold.
     pub path_and_query: String,
 }
@@ -45,13 +45,19 @@ impl Target {
         let path = if path.starts_with('/') { Cow::Borrowed(path) } else { Cow::Owned(format!("/{path}")) };
         let shown = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let authority = if port == default { shown } else { format!("{shown}:{port}") };
-        Some(Self { secure, host: host.into(), port, authority, path_and_query: escape(&path).into_owned() })
+        Some(Self {
+            secure,
+            host: host.into(),
+            port,
+            authority: authority.into(),
+            path_and_query: escape(&path).into_owned(),
+        })
     }
 
     /// A GET request for the address.
     pub fn get(self, timeout: Duration) -> Outgoing {
         let mut headers = Headers::new();
-        headers.set("Host", self.authority.as_str());
+        headers.put("Host", self.authority.clone());
         Outgoing {
             method: Method::GET,
             secure: self.secure,
@@ -112,7 +118,7 @@ mod tests {
     #[track_caller]
     fn check(address: &str, expected: Option<(&str, u16, &str, &str)>) {
         let target = Target::parse(address);
-        let got = target.as_ref().map(|it| (&*it.host, it.port, it.authority.as_str(), it.path_and_query.as_str()));
+        let got = target.as_ref().map(|it| (&*it.host, it.port, &*it.authority, it.path_and_query.as_str()));
         assert_eq!(got, expected, "{address}");
     }
 

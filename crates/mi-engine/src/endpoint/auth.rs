@@ -155,7 +155,7 @@ impl TokenRequest {
         let target = Target::parse(&url).ok_or_else(|| failed(&format!("'{url}' is no http address")))?;
         let mut headers = Headers::new();
         headers.set("Content-Type", "application/x-www-form-urlencoded");
-        headers.set("Host", target.authority.as_str());
+        headers.set("Host", target.authority.clone());
         if !oauth.credentials_in_body {
             let pair = format!("{}:{}", text(&oauth.client_id, cx)?, text(&oauth.client_secret, cx)?);
             headers.set("Authorization", format!("Basic {}", BASE64.encode(pair)));

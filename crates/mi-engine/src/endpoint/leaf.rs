@@ -9,6 +9,7 @@ use mi_config::uri_template::UriExpander;
 use mi_config::{Diagnostic, EndpointConfig, EndpointKind};
 use mi_message::{Body, Value};
 
+use super::address::Target;
 use super::auth::Authenticator;
 use super::balance::member_address;
 use super::java_date::java_date;
@@ -51,7 +52,7 @@ pub(super) struct Leaf {
 
 #[derive(Debug)]
 enum Address {
-    Fixed(String),
+    Fixed(Arc<Fixed>),
     Template(UriExpander),
     /// The `To` of the message.
     Message,
@@ -59,6 +60,20 @@ enum Address {
     Member(Member),
     /// A WSDL that has to be read from somewhere else first.
     Unresolved(String),
+}
+
+/// An address that is the same for every message.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    uri: Arc<str>,
+    /// Its parts, if it is one of HTTP.
+    target: Option<Target>,
+}
+
+impl Fixed {
+    fn new(uri: &str) -> Arc<Self> {
+        Arc::new(Self { uri: uri.into(), target: Target::parse(uri) })
+    }
 }
 
 impl Leaf {
@@ -69,7 +84,7 @@ impl Leaf {
 
     /// An endpoint without configuration for a fixed address.
     pub(super) fn for_address(address: &str) -> Self {
-        Self::plain(Address::Fixed(address.to_owned()))
+        Self::plain(Address::Fixed(Fixed::new(address)))
     }
 
     /// An endpoint for a host of a group. With `suspends` it is left alone for a while after a failure, in which MI tries to
@@ -121,7 +136,7 @@ impl Leaf {
 
     pub(super) fn build(config: &EndpointConfig, cx: &mut BuildCx<'_>) -> Result<Self, Diagnostic> {
         let (address, qos, label) = match &config.kind {
-            EndpointKind::Address(it) => (Address::Fixed(it.uri.clone()), &it.qos, "Address endpoint"),
+            EndpointKind::Address(it) => (Address::Fixed(Fixed::new(&it.uri)), &it.qos, "Address endpoint"),
             EndpointKind::Http(it) => {
                 let address = it.uri.clone().map_or(Address::Message, Address::Template);
                 (address, &it.qos, "HTTP endpoint")
@@ -186,8 +201,9 @@ impl Leaf {
         }
         endpoint.set_properties(cx)?;
         let address = self.address(endpoint, cx)?;
-        let kept_axis2 = cx.message.axis2.clone();
-        let kept_headers = cx.message.headers.clone();
+        // What is sent has its own headers; only a format changes those of the message, and other transports do as they like.
+        let kept = (self.format.is_some() || !is_http(&address))
+            .then(|| (cx.message.axis2.clone(), cx.message.headers.clone()));
         let one_way = cx.message.properties.is_true("OUT_ONLY");
         let received_type = cx.message.body.received_content_type().map(Arc::<str>::from);
         let claim = claim_body(cx);
@@ -210,8 +226,10 @@ impl Leaf {
                 let now = cx.snapshot.services.clock.now_millis();
                 let transition = self.state.on_fault(fault.code, now, role == Role::Member);
                 self.log_failure(endpoint, cx, transition);
-                cx.message.axis2 = kept_axis2;
-                cx.message.headers = kept_headers;
+                if let Some((axis2, headers)) = kept {
+                    cx.message.axis2 = axis2;
+                    cx.message.headers = headers;
+                }
                 if let Some(stream) = claim.and_then(Claim::take_back) {
                     let options = cx.message.body.options().clone();
                     cx.message.body = Body::from_stream(stream, received_type);
@@ -255,7 +273,7 @@ impl Leaf {
     /// `Endpoint : NAME with address URI`, as MI's lines begin.
     fn shown(&self, endpoint: &Endpoint) -> String {
         match &self.address {
-            Address::Fixed(uri) => format!("Endpoint : {} with address {uri}", endpoint.name),
+            Address::Fixed(fixed) => format!("Endpoint : {} with address {}", endpoint.name, fixed.uri),
             _ => format!("Endpoint : {}", endpoint.name),
         }
     }
@@ -272,10 +290,10 @@ impl Leaf {
         &self,
         endpoint: &Endpoint,
         cx: &mut Context,
-        address: String,
+        address: Arc<str>,
     ) -> Result<Option<Incoming>, Fault> {
         if let Some(method) = &self.method {
-            cx.message.properties.set("HTTP_METHOD", method.as_str());
+            cx.message.properties.put("HTTP_METHOD", method.as_str());
         }
         outgoing::apply_format(&mut cx.message, self.format, self.encoding.as_deref())?;
         let shape = Shape { address, format: self.format, method: self.method.clone(), http2: self.http2 };
@@ -284,16 +302,22 @@ impl Leaf {
             Address::Member(_) => shape.address.clone(),
             _ => outgoing::full_address(&cx.message, &shape),
         };
-        cx.message.properties.set("ENDPOINT_PREFIX", shape.address.as_str());
+        cx.message.properties.put("ENDPOINT_PREFIX", shape.address.clone());
         let timeout = self.timeout(cx)?;
-        match tokio::time::timeout(timeout, other_transport(cx, &address)).await {
-            Ok(Ok(None)) => {}
-            Ok(Ok(Some(answer))) => return Ok(answer),
-            Ok(Err(fault)) => return Err(fault),
-            Err(_) => return Err(self.timed_out(endpoint, timeout)),
+        if !is_http(&address) {
+            match tokio::time::timeout(timeout, other_transport(cx, &address)).await {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(answer))) => return Ok(answer),
+                Ok(Err(fault)) => return Err(fault),
+                Err(_) => return Err(self.timed_out(endpoint, timeout)),
+            }
         }
         self.put_addressing(cx, &address)?;
-        let mut request = outgoing::request(cx, &shape, &address, self.addressing.is_some())?;
+        let known = match &self.address {
+            Address::Fixed(fixed) if *fixed.uri == *address => fixed.target.as_ref(),
+            _ => None,
+        };
+        let mut request = outgoing::request(cx, &shape, &address, known, self.addressing.is_some())?;
         request.timeout = Some(timeout);
         let (snapshot, follower) = (cx.snapshot.clone(), Follower::of(cx));
         let Some(authenticator) = &self.authenticator else {
@@ -365,9 +389,9 @@ impl Leaf {
         })
     }
 
-    fn address(&self, endpoint: &Endpoint, cx: &mut Context) -> Result<String, Fault> {
+    fn address(&self, endpoint: &Endpoint, cx: &mut Context) -> Result<Arc<str>, Fault> {
         match &self.address {
-            Address::Fixed(uri) => Ok(uri.clone()),
+            Address::Fixed(fixed) => Ok(fixed.uri.clone()),
             Address::Template(template) => {
                 let message = &cx.message;
                 let own = |name: &str| {
@@ -384,10 +408,10 @@ impl Leaf {
                     || endpoint.properties.iter().any(|it| is_variable(&it.name));
                 let expanded = template.expand(any, &variable);
                 cx.message.addressing.to = Some(expanded.clone());
-                Ok(expanded)
+                Ok(expanded.into())
             }
             Address::Message => match cx.message.addressing.to.clone() {
-                Some(to) if to.contains(':') => Ok(to),
+                Some(to) if to.contains(':') => Ok(to.into()),
                 Some(to) => Err(Fault::new(format!(
                     "Unexpected error during sending message out. Unable to find the transport to send to the relative address {to}"
                 ))),
@@ -396,7 +420,7 @@ impl Leaf {
             Address::Member(member) => {
                 let address = member_address(member, cx)?;
                 cx.message.addressing.to = Some(address.clone());
-                Ok(address)
+                Ok(address.into())
             }
             Address::Unresolved(why) => Err(Fault::new(why.clone())),
         }
@@ -432,6 +456,11 @@ fn claim_body(cx: &mut Context) -> Option<Claim> {
     cx.message.body = Body::from_stream(stream, received_type);
     cx.message.body.set_options(options);
     Some(claim)
+}
+
+/// True for addresses of `http:` and `https:`.
+fn is_http(address: &str) -> bool {
+    address.starts_with("http:") || address.starts_with("https:")
 }
 
 /// Hands the message to a transport other than HTTP, when the address names one. The inner option is its answer.
@@ -497,34 +526,33 @@ fn rewrite_location(cx: &mut Context) {
     }
     let preserved = cx.snapshot.settings.preserve_http_headers.iter().any(|it| it.eq_ignore_ascii_case("Location"));
     let Some(location) = cx.message.headers.get("Location").filter(|_| !preserved).map(str::to_owned) else { return };
-    if cx.exchange.request.local.is_empty() {
-        return;
-    }
+    let Some(prefix) = service_prefix(&cx.exchange.request) else { return };
     let path = match location.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
         None => &location,
     };
     let path = path.strip_prefix('/').unwrap_or(path);
-    let rewritten = format!("{}{path}", service_prefix(&cx.exchange.request));
+    let rewritten = format!("{prefix}{path}");
     cx.message.headers.set("Location", rewritten);
 }
 
 /// The address of the request up to what stands behind the service; a slash at its end only where that is no proxy.
 /// MI: `ServerWorker#processHttpRequestUri` (`SERVICE_PREFIX`).
-fn service_prefix(request: &RequestInfo) -> String {
+fn service_prefix(request: &RequestInfo) -> Option<String> {
+    let local = request.local?;
     let target = &request.target;
     let prefix = &target[..target.find(serve::rest_postfix(target)).unwrap_or_default()];
     if prefix.contains("://") {
-        return prefix.to_owned();
+        return Some(prefix.to_owned());
     }
     let scheme = if request.secure { "https" } else { "http" };
-    format!("{scheme}://{}{prefix}", request.local)
+    Some(format!("{scheme}://{local}{prefix}"))
 }
 
 /// The address that a WSDL names; one that cannot be found is a warning, and a fault when a message comes.
 fn wsdl_address(wsdl: &mi_config::endpoint::WsdlEndpoint, config: &EndpointConfig, cx: &mut BuildCx<'_>) -> Address {
     match super::wsdl::address(wsdl, cx) {
-        Ok(address) => Address::Fixed(address),
+        Ok(address) => Address::Fixed(Fixed::new(&address)),
         Err(reason) => {
             let hint = "messages that are sent to it get a fault";
             cx.report(config.element.warning(format!("the wsdl endpoint has no address: {reason}")).hint(hint));
@@ -591,12 +619,13 @@ mod tests {
     #[test]
     fn service_prefixes() {
         for (target, expected) in [
-            ("/services/Echo", "http://h:1"),
-            ("/services/Echo/op?x=1", "http://h:1/services/Echo"),
-            ("/orders/7", "http://h:1/"),
+            ("/services/Echo", "http://127.0.0.1:1"),
+            ("/services/Echo/op?x=1", "http://127.0.0.1:1/services/Echo"),
+            ("/orders/7", "http://127.0.0.1:1/"),
         ] {
-            let request = RequestInfo { target: target.to_owned(), local: "h:1".to_owned(), ..RequestInfo::default() };
-            assert_eq!(service_prefix(&request), expected, "{target}");
+            let local = "127.0.0.1:1".parse().ok();
+            let request = RequestInfo { target: target.into(), local, ..RequestInfo::default() };
+            assert_eq!(service_prefix(&request).as_deref(), Some(expected), "{target}");
         }
     }
 }

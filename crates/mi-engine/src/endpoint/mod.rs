@@ -218,7 +218,7 @@ impl Endpoint {
             let value = match &property.value {
                 PropertyValue::Text(text) => Value::from(text.as_str()),
                 PropertyValue::Expression(expression) => {
-                    Value::String(expression.eval_string(&cx.message, &*cx.snapshot)?)
+                    Value::from(expression.eval_string(&cx.message, &*cx.snapshot)?)
                 }
                 PropertyValue::Xml(element) => Value::from(element.to_xml()),
             };

@@ -1,10 +1,12 @@
 //! From a message to a request on the wire, with the endpoint's format and the switches of the axis2 scope.
 //! MI: `Axis2FlexibleMEPClient#send`, `TargetRequestFactory`, `TargetRequest#start`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Method, Version};
 use mi_config::endpoint::Format;
-use mi_message::{Headers, Message, Native, SoapVersion};
+use mi_message::{Headers, Message, Native, SoapVersion, Text};
 
 use super::address::Target;
 use crate::context::Context;
@@ -18,7 +20,7 @@ const AGENT: &str = "Synapse-PT-HttpComponents-NIO";
 /// The endpoint's part of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
-    pub(super) address: String,
+    pub(super) address: Arc<str>,
     pub(super) format: Option<Format>,
     /// Method of an http endpoint.
     pub(super) method: Option<String>,
@@ -84,29 +86,33 @@ fn soap_format(message: &mut Message, version: SoapVersion, charset: &str) -> Re
 }
 
 /// The address with the REST postfix of the request where MI appends it.
-pub(super) fn full_address(message: &Message, shape: &Shape) -> String {
+pub(super) fn full_address(message: &Message, shape: &Shape) -> Arc<str> {
     let soap = matches!(shape.format, Some(Format::Soap11 | Format::Soap12));
     let postfix = message.axis2.get_str("REST_URL_POSTFIX").unwrap_or_default();
     if soap || !message.rest || postfix.is_empty() || shape.method.is_some() {
         return shape.address.clone();
     }
     let address = &shape.address;
-    match (address.ends_with('/'), postfix.chars().next()) {
+    let text = match (address.ends_with('/'), postfix.chars().next()) {
         (false, Some(first)) if first != '/' && first != '?' => format!("{address}/{postfix}"),
         (true, Some('/')) => format!("{address}{}", &postfix[1..]),
         (true, Some('?')) => format!("{}{postfix}", address.trim_end_matches('/')),
         _ => format!("{address}{postfix}"),
-    }
+    };
+    text.into()
 }
 
-/// Makes the request. The body is taken out of the message when it was not read, and formatted otherwise.
+/// Makes the request. The body is taken out of the message when it was not read, and formatted otherwise. `known` are the parts
+/// of the address, when they are.
 pub(super) fn request(
     cx: &mut Context,
     shape: &Shape,
     address: &str,
+    known: Option<&Target>,
     keep_addressing: bool,
 ) -> Result<Outgoing, Fault> {
-    let mut target = Target::parse(address).ok_or_else(|| unusable_address(address))?;
+    let parsed = known.cloned().or_else(|| Target::parse(address));
+    let mut target = parsed.ok_or_else(|| unusable_address(address))?;
     let settings = cx.snapshot.clone();
     let settings = &settings.settings;
     let message = &mut cx.message;
@@ -216,14 +222,14 @@ fn host_and_agent(message: &Message, settings: &crate::snapshot::Settings, targe
     match message.axis2.get("REQUEST_HOST_HEADER") {
         Some(host) => headers.set("Host", &*host.to_text()),
         None if preserved("Host") && headers.contains("Host") => {}
-        None => headers.set("Host", target.authority.as_str()),
+        None => headers.put("Host", target.authority.clone()),
     }
     if settings.preserve_user_agent || preserved("User-Agent") {
         if let Some(agent) = message.headers.get("User-Agent") {
             headers.set("User-Agent", agent);
         }
     } else {
-        headers.set("User-Agent", AGENT);
+        headers.put("User-Agent", Text::Fixed(AGENT));
     }
 }
 

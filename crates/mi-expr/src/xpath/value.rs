@@ -94,6 +94,15 @@ impl From<String> for Str<'_> {
     }
 }
 
+impl From<mi_message::Text> for Str<'_> {
+    fn from(text: mi_message::Text) -> Self {
+        match text {
+            mi_message::Text::Fixed(text) => Self::Borrowed(text),
+            mi_message::Text::Shared(text) => Self::Shared(text),
+        }
+    }
+}
+
 impl From<Arc<str>> for Str<'_> {
     fn from(s: Arc<str>) -> Self {
         Self::Shared(s)

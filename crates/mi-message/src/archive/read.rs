@@ -170,7 +170,7 @@ impl Reader<'_> {
         }
         Ok(match self.byte()? {
             tag::NULL => Value::Null,
-            tag::STRING => Value::String(self.shared()?),
+            tag::STRING => Value::String(self.shared()?.into()),
             tag::FALSE => Value::Bool(false),
             tag::TRUE => Value::Bool(true),
             tag::INT => Value::Int(i32::from_le_bytes(self.fixed()?)),

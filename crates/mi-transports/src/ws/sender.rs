@@ -89,7 +89,7 @@ impl WebSocketSender {
         let session = session_of(&request);
         let key = Key {
             source: session.as_ref().map(|session| session.id().to_owned()).unwrap_or_default(),
-            authority: target.authority.clone(),
+            authority: target.authority.to_string(),
             path: target.path_and_query.split('?').next().unwrap_or_default().to_owned(),
         };
         let axis2 = &request.axis2;

@@ -125,7 +125,7 @@ impl Format {
     fn evaluate_expressions(&self, cx: &Context) -> Result<Vec<Value>, Fault> {
         let evaluate = |Expression { expr, as_text }: &Expression| -> Result<Value, Fault> {
             if *as_text {
-                return Ok(Value::String(expr.eval_string(&cx.message, &*cx.snapshot)?));
+                return Ok(Value::from(expr.eval_string(&cx.message, &*cx.snapshot)?));
             }
             Ok(expr.eval_keeping_json(&cx.message, &*cx.snapshot)?)
         };

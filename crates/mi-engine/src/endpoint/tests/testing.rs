@@ -12,7 +12,7 @@ use http::{StatusCode, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use mi_config::{SourceFile, parse_artifact};
-use mi_message::{Body, BodyStream, BoxError, Headers, Message};
+use mi_message::{Body, BodyStream, BoxError, Headers, Message, Text};
 use tokio::time::Instant;
 
 use super::super::Sent;
@@ -202,7 +202,7 @@ impl Lab {
         message.addressing.to = Some("/path/of?the=message".to_owned());
         message.body = Body::from_bytes("<a/>", Some("text/xml".into()));
         change(&mut message);
-        let request = RequestInfo { method: "POST".to_owned(), ..RequestInfo::default() };
+        let request = RequestInfo { method: Text::Fixed("POST"), ..RequestInfo::default() };
         let (sender, _) = tokio::sync::oneshot::channel();
         let exchange = Arc::new(Exchange::new(request, sender));
         Context::new(message, self.engine.snapshot(), exchange, Arc::new(ArtifactInfo::default()))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use mi_message::Value;
+use mi_message::{Text, Value};
 
 use super::{Answer, Call, Prepared, literal, text_item};
 use crate::Namespaces;
@@ -66,7 +66,7 @@ pub(super) fn xpath<'a>(call: &Call<'a>) -> Answer<'a> {
 }
 
 fn text_value(text: Option<Arc<str>>) -> Value {
-    Value::String(text.unwrap_or_else(|| "".into()))
+    text.map_or(Value::String(Text::Fixed("")), Value::from)
 }
 
 /// An element that a map variable holds.
