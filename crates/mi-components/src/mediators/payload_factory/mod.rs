@@ -123,7 +123,10 @@ impl Mediator for PayloadFactory {
         let text = text.trim();
         match self.media {
             Media::Xml => set_xml(&mut cx.message, text)?,
-            Media::Json => set_json(&mut cx.message, text)?,
+            Media::Json => {
+                check_replaced(&cx.message)?;
+                set_json(&mut cx.message, text)?;
+            }
             Media::Text => payload::set_native(&mut cx.message, Native::Text(text.into())),
         }
         self.set_content_type(&mut cx.message);
@@ -222,6 +225,16 @@ fn make_root(document: &mut Document, old: Option<NodeId>, root: NodeId) {
         document.detach(old);
     }
     document.append_child(Document::ROOT, root);
+}
+
+/// JSON takes the place of JSON only when that is well-formed. MI: `JsonUtil#removeChildrenFromPayloadBody`.
+fn check_replaced(message: &Message) -> Result<(), Fault> {
+    let Ok(Native::Json(json)) = message.body.native() else { return Ok(()) };
+    let Err(error) = json.value() else { return Ok(()) };
+    let id = message.addressing.message_id.as_deref().unwrap_or("null");
+    let mut fault = Fault::new(format!("Existing json payload is malformed. MessageID : {id}"));
+    fault.detail = error.to_string();
+    Err(fault)
 }
 
 /// JSON is written as it is, also when it is none; only a single value must be one. MI: `JsonUtil#getNewJsonPayload`.

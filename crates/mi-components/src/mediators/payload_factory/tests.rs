@@ -258,3 +258,18 @@ fn freemarker_templates_cannot_exhaust_the_stack() {
     assert_eq!(run("${payload.x?node_name}", &deep), None);
     assert!(run("<#macro x><#recurse></#macro><#recurse payload>", &deep).is_some());
 }
+
+#[test]
+fn json_is_not_put_in_the_place_of_malformed_json() {
+    let run = |media: &str, payload: &str| {
+        let xml = format!("<payloadFactory media-type='{media}'><format>{{\"b\":1}}</format></payloadFactory>");
+        Flowing::of(&xml).json(payload).run()
+    };
+    let malformed = run("json", "[{\"a\": \"1");
+    assert!(malformed.fault().is_some_and(|it| it.starts_with("Existing json payload is malformed. MessageID : ")));
+    assert_eq!(malformed.payload_text(), "[{\"a\": \"1");
+    for (media, payload) in [("json", "{\"a\":1}"), ("json", ""), ("text", "[{\"a\": \"1")] {
+        let outcome = run(media, payload);
+        assert_eq!((outcome.fault(), outcome.payload_text().as_str()), (None, "{\"b\":1}"), "{media} {payload}");
+    }
+}
