@@ -29,6 +29,8 @@ pub struct TransformError {
     pub line: u32,
     /// Column of the instruction, zero if unknown.
     pub column: u32,
+    /// The code of `xsl:message`.
+    pub(crate) given_code: Option<String>,
 }
 
 /// Kinds of failures.
@@ -47,7 +49,7 @@ pub enum TransformErrorKind {
 
 impl TransformError {
     pub(crate) fn new(kind: TransformErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), stylesheet: String::new(), line: 0, column: 0 }
+        Self { kind, message: message.into(), stylesheet: String::new(), line: 0, column: 0, given_code: None }
     }
 
     pub(crate) fn dynamic(message: impl Into<String>) -> Self {
@@ -59,6 +61,17 @@ impl TransformError {
             TransformErrorKind::Limit,
             format!("the transformation needs more than {cap} {what}, which is the cap"),
         )
+    }
+
+    /// The error code of the specifications (`XTDE0640`), or the one that the stylesheet gave; `None` for failures
+    /// without one, such as caps.
+    pub fn code(&self) -> Option<&str> {
+        if let Some(code) = &self.given_code {
+            return Some(code);
+        }
+        let (_, code) = self.message.strip_suffix(')')?.rsplit_once('(')?;
+        let fits = |c: char| c.is_alphanumeric() || matches!(c, ':' | '{' | '}' | '/' | '.' | '-' | '_' | '#');
+        (!code.is_empty() && code.chars().all(fits)).then_some(code)
     }
 
     pub(crate) fn has_place(&self) -> bool {

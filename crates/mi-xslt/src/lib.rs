@@ -3,8 +3,8 @@
 //! [`Stylesheet::compile`] turns a stylesheet and what it includes into a plan: templates indexed by mode and name,
 //! expressions and attribute value templates compiled. [`Stylesheet::transform`] runs the plan and builds the result
 //! straight into a [`Document`]. XSLT 1.0 is complete; of 2.0 there is what is in common use (grouping, functions,
-//! `analyze-string`, typed and tunnel parameters, `next-match`, character maps); of 3.0 text value templates and
-//! `xsl:mode` with `on-no-match`. What is missing is refused with line and column where it is met.
+//! `analyze-string`, typed and tunnel parameters, `next-match`, character maps); of 3.0 text value templates,
+//! `xsl:mode` with `on-no-match`, `xsl:iterate`, `xsl:try` and maps. What is missing is refused with line and column where it is met.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -98,6 +98,12 @@ pub trait Host: Sync {
         let _ = text;
     }
 
+    /// Whether somebody looks at [`Output::others`]. If not, `xsl:result-document` with an `href` is an error: a result
+    /// must not vanish without a word.
+    fn keeps_results(&self) -> bool {
+        false
+    }
+
     /// Whether the time for the transformation is up; asked now and then.
     fn expired(&self) -> bool {
         false
@@ -109,12 +115,27 @@ pub trait Host: Sync {
 pub struct PlainHost {
     /// What the time is.
     pub now: DateTime<FixedOffset>,
+    /// What [`Host::keeps_results`] says.
+    pub keeps_results: bool,
 }
 
 impl Host for PlainHost {
     fn now(&self) -> DateTime<FixedOffset> {
         self.now
     }
+
+    fn keeps_results(&self) -> bool {
+        self.keeps_results
+    }
+}
+
+/// Where a transformation starts; names are `local` or `{namespace}local`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Start<'a> {
+    /// A named template in place of applying templates to the source.
+    pub template: Option<&'a str>,
+    /// The mode in place of the default one.
+    pub mode: Option<&'a str>,
 }
 
 /// A compiled stylesheet. `Send + Sync`; a clone shares the plan.
@@ -142,7 +163,21 @@ impl Stylesheet {
         params: &[(&str, Sequence<'_>)],
         host: &dyn Host,
     ) -> Result<Output, TransformError> {
-        run::transform(&self.0, document, root, params, host)
+        run::transform(&self.0, Some((document, root)), Start::default(), params, host)
+    }
+
+    /// Runs the stylesheet from a named template or in a named mode, on a document or on none.
+    ///
+    /// # Errors
+    /// See [`Stylesheet::transform`]; `XTDE0040` and `XTDE0045` if there is no such template or mode.
+    pub fn transform_from(
+        &self,
+        start: Start<'_>,
+        source: Option<(&Document, NodeId)>,
+        params: &[(&str, Sequence<'_>)],
+        host: &dyn Host,
+    ) -> Result<Output, TransformError> {
+        run::transform(&self.0, source, start, params, host)
     }
 
     /// The output method of `xsl:output`, if it is stated.

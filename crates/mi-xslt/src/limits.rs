@@ -20,5 +20,7 @@ pub(crate) const MAX_NESTING: usize = 128;
 pub(crate) const MAX_INCLUDES: usize = 200;
 /// Most errors reported for one stylesheet.
 pub(crate) const MAX_ERRORS: usize = 50;
+/// Most results beside the main one.
+pub(crate) const MAX_RESULTS: usize = 1_000;
 /// Most messages kept of one transformation.
 pub(crate) const MAX_MESSAGES: usize = 1_000;

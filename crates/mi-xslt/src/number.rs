@@ -13,6 +13,8 @@ pub(crate) struct NumberFormat<'a> {
 /// Writes numbers by a format such as `1.a`.
 pub(crate) fn write(numbers: &[i64], settings: &NumberFormat<'_>) -> String {
     let (prefix, tokens, suffix) = tokens(settings.format);
+    // Punctuation alone stands on both sides.
+    let suffix = if tokens.is_empty() { prefix } else { suffix };
     let mut out = prefix.to_owned();
     for (at, number) in numbers.iter().enumerate() {
         let (separator, token) = tokens.get(at).or(tokens.last()).copied().unwrap_or((".", "1"));

@@ -41,10 +41,60 @@ pub(crate) struct OutputSettings {
     pub(crate) doctype_system: Option<String>,
     pub(crate) media_type: Option<String>,
     pub(crate) include_content_type: Option<bool>,
+    pub(crate) escape_uris: Option<bool>,
+    pub(crate) byte_order_mark: Option<bool>,
     pub(crate) version: Option<String>,
     /// Expanded names.
     pub(crate) cdata_elements: HashSet<String>,
     pub(crate) characters: HashMap<char, String>,
+}
+
+/// The attributes of `xsl:output` that [`OutputSettings::set`] knows.
+pub(crate) const OUTPUT_ATTRIBUTES: [&str; 12] = [
+    "method",
+    "encoding",
+    "doctype-public",
+    "doctype-system",
+    "media-type",
+    "version",
+    "omit-xml-declaration",
+    "standalone",
+    "indent",
+    "include-content-type",
+    "escape-uri-attributes",
+    "byte-order-mark",
+];
+
+impl OutputSettings {
+    /// Takes the value of an attribute; those without an effect here are ignored.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let text = || Some(value.to_owned());
+        let switch = || match value.trim() {
+            "yes" | "true" | "1" => Ok(Some(true)),
+            "no" | "false" | "0" => Ok(Some(false)),
+            "omit" if name == "standalone" => Ok(None),
+            _ => Err(format!("`{value}` is no value of `{name}`: `yes` or `no` is")),
+        };
+        match name {
+            "method" => {
+                let local = value.trim();
+                self.method = Some(Method::parse(local).ok_or_else(|| format!("`{local}` is no output method"))?);
+            }
+            "encoding" => self.encoding = text(),
+            "doctype-public" => self.doctype_public = text(),
+            "doctype-system" => self.doctype_system = text(),
+            "media-type" => self.media_type = text(),
+            "version" => self.version = text(),
+            "omit-xml-declaration" => self.omit_declaration = switch()?,
+            "standalone" => self.standalone = switch()?,
+            "indent" => self.indent = switch()?,
+            "escape-uri-attributes" => self.escape_uris = switch()?,
+            "byte-order-mark" => self.byte_order_mark = switch()?,
+            "include-content-type" => self.include_content_type = switch()?,
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// The result of a transformation.
@@ -54,6 +104,8 @@ pub struct Output {
     pub document: Document,
     /// The method of `xsl:output`, or the one that follows from the root of the result.
     pub method: Method,
+    /// The results of `xsl:result-document` by the `href` they have, in the order in which they were finished.
+    pub others: Vec<(String, Self)>,
     pub(crate) settings: OutputSettings,
     /// Texts written without escaping.
     pub(crate) raw: HashSet<NodeId>,

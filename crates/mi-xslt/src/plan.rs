@@ -124,6 +124,7 @@ pub(crate) struct Number {
     pub(crate) grouping_separator: Option<Avt>,
     pub(crate) grouping_size: Option<Avt>,
     pub(crate) ordinal: Option<Avt>,
+    pub(crate) start_at: Option<Avt>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +198,8 @@ pub(crate) enum Op {
     ForEachGroup {
         select: Expr,
         grouping: Grouping,
+        /// All values of the key are one key.
+        composite: bool,
         sorts: Vec<Sort>,
         body: Body,
     },
@@ -210,8 +213,10 @@ pub(crate) enum Op {
     },
     Number(Box<Number>),
     Message {
-        value: Value,
+        select: Option<Expr>,
+        body: Body,
         terminate: Avt,
+        code: Option<Avt>,
     },
     Variable(Binding),
     AnalyzeString {
@@ -225,11 +230,50 @@ pub(crate) enum Op {
         value: Value,
         sorts: Vec<Sort>,
     },
+    Iterate {
+        select: Expr,
+        params: Vec<Binding>,
+        body: Body,
+        completion: Option<Value>,
+    },
+    NextIteration(Vec<Binding>),
+    Break(Value),
+    Try {
+        value: Value,
+        catches: Vec<Catch>,
+    },
+    Map(Body),
+    MapEntry {
+        key: Expr,
+        value: Value,
+    },
+    WherePopulated(Body),
+    ResultDocument(Box<ResultDocument>),
     /// An instruction that does not exist here, met in a part that may never run.
     Unknown {
         name: String,
         fallback: Option<Body>,
     },
+}
+
+/// `xsl:catch`
+#[derive(Debug)]
+pub(crate) struct Catch {
+    /// Names of codes as written, `*` for any.
+    pub(crate) errors: Vec<String>,
+    pub(crate) value: Value,
+}
+
+/// `xsl:result-document`
+#[derive(Debug)]
+pub(crate) struct ResultDocument {
+    pub(crate) href: Option<Avt>,
+    /// Name of an `xsl:output`.
+    pub(crate) format: Option<Avt>,
+    pub(crate) settings: Vec<(&'static str, Avt)>,
+    pub(crate) characters: HashMap<char, String>,
+    pub(crate) cdata: Vec<Key>,
+    pub(crate) body: Body,
 }
 
 #[derive(Debug)]
@@ -324,10 +368,13 @@ pub(crate) struct Plan {
     /// Names of the stylesheets, the outermost first.
     pub(crate) sheets: Vec<String>,
     pub(crate) documents: Vec<Arc<Document>>,
+    /// The outermost stylesheet is of version 1.0.
+    pub(crate) is_old: bool,
     pub(crate) templates: Vec<Template>,
     pub(crate) named: HashMap<Key, usize>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) modes: Vec<Mode>,
+    pub(crate) mode_names: HashMap<Key, usize>,
     pub(crate) globals: Vec<Global>,
     pub(crate) global_index: HashMap<Key, usize>,
     pub(crate) keys: HashMap<Key, Vec<KeyDefinition>>,
@@ -336,6 +383,8 @@ pub(crate) struct Plan {
     pub(crate) decimal_formats: HashMap<Key, DecimalFormat>,
     pub(crate) space: Vec<SpaceRule>,
     pub(crate) output: OutputSettings,
+    /// Named ones.
+    pub(crate) outputs: HashMap<Key, OutputSettings>,
     /// Prefixes of names in expressions; stylesheets bind a prefix to one namespace only.
     pub(crate) prefixes: HashMap<String, String>,
 }

@@ -17,6 +17,9 @@ pub(crate) fn serialize(output: &Output) -> String {
     }
     let settings = &output.settings;
     let mut out = String::new();
+    if settings.byte_order_mark == Some(true) && last_character(output) == char::MAX {
+        out.push('\u{feff}');
+    }
     let html = output.method == Method::Html;
     let declared = !html && !settings.omit_declaration.unwrap_or(false);
     if declared {
@@ -94,7 +97,26 @@ const BOOLEAN: [&str; 12] = [
     "checked", "compact", "declare", "defer", "disabled", "ismap", "multiple", "nohref", "noresize", "noshade",
     "nowrap", "selected",
 ];
+/// Attributes that are addresses.
+const URIS: [&str; 11] =
+    ["action", "background", "cite", "classid", "codebase", "data", "href", "longdesc", "profile", "src", "usemap"];
 const XHTML: &str = "http://www.w3.org/1999/xhtml";
+
+/// An address with everything that is not ASCII as percent escapes.
+fn escaped_uri(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        if c.is_ascii() {
+            out.push(c);
+            continue;
+        }
+        let mut bytes = [0; 4];
+        for byte in c.encode_utf8(&mut bytes).bytes() {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
 
 struct Writer<'a> {
     output: &'a Output,
@@ -162,10 +184,17 @@ impl Writer<'_> {
             }
             self.out.push_str("=\"");
             let value = self.doc.value(attribute).into_owned();
-            self.escaped(&value, true);
+            if self.is_uri(attribute) {
+                self.escaped(&escaped_uri(&value), true);
+            } else {
+                self.escaped(&value, true);
+            }
             self.out.push('"');
         }
         let void = VOID.contains(&self.doc.local_name(node).to_ascii_lowercase().as_str());
+        if self.is_head(node) {
+            return self.head(node, depth, tasks);
+        }
         if self.doc.first_child(node).is_none() {
             let xhtml = self.output.method == Method::Xhtml && self.doc.namespace(node) == XHTML;
             match (self.html, void) {
@@ -182,6 +211,61 @@ impl Writer<'_> {
         tasks.push(Task::Close(node, broken.then_some(depth)));
         let at = tasks.len();
         tasks.extend(self.doc.children(node).map(|it| Task::Open(it, depth + 1)));
+        tasks[at..].reverse();
+    }
+
+    /// Whether the value of an attribute is an address that is written with escapes.
+    fn is_uri(&self, attribute: NodeId) -> bool {
+        let local = self.doc.local_name(attribute).to_ascii_lowercase();
+        matches!(self.output.method, Method::Html | Method::Xhtml)
+            && self.output.settings.escape_uris != Some(false)
+            && self.doc.namespace(attribute).is_empty()
+            && URIS.contains(&local.as_str())
+    }
+
+    /// Whether an element is the `head` that gets a `meta` with the content type.
+    fn is_head(&self, node: NodeId) -> bool {
+        let namespace = self.doc.namespace(node);
+        let fits = match self.output.method {
+            Method::Html => namespace.is_empty() || namespace == XHTML,
+            Method::Xhtml => namespace == XHTML,
+            _ => false,
+        };
+        let parent = self.doc.parent(node).is_some_and(|it| self.doc.local_name(it).eq_ignore_ascii_case("html"));
+        fits && parent
+            && self.output.settings.include_content_type != Some(false)
+            && self.doc.local_name(node).eq_ignore_ascii_case("head")
+    }
+
+    /// The content of a `head`: the `meta` with the content type is ours.
+    fn head(&mut self, node: NodeId, depth: usize, tasks: &mut Vec<Task>) {
+        self.out.push('>');
+        let indent = self.indent && !self.has_text(node);
+        if indent {
+            self.line(depth + 1);
+        }
+        let settings = &self.output.settings;
+        let media = settings.media_type.as_deref().unwrap_or("text/html");
+        let charset = settings.encoding.as_deref().unwrap_or("UTF-8");
+        let prefix = match self.doc.prefix(node) {
+            "" => String::new(),
+            prefix => format!("{prefix}:"),
+        };
+        let end = if self.html { ">" } else { " />" };
+        let meta = format!("<{prefix}meta http-equiv=\"Content-Type\" content=\"{media}; charset={charset}\"{end}");
+        self.out.push_str(&meta);
+        tasks.push(Task::Close(node, indent.then_some(depth)));
+        let at = tasks.len();
+        let doc = self.doc;
+        let kept = doc.children(node).filter(|it| {
+            let own = doc.local_name(*it).eq_ignore_ascii_case("meta")
+                && doc.attributes(*it).any(|it| {
+                    doc.local_name(it).eq_ignore_ascii_case("http-equiv")
+                        && doc.value(it).trim().eq_ignore_ascii_case("content-type")
+                });
+            !own
+        });
+        tasks.extend(kept.map(|it| Task::Open(it, depth + 1)));
         tasks[at..].reverse();
     }
 

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset};
-use mi_expr::xpath::{Context, Env, Node, Query, QueryVariable, Sequence, XPathError};
+use mi_expr::xpath::{Context, Env, Item, Node, Query, QueryVariable, Sequence, XPathError};
 use mi_xml::Document;
 
 use crate::Host;
@@ -63,9 +63,23 @@ impl XQuery {
     /// # Errors
     /// What the query fails with, an external variable without a value, and the caps on steps, depth and size.
     pub fn run<'d>(&self, variables: &[(&str, Sequence<'d>)], host: &dyn Host) -> Result<Sequence<'d>, TransformError> {
-        let result = match self.attempt(variables, host, INLINE_STACK) {
+        self.run_on(None, variables, host)
+    }
+
+    /// [`XQuery::run`] with a context item.
+    ///
+    /// # Errors
+    /// See [`XQuery::run`].
+    pub fn run_on<'d>(
+        &self,
+        item: Option<Item<'d>>,
+        variables: &[(&str, Sequence<'d>)],
+        host: &dyn Host,
+    ) -> Result<Sequence<'d>, TransformError> {
+        let context = Context { item, position: 1, size: 1 };
+        let result = match self.attempt(&context, variables, host, INLINE_STACK) {
             Err(error) if error.kind == TransformErrorKind::Stack => {
-                on_large_stack(|| self.attempt(variables, host, USABLE_STACK))?
+                on_large_stack(|| self.attempt(&context, variables, host, USABLE_STACK))?
             }
             result => result,
         };
@@ -80,6 +94,7 @@ impl XQuery {
 
     fn attempt<'d>(
         &self,
+        context: &Context<'d>,
         variables: &[(&str, Sequence<'d>)],
         host: &dyn Host,
         stack_limit: usize,
@@ -89,6 +104,7 @@ impl XQuery {
             query: &self.0.query,
             host,
             variables,
+            context: context.clone(),
             globals: RefCell::new(self.0.query.variables().iter().map(|_| State::Unknown).collect()),
             failed_at: Cell::new(None),
             needs_stack: Cell::new(false),
@@ -99,8 +115,7 @@ impl XQuery {
             stack_start: std::ptr::from_ref(&marker).addr(),
             stack_limit,
         };
-        let context = Context { item: None, position: 1, size: 1 };
-        self.0.query.evaluate(&context, &run).map_err(|error| {
+        self.0.query.evaluate(context, &run).map_err(|error| {
             let kind = match &error {
                 _ if run.needs_stack.get() => TransformErrorKind::Stack,
                 XPathError::Limit { .. } => TransformErrorKind::Limit,
@@ -135,6 +150,7 @@ struct Run<'q, 'd> {
     query: &'q Query,
     host: &'q dyn Host,
     variables: &'q [(&'q str, Sequence<'d>)],
+    context: Context<'d>,
     globals: RefCell<Vec<State<'d>>>,
     /// The declaration in which the first error happened.
     failed_at: Cell<Option<usize>>,
@@ -187,8 +203,7 @@ impl<'d> Run<'_, 'd> {
                 return variable.convert(given.clone());
             }
         }
-        let context = Context { item: None, position: 1, size: 1 };
-        variable.evaluate(&context, self).unwrap_or_else(|| {
+        variable.evaluate(&self.context, self).unwrap_or_else(|| {
             let message = format!("the external variable ${} has no value", variable.name);
             Err(XPathError::dynamic("XPDY0002", message))
         })

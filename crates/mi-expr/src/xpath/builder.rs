@@ -42,6 +42,11 @@ impl TreeBuilder {
         }
     }
 
+    /// Whether nothing was added yet.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.doc.first_child(Document::ROOT).is_none()
+    }
+
     /// The document, and the texts in it that are to be written without escapes.
     pub fn finish(mut self) -> (Document, HashSet<NodeId>) {
         self.flush();

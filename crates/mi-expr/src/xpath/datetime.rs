@@ -82,7 +82,7 @@ impl Moment {
     }
 
     /// The moment in UTC; a missing zone is taken to be `implicit`.
-    pub(crate) fn utc(self, implicit: i16) -> NaiveDateTime {
+    pub fn utc(self, implicit: i16) -> NaiveDateTime {
         let offset = TimeDelta::minutes(i64::from(self.zone.unwrap_or(implicit)));
         self.local.checked_sub_signed(offset).unwrap_or(self.local)
     }

@@ -5,10 +5,10 @@ use std::collections::hash_map::Entry;
 
 use mi_xml::NodeId;
 
-use super::{Compiler, Declaration, Part, Scope, cast, is_yes};
+use super::{Compiler, Declaration, Part, Scope, cast};
 use crate::XSLT_NAMESPACE;
 use crate::decimal::DecimalFormat;
-use crate::output::Method;
+use crate::output::{OUTPUT_ATTRIBUTES, OutputSettings};
 use crate::pattern::{self, Test};
 use crate::plan::{
     AttributeSet, Binding, Function, Global, Key, KeyDefinition, NoMatch, Rule, SpaceRule, Template, Value,
@@ -132,6 +132,12 @@ impl Compiler<'_> {
     fn template(&mut self, scope: &Scope, declaration: Declaration, named: &mut HashMap<Key, u32>) -> Part<()> {
         let node = declaration.node;
         let name = scope.attr(node, "name").map(|name| scope.key(node, &name)).transpose()?;
+        let reserved = name
+            .as_deref()
+            .is_some_and(|it| it.starts_with("{http://www.w3.org/1999/XSL/") && !it.ends_with("}initial-template"));
+        if reserved {
+            return Err("the name is in a namespace that is reserved (XTSE0080)".to_owned());
+        }
         let matched = scope.attr(node, "match");
         if name.is_none() && matched.is_none() {
             return Err("it needs the attribute `match` or `name`".to_owned());
@@ -301,50 +307,38 @@ impl Compiler<'_> {
     }
 
     fn output(&mut self, scope: &Scope, node: NodeId) -> Part<()> {
-        if scope.attr(node, "name").is_some() {
-            return Ok(()); // for xsl:result-document, which is refused
-        }
-        let method = scope.attr(node, "method");
-        let method = method.map(|it| Method::parse(it.trim()).ok_or_else(|| format!("`{it}` is no output method")));
-        let method = method.transpose()?;
-        let mut cdata = Vec::new();
-        for name in scope.attr(node, "cdata-section-elements").unwrap_or_default().split_whitespace() {
-            let default = scope.doc.lookup_namespace(node, "").unwrap_or("");
-            let key = scope.key(node, name)?;
-            cdata.push(if name.contains(':') { key } else { crate::expr::key_of(default, &key) });
-        }
-        let settings = &mut self.plan.output;
-        settings.method = method.or(settings.method);
-        settings.cdata_elements.extend(cdata);
-        for (target, name) in [
-            (&mut settings.encoding, "encoding"),
-            (&mut settings.doctype_public, "doctype-public"),
-            (&mut settings.doctype_system, "doctype-system"),
-            (&mut settings.media_type, "media-type"),
-            (&mut settings.version, "version"),
-        ] {
-            if let Some(value) = scope.attr(node, name) {
-                *target = Some(value);
+        let name = scope.attr(node, "name").map(|it| scope.key(node, &it)).transpose()?;
+        let mut settings = match &name {
+            Some(name) => self.plan.outputs.remove(name).unwrap_or_default(),
+            None => std::mem::take(&mut self.plan.output),
+        };
+        let result = self.output_settings(scope, node, &mut settings);
+        match name {
+            Some(name) => {
+                self.plan.outputs.insert(name, settings);
             }
+            None => self.plan.output = settings,
         }
-        for (target, name) in [
-            (&mut settings.omit_declaration, "omit-xml-declaration"),
-            (&mut settings.standalone, "standalone"),
-            (&mut settings.indent, "indent"),
-            (&mut settings.include_content_type, "include-content-type"),
-        ] {
+        result
+    }
+
+    fn output_settings(&mut self, scope: &Scope, node: NodeId, settings: &mut OutputSettings) -> Part<()> {
+        for name in scope.attr(node, "cdata-section-elements").unwrap_or_default().split_whitespace() {
+            settings.cdata_elements.insert(self.element_key(scope, node, name)?);
+        }
+        for name in OUTPUT_ATTRIBUTES {
             if let Some(value) = scope.attr(node, name) {
-                *target = (value != "omit").then(|| is_yes(&value));
+                settings.set(name, &value)?;
             }
         }
         for name in self.key_list(scope, node, "use-character-maps")? {
-            self.use_character_map(&name, 0)?;
+            self.use_character_map(&name, 0, &mut settings.characters)?;
         }
         Ok(())
     }
 
     /// Adds the characters of a map, and before them those of the maps it uses.
-    fn use_character_map(&mut self, name: &Key, depth: usize) -> Part<()> {
+    pub(super) fn use_character_map(&mut self, name: &Key, depth: usize, into: &mut HashMap<char, String>) -> Part<()> {
         if depth > 20 {
             return Err("character maps use each other".to_owned());
         }
@@ -359,13 +353,13 @@ impl Compiler<'_> {
             }
             found = true;
             for used in self.key_list(&scope, node, "use-character-maps")? {
-                self.use_character_map(&used, depth + 1)?;
+                self.use_character_map(&used, depth + 1, into)?;
             }
             for entry in scope.doc.child_elements(node) {
                 if let (Some(character), Some(text)) = (scope.attr(entry, "character"), scope.attr(entry, "string"))
                     && let Some(character) = character.chars().next()
                 {
-                    self.plan.output.characters.insert(character, text);
+                    into.insert(character, text);
                 }
             }
         }

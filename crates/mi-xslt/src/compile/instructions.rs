@@ -77,7 +77,9 @@ impl Compiler<'_> {
             "number" => self.number(scope, node),
             "message" => {
                 let terminate = self.avt_attr(scope, node, "terminate")?.unwrap_or_else(|| Avt::text("no"));
-                Ok(Op::Message { value: self.value(scope, node, &[])?, terminate })
+                let code = self.avt_attr(scope, node, "error-code")?;
+                let select = self.expr_attr(scope, node, "select")?;
+                Ok(Op::Message { select, body: self.body(scope, node, &[]), terminate, code })
             }
             "variable" => Ok(Op::Variable(self.binding(scope, node)?)),
             "analyze-string" => self.analyze_string(scope, node),
@@ -92,7 +94,6 @@ impl Compiler<'_> {
                 value.select.map(Op::Sequence).ok_or_else(|| "the attribute `select` is missing".to_owned())
             }
             "fallback" => Ok(Op::Text { text: "".into(), raw: false }),
-            "result-document" => Err("results beside the main one cannot be written".to_owned()),
             "param" => Err("it must come first in a template or function".to_owned()),
             "sort" | "with-param" | "when" | "otherwise" | "matching-substring" | "non-matching-substring" => {
                 Err("it cannot stand here".to_owned())
@@ -102,18 +103,24 @@ impl Compiler<'_> {
             }
             _ => match self.constructor(scope, node, name)? {
                 Some(op) => Ok(op),
-                None => Ok(self.unknown(scope, node, name)),
+                None => match self.later(scope, node, name)? {
+                    Some(op) => Ok(op),
+                    None => self.unknown(scope, node, name),
+                },
             },
         }
     }
 
     /// An instruction of a later version: an error when it runs, or its `xsl:fallback`.
-    fn unknown(&mut self, scope: &Scope, node: NodeId, name: &str) -> Op {
+    fn unknown(&mut self, scope: &Scope, node: NodeId, name: &str) -> Part<Op> {
         let fallbacks: Vec<NodeId> =
             scope.doc.child_elements(node).filter(|child| scope.is_xslt(*child, "fallback")).collect();
         let fallback = (!fallbacks.is_empty())
             .then(|| fallbacks.into_iter().flat_map(|child| self.body(&scope.inside(child), child, &[])).collect());
-        Op::Unknown { name: name.to_owned(), fallback }
+        if fallback.is_none() && !scope.forward {
+            return Err("there is no such instruction here, and no xsl:fallback for it (XTSE0010)".to_owned());
+        }
+        Ok(Op::Unknown { name: name.to_owned(), fallback })
     }
 
     fn mode_ref(&mut self, scope: &Scope, node: NodeId) -> Part<ModeRef> {
@@ -211,7 +218,8 @@ impl Compiler<'_> {
             _ => Grouping::EndingWith(self.pattern(scope, node, source)?),
         };
         let sorts = self.sorts(scope, node)?;
-        Ok(Op::ForEachGroup { select, grouping, sorts, body: self.body(scope, node, &["sort"]) })
+        let composite = scope.yes(node, "composite");
+        Ok(Op::ForEachGroup { select, grouping, composite, sorts, body: self.body(scope, node, &["sort"]) })
     }
 
     fn number(&mut self, scope: &Scope, node: NodeId) -> Part<Op> {
@@ -234,6 +242,7 @@ impl Compiler<'_> {
             grouping_separator: self.avt_attr(scope, node, "grouping-separator")?,
             grouping_size: self.avt_attr(scope, node, "grouping-size")?,
             ordinal: self.avt_attr(scope, node, "ordinal")?,
+            start_at: self.avt_attr(scope, node, "start-at")?,
         })))
     }
 

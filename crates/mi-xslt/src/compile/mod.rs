@@ -4,8 +4,10 @@
 
 mod constructors;
 mod declarations;
+pub(crate) mod flow;
 mod instructions;
 mod modes;
+mod rules;
 mod use_when;
 
 use std::collections::{HashMap, HashSet};
@@ -41,6 +43,8 @@ struct Scope {
     doc: Arc<Document>,
     sheet: u32,
     version: Version,
+    /// The version is later than any that is known: what is not known is an error only when it runs.
+    forward: bool,
     element_namespace: Rc<str>,
     expand_text: bool,
     preserve_space: bool,
@@ -88,6 +92,7 @@ pub(crate) fn compile(
         compiler.declare_names();
         compiler.compile_declarations();
         compiler.finish_modes();
+        compiler.plan.mode_names = std::mem::take(&mut compiler.mode_index);
     }
     if compiler.errors.is_empty() { Ok(compiler.plan) } else { Err(compiler.errors) }
 }
@@ -117,6 +122,9 @@ impl Compiler<'_> {
         self.plan.documents.push(doc.clone());
         let root = doc.root_element();
         let Some(root) = root else { return self.report(sheet, &doc, Document::ROOT, "the stylesheet is empty") };
+        for (node, message) in rules::check(&doc, root) {
+            self.report(sheet, &doc, node, &message);
+        }
         let is_sheet =
             doc.namespace(root) == XSLT_NAMESPACE && matches!(doc.local_name(root), "stylesheet" | "transform");
         if !is_sheet {
@@ -128,7 +136,11 @@ impl Compiler<'_> {
             own.push((sheet, root));
             return;
         }
-        if doc.attribute(root, "", "version").is_none() {
+        let version = doc.attribute(root, "", "version");
+        if sheet == 0 {
+            self.plan.is_old = version.as_ref().and_then(|it| it.trim().parse::<f64>().ok()).is_some_and(|it| it < 2.0);
+        }
+        if version.is_none() {
             return self.report(sheet, &doc, root, "the attribute `version` is missing");
         }
         for child in doc.children(root) {
@@ -217,6 +229,7 @@ impl Scope {
             doc: doc.clone(),
             sheet,
             version: Version::V1,
+            forward: false,
             element_namespace: "".into(),
             expand_text: false,
             preserve_space: false,
@@ -244,6 +257,7 @@ impl Scope {
                 // `version` of xsl:output is that of the result.
                 "version" if doc.local_name(node) != "output" || !namespace.is_empty() => {
                     let number: f64 = value.trim().parse().unwrap_or(2.0);
+                    inner.forward = number > 3.0;
                     inner.version = if number < 2.0 { Version::V1 } else { Version::V2 };
                 }
                 "xpath-default-namespace" => inner.element_namespace = value.trim().into(),

@@ -35,8 +35,6 @@ impl<'s, 'd> Run<'s, 'd> {
 
     /// Applies templates to each item.
     fn apply(&self, items: Vec<Item<'d>>, given: &Arguments<'s, 'd>, mut cx: Cx<'s, 'd>) -> Outcome<()> {
-        cx.group = None;
-        cx.captures = None;
         cx.focus.size = items.len();
         for (at, item) in items.into_iter().enumerate() {
             cx.focus.item = Some(item);
@@ -127,9 +125,7 @@ impl<'s, 'd> Run<'s, 'd> {
             let range = template.low..template.precedence;
             self.find_rule(node, cx, |rule| range.contains(&rules[rule].precedence))?
         } else {
-            self.find_rule(node, cx, |rule| {
-                rules[rule].template != rules[current].template && rank(rule) < rank(current)
-            })?
+            self.find_rule(node, cx, |rule| rank(rule) < rank(current))?
         };
         match found {
             Some(rule) => self.run_rule(rule, &given, &inner),

@@ -16,7 +16,11 @@ pub(super) enum Destination<'d> {
 
 impl<'d> Run<'_, 'd> {
     /// Runs `work` with output going to a place of its own, and returns what arrived there.
-    fn redirected(&self, to: Destination<'d>, work: impl FnOnce() -> Outcome<()>) -> Outcome<Destination<'d>> {
+    pub(super) fn redirected(
+        &self,
+        to: Destination<'d>,
+        work: impl FnOnce() -> Outcome<()>,
+    ) -> Outcome<Destination<'d>> {
         let level = self.out.borrow().len();
         self.out.borrow_mut().push(to);
         let result = work();
@@ -128,6 +132,13 @@ impl<'d> Run<'_, 'd> {
 
     pub(super) fn text(&self, text: &str, raw: bool) -> Outcome<()> {
         if text.is_empty() {
+            // A text without characters is a node until it becomes part of a tree.
+            if let Some(Destination::Items(items)) = self.out.borrow_mut().last_mut() {
+                let mut doc = Document::new();
+                let node = doc.create_text("");
+                doc.append_child(Document::ROOT, node);
+                items.push(Item::Node(Node::shared(Arc::new(doc), node)));
+            }
             return Ok(());
         }
         self.charge_text(text.len())?;

@@ -30,9 +30,9 @@ impl<'s, 'd> Run<'s, 'd> {
             }
             Op::Namespace { name, value } => {
                 let prefix = self.avt(name, cx)?;
-                self.namespace(prefix.trim(), &self.text_of(value, None, false, cx)?)
+                self.namespace(prefix.trim(), &self.text_of(value, Some(" "), false, cx)?)
             }
-            Op::Comment(value) => self.comment(&self.text_of(value, None, false, cx)?),
+            Op::Comment(value) => self.comment(&self.text_of(value, Some(" "), false, cx)?),
             Op::Pi { name, value } => {
                 let target = self.avt(name, cx)?;
                 let target = target.trim();
@@ -40,12 +40,16 @@ impl<'s, 'd> Run<'s, 'd> {
                     let message = format!("`{target}` is no name of a processing instruction (XTDE0890)");
                     return Err(TransformError::dynamic(message));
                 }
-                self.pi(target, self.text_of(value, None, false, cx)?.trim_start())
+                self.pi(target, self.text_of(value, Some(" "), false, cx)?.trim_start())
             }
             Op::Copy { select, attribute_sets, namespaces, body } => match select {
                 None => self.copy(attribute_sets, *namespaces, body, cx),
                 Some(select) => {
-                    let Some(item) = self.eval(select, cx)?.first() else { return Ok(()) };
+                    let found = self.eval(select, cx)?;
+                    if found.len() > 1 {
+                        return Err(TransformError::dynamic("xsl:copy of more than one item (XTTE3180)"));
+                    }
+                    let Some(item) = found.first() else { return Ok(()) };
                     self.copy(attribute_sets, *namespaces, body, &cx.at(item, 1, 1))
                 }
             },
@@ -80,15 +84,16 @@ impl<'s, 'd> Run<'s, 'd> {
 
     /// The text of a content: neighbouring texts are one, then everything is joined.
     fn content_text(&self, body: &'s Body, separator: &str, cx: &Cx<'s, 'd>) -> Outcome<String> {
-        let items = self.to_items(|| self.exec(body, cx))?;
+        let items = self.in_value(|| self.to_items(|| self.exec(body, cx)))?;
         let mut out = String::new();
         let mut before: Option<bool> = None; // whether the one before was a text node
         for item in items {
             let text = matches!(&item, Item::Node(node) if node.kind() == NodeKind::Text);
+            if text && item.to_str(Version::V2).is_empty() {
+                continue;
+            }
             match before {
                 Some(true) if text => {}
-                // Values without a separator of their own are parted by a space, as in a tree.
-                Some(false) if !text && separator.is_empty() && !matches!(item, Item::Node(_)) => out.push(' '),
                 Some(_) => out.push_str(separator),
                 None => {}
             }
@@ -148,7 +153,10 @@ impl<'s, 'd> Run<'s, 'd> {
 
     fn copy(&self, sets: &'s [Key], namespaces: bool, body: &'s Body, cx: &Cx<'s, 'd>) -> Outcome<()> {
         match cx.node() {
-            None => cx.focus.item.clone().map_or(Ok(()), |item| self.item(item, true)),
+            None => match cx.focus.item.clone() {
+                Some(item) => self.item(item, true),
+                None => Err(TransformError::dynamic("there is no context item to copy (XTTE0945)")),
+            },
             Some(node) => self.shallow_copy(node, namespaces, || {
                 if node.kind() == NodeKind::Element {
                     self.attribute_sets(sets, cx)?;

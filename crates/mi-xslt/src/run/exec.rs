@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use mi_expr::xpath::{Regex, Sequence, Version};
+use mi_expr::xpath::{Node, Regex, Sequence, Version};
+use mi_xml::Document;
 
 use super::{Cx, Outcome, Run};
 use crate::avt::{Avt, Part};
@@ -50,8 +51,8 @@ impl<'s, 'd> Run<'s, 'd> {
                 let items = if sorts.is_empty() { items } else { self.sorted(items, sorts, cx)? };
                 self.each(items, body, cx)
             }
-            Op::ForEachGroup { select, grouping, sorts, body } => {
-                self.for_each_group(select, grouping, sorts, body, cx)
+            Op::ForEachGroup { select, grouping, composite, sorts, body } => {
+                self.for_each_group(select, (grouping, *composite), sorts, body, cx)
             }
             Op::If { test, body } => {
                 if self.eval_boolean(test, cx)? {
@@ -72,12 +73,17 @@ impl<'s, 'd> Run<'s, 'd> {
                 self.bind(&binding.name, value);
                 Ok(())
             }
-            Op::Message { value, terminate } => {
-                let text = self.joined(&self.value(value, cx)?, "");
-                let terminate = matches!(self.avt(terminate, cx)?.trim(), "yes" | "true" | "1");
-                self.say(text.clone());
-                if terminate { Err(TransformError::new(TransformErrorKind::Terminated, text)) } else { Ok(()) }
+            Op::Message { select, body, terminate, code } => self.message(select.as_ref(), body, (terminate, code), cx),
+            Op::Iterate { select, params, body, completion } => {
+                self.iterate(select, params, body, completion.as_ref(), cx)
             }
+            Op::NextIteration(params) => self.next_iteration(params, cx),
+            Op::Break(value) => self.break_iteration(value, cx),
+            Op::Try { value, catches } => self.try_catch(value, catches, cx),
+            Op::Map(body) => self.map(body, cx),
+            Op::MapEntry { key, value } => self.map_entry(key, value, cx),
+            Op::WherePopulated(body) => self.where_populated(body, cx),
+            Op::ResultDocument(result) => self.result_document(result, cx),
             Op::AnalyzeString { select, regex, flags, matching, other } => {
                 self.analyze_string(select, (regex, flags.as_ref()), matching, other, cx)
             }
@@ -92,6 +98,33 @@ impl<'s, 'd> Run<'s, 'd> {
             }
             constructor => self.construct(constructor, cx),
         }
+    }
+
+    fn message(
+        &self,
+        select: Option<&'s Expr>,
+        body: &'s Body,
+        (terminate, code): (&'s Avt, &'s Option<Avt>),
+        cx: &Cx<'s, 'd>,
+    ) -> Outcome<()> {
+        let mut text = select.map(|it| self.eval(it, cx)).transpose()?.map(|it| self.said(&it)).unwrap_or_default();
+        if !body.is_empty() {
+            let document = self.in_value(|| self.to_document(|| self.exec(body, cx)))?;
+            text.push_str(&self.said(&Node::shared(document, Document::ROOT).into()));
+        }
+        let terminate = match self.avt(terminate, cx)?.trim() {
+            "yes" | "true" | "1" => true,
+            "no" | "false" | "0" => false,
+            other => return Err(TransformError::dynamic(format!("`{other}` is no value of `terminate` (XTDE0030)"))),
+        };
+        self.say(text.clone());
+        if !terminate {
+            return Ok(());
+        }
+        let code = code.as_ref().map(|it| self.avt(it, cx)).transpose()?;
+        let mut error = TransformError::new(TransformErrorKind::Terminated, text);
+        error.given_code = Some(code.unwrap_or_else(|| "XTMM9000".to_owned()));
+        Err(error)
     }
 
     fn each(&self, items: Vec<mi_expr::xpath::Item<'d>>, body: &'s Body, cx: &Cx<'s, 'd>) -> Outcome<()> {
@@ -152,6 +185,9 @@ impl<'s, 'd> Run<'s, 'd> {
     ) -> Outcome<()> {
         let text = self.eval_string(select, cx)?;
         let flags = flags.map(|it| self.avt(it, cx)).transpose()?.unwrap_or_default();
+        if let Some(wrong) = flags.chars().find(|it| !"smixq".contains(*it)) {
+            return Err(TransformError::dynamic(format!("there is no flag `{wrong}` (XTDE1145)")));
+        }
         let regex = self.regex(self.avt(regex, cx)?, flags, select)?;
         let found = regex.matches(&text).map_err(|error| self.at_place(error, select.place))?;
         let mut parts: Vec<(String, Option<Rc<Vec<String>>>)> = Vec::new();

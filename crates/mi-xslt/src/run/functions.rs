@@ -30,7 +30,7 @@ const NODE_SET: [&str; 4] = [
 ];
 const FN: &str = "http://www.w3.org/2005/xpath-functions";
 /// The instructions, for `element-available()`.
-const INSTRUCTIONS: [&str; 31] = [
+const INSTRUCTIONS: [&str; 40] = [
     "apply-imports",
     "apply-templates",
     "analyze-string",
@@ -62,6 +62,15 @@ const INSTRUCTIONS: [&str; 31] = [
     "sort",
     "with-param",
     "key",
+    "result-document",
+    "iterate",
+    "next-iteration",
+    "break",
+    "try",
+    "catch",
+    "map",
+    "map-entry",
+    "where-populated",
 ];
 
 impl<'d> Env<'d> for View<'_, '_, 'd> {
@@ -250,7 +259,7 @@ impl<'s, 'd> Run<'s, 'd> {
                     let value = self.cast(param.value.cast.as_ref(), value.clone())?;
                     self.bind(&param.name, value);
                 }
-                let items = self.to_items(|| self.exec(&function.body, &cx))?;
+                let items = self.in_value(|| self.to_items(|| self.exec(&function.body, &cx)))?;
                 self.cast(function.cast.as_ref(), Sequence::from_items(items))
             })
         });
@@ -270,6 +279,9 @@ impl<'s, 'd> Run<'s, 'd> {
     /// A name given as text at run time.
     pub(super) fn expanded(&self, name: &str) -> String {
         let name = name.trim();
+        if let Some((namespace, local)) = name.strip_prefix("Q{").and_then(|it| it.split_once('}')) {
+            return key_of(namespace, local);
+        }
         match name.split_once(':') {
             Some((prefix, local)) => key_of(&self.prefix_of_sheet(prefix).unwrap_or_default(), local),
             None => name.to_owned(),

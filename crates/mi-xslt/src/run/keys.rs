@@ -6,7 +6,6 @@ use std::rc::Rc;
 use mi_expr::xpath::{DocRef, Item, Node, Sequence};
 use mi_xml::{Document, NodeId};
 
-use super::group::comparable;
 use super::{Cx, KeyIndex, Outcome, Run};
 use crate::error::TransformError;
 use crate::plan::KeyDefinition;
@@ -17,7 +16,7 @@ impl<'s, 'd> Run<'s, 'd> {
         let index = self.index(name, &node.doc)?;
         let mut found: Vec<NodeId> = Vec::new();
         for value in values.iter() {
-            let key = comparable(&value.atomize());
+            let key = self.comparable(&value.atomize());
             if let Some(nodes) = index.get(&key) {
                 found.extend(nodes);
             } else if let Some(nodes) = key.strip_prefix('n').and_then(|number| index.get(&format!("s{number}"))) {
@@ -78,7 +77,7 @@ impl<'s, 'd> Run<'s, 'd> {
             return Ok(());
         }
         for value in self.value(&definition.value, &cx)?.iter() {
-            let nodes = index.entry(comparable(&value.atomize())).or_default();
+            let nodes = index.entry(self.comparable(&value.atomize())).or_default();
             if nodes.last() != Some(&node.id) {
                 nodes.push(node.id);
             }

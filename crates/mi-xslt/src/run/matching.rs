@@ -119,9 +119,9 @@ impl<'s, 'd> Run<'s, 'd> {
         let predicate = &step.predicates[at];
         let place = predicate.expr.place;
         let (position, size) = if predicate.positional { self.place_of(step, at, node, cx)? } else { (1, 1) };
-        let inner = cx.at(Item::Node(node.clone()), position, size);
-        let focus: &Context<'d> = &inner.focus;
-        let value = predicate.expr.xpath.evaluate_in(focus, &View { run: self, cx: &inner });
+        let focus = Context { item: Some(Item::Node(node.clone())), position, size };
+        // `current()` is the node that the whole pattern is tried on.
+        let value = predicate.expr.xpath.evaluate_in(&focus, &View { run: self, cx });
         let value = value.map_err(|error| self.at_place(error, place))?;
         match value.first() {
             Some(number) if value.len() == 1 && number.is_numeric() => {

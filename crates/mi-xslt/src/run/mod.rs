@@ -9,6 +9,7 @@ mod apply;
 mod build;
 mod construct;
 mod exec;
+mod flow;
 pub(crate) mod functions;
 mod group;
 mod keys;
@@ -19,21 +20,22 @@ mod space;
 mod variables;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use mi_expr::xpath::{Context, DocRef, Item, Node, Sequence, TreeBuilder, XPathError};
 use mi_xml::{Document, NodeId};
 
-use crate::Host;
 use crate::error::{TransformError, TransformErrorKind};
 use crate::expr::Expr;
 use crate::limits::{INLINE_STACK, LARGE_STACK, MAX_DEPTH, MAX_MESSAGES, MAX_NODES, MAX_STEPS, MAX_TEXT, USABLE_STACK};
-use crate::output::{Method, Output};
+use crate::output::{Method, Output, OutputSettings};
 use crate::plan::{Key, Place, Plan};
+use crate::{Host, Start};
 
 use build::Destination;
+use flow::Control;
 use functions::View;
 use group::Group;
 use variables::GlobalState;
@@ -81,6 +83,7 @@ pub(crate) struct Run<'s, 'd> {
     host: &'s dyn Host,
     /// The source: what global variables are evaluated on.
     source: Node<'d>,
+    has_source: bool,
     params: &'s [(&'s str, Sequence<'d>)],
     out: RefCell<Vec<Destination<'d>>>,
     locals: RefCell<Vec<(&'s str, Sequence<'d>)>>,
@@ -92,6 +95,13 @@ pub(crate) struct Run<'s, 'd> {
     documents: RefCell<HashMap<String, Arc<Document>>>,
     regexes: RefCell<HashMap<(String, String), Rc<mi_expr::xpath::Regex>>>,
     messages: RefCell<Vec<String>>,
+    /// What the body of an `xsl:iterate` asked for.
+    control: RefCell<Option<Control<'s, 'd>>>,
+    /// How many values are being made; results can be written where there are none.
+    temporary: Cell<u32>,
+    results: RefCell<Vec<(String, Output)>>,
+    /// Settings of an `xsl:result-document` that writes the main result.
+    main_settings: RefCell<Option<OutputSettings>>,
     /// An error of a function of the stylesheet on its way through an expression.
     failure: RefCell<Option<TransformError>>,
     steps: Cell<u64>,
@@ -105,33 +115,45 @@ pub(crate) struct Run<'s, 'd> {
 /// Runs a plan; see [`crate::Stylesheet::transform`].
 pub(crate) fn transform(
     plan: &Plan,
-    document: &Document,
-    root: NodeId,
+    source: Option<(&Document, NodeId)>,
+    start: Start<'_>,
     params: &[(&str, Sequence<'_>)],
     host: &dyn Host,
 ) -> Outcome<Output> {
+    let Some((document, root)) = source else {
+        let empty = Document::new();
+        return on_stack(&Task { plan, start, has_source: false, host }, &empty, Document::ROOT, params);
+    };
+    let task = Task { plan, start, has_source: true, host };
     match space::prepare(plan, document, root) {
-        Some(own) => on_stack(plan, &own, Document::ROOT, params, host),
-        None => on_stack(plan, document, root, params, host),
+        Some(own) => on_stack(&task, &own, Document::ROOT, params),
+        None => on_stack(&task, document, root, params),
     }
 }
 
+/// What is to be run, without the document.
+struct Task<'t> {
+    plan: &'t Plan,
+    start: Start<'t>,
+    has_source: bool,
+    host: &'t dyn Host,
+}
+
 fn on_stack<'d>(
-    plan: &Plan,
+    task: &Task<'_>,
     document: &'d Document,
     root: NodeId,
     params: &[(&str, Sequence<'d>)],
-    host: &dyn Host,
 ) -> Outcome<Output> {
-    let (result, messages) = run(plan, document, root, params, host, INLINE_STACK);
+    let (result, messages) = run(task, document, root, params, INLINE_STACK);
     let (result, messages) = match result {
         Err(error) if error.kind == TransformErrorKind::Stack => {
-            on_large_stack(|| run(plan, document, root, params, host, USABLE_STACK))?
+            on_large_stack(|| run(task, document, root, params, USABLE_STACK))?
         }
         result => (result, messages),
     };
     for message in messages {
-        host.message(&message);
+        task.host.message(&message);
     }
     result.map_err(|error| match error.kind {
         TransformErrorKind::Stack => {
@@ -153,27 +175,31 @@ pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Outcom
 }
 
 fn run<'d>(
-    plan: &Plan,
+    task: &Task<'_>,
     document: &'d Document,
     root: NodeId,
     params: &[(&str, Sequence<'d>)],
-    host: &dyn Host,
     stack_limit: usize,
 ) -> (Outcome<Output>, Vec<String>) {
     let marker = 0_u8;
     let run = Run {
-        plan,
-        host,
+        plan: task.plan,
+        host: task.host,
         source: Node::new(document, root),
+        has_source: task.has_source,
         params,
         out: RefCell::new(vec![Destination::Tree(Box::new(TreeBuilder::new()))]),
         locals: RefCell::new(Vec::new()),
         base: Cell::new(0),
-        globals: RefCell::new(plan.globals.iter().map(|_| GlobalState::Unknown).collect()),
+        globals: RefCell::new(task.plan.globals.iter().map(|_| GlobalState::Unknown).collect()),
         keys: RefCell::new(Vec::new()),
         documents: RefCell::new(HashMap::new()),
         regexes: RefCell::new(HashMap::new()),
         messages: RefCell::new(Vec::new()),
+        control: RefCell::new(None),
+        temporary: Cell::new(0),
+        results: RefCell::new(Vec::new()),
+        main_settings: RefCell::new(None),
         failure: RefCell::new(None),
         steps: Cell::new(0),
         nodes: Cell::new(0),
@@ -182,31 +208,65 @@ fn run<'d>(
         stack_start: std::ptr::from_ref(&marker).addr(),
         stack_limit,
     };
-    let result = run.all();
+    let result = run.all(task.start);
     let messages = run.messages.take();
     (result, messages)
 }
 
+/// A result with the method that its settings or its root ask for; XHTML is unknown to stylesheets of version 1.0.
+fn output_of(document: Document, raw: HashSet<NodeId>, settings: OutputSettings, old: bool) -> Output {
+    let method = settings.method.unwrap_or_else(|| {
+        let html = document.root_element().is_some_and(|root| {
+            document.namespace(root).is_empty() && document.local_name(root).eq_ignore_ascii_case("html")
+        });
+        let xhtml =
+            document.root_element().is_some_and(|root| document.has_name(root, "http://www.w3.org/1999/xhtml", "html"));
+        match (html, xhtml) {
+            (true, _) => Method::Html,
+            (_, true) if !old => Method::Xhtml,
+            _ => Method::Xml,
+        }
+    });
+    Output { document, method, others: Vec::new(), settings, raw }
+}
+
 impl<'s, 'd> Run<'s, 'd> {
-    fn all(&self) -> Outcome<Output> {
+    fn all(&self, start: Start<'_>) -> Outcome<Output> {
         for at in 0..self.plan.globals.len() {
             self.global(at)?;
         }
-        let cx = Cx::new(Some(Item::Node(self.source.clone())));
-        self.apply_one(&cx, &[])?;
+        let mut cx = Cx::new(self.initial_item());
+        if let Some(mode) = start.mode {
+            let found = self.plan.mode_names.get(mode);
+            let missing = || TransformError::dynamic(format!("there is no mode {mode} (XTDE0045)"));
+            cx.mode = *found.ok_or_else(missing)?;
+        }
+        match start.template {
+            Some(name) => {
+                let found = self.plan.named.get(name);
+                let missing = || TransformError::dynamic(format!("there is no template named {name} (XTDE0040)"));
+                self.run_template(*found.ok_or_else(missing)?, &[], &cx)?;
+            }
+            None if cx.focus.item.is_none() => {
+                let message = "there is neither a source nor a template to start from (XTDE0040)";
+                return Err(TransformError::dynamic(message));
+            }
+            None => self.apply_one(&cx, &[])?,
+        }
         let tree = match self.out.borrow_mut().pop() {
             Some(Destination::Tree(tree)) => tree,
             _ => Box::new(TreeBuilder::new()),
         };
         let (document, raw) = tree.finish();
-        let settings = self.plan.output.clone();
-        let method = settings.method.unwrap_or_else(|| {
-            let html = document.root_element().is_some_and(|root| {
-                document.namespace(root).is_empty() && document.local_name(root).eq_ignore_ascii_case("html")
-            });
-            if html { Method::Html } else { Method::Xml }
-        });
-        Ok(Output { document, method, settings, raw })
+        let settings = self.main_settings.take().unwrap_or_else(|| self.plan.output.clone());
+        let mut output = output_of(document, raw, settings, self.plan.is_old);
+        output.others = self.results.take();
+        Ok(output)
+    }
+
+    /// What the transformation starts on.
+    fn initial_item(&self) -> Option<Item<'d>> {
+        self.has_source.then(|| Item::Node(self.source.clone()))
     }
 
     // === expressions ===

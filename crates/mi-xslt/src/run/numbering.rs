@@ -20,7 +20,13 @@ impl<'s, 'd> Run<'s, 'd> {
                     if value.is_nan() || value.is_infinite() {
                         return self.text(&item.to_str(Version::V2), false);
                     }
-                    numbers.push(value.round() as i64);
+                    let value = (value + 0.5).floor();
+                    if value < 0.0 && !first_only {
+                        return Err(TransformError::dynamic(
+                            "a number that is less than zero has no such form (XTDE0980)",
+                        ));
+                    }
+                    numbers.push(value as i64);
                 }
                 if first_only && numbers.is_empty() {
                     return self.text("NaN", false);
@@ -34,19 +40,33 @@ impl<'s, 'd> Run<'s, 'd> {
         let separator = text(&number.grouping_separator)?.unwrap_or_default();
         let size = text(&number.grouping_size)?.and_then(|it| it.trim().parse().ok()).unwrap_or(0);
         let ordinal = text(&number.ordinal)?.is_some_and(|it| !it.is_empty() && it != "no");
-        if numbers.is_empty() {
-            return Ok(());
+        let mut numbers = numbers;
+        if let Some(starts) = text(&number.start_at)? {
+            let starts: Result<Vec<i64>, _> = starts.split_whitespace().map(str::parse).collect();
+            let wrong = || TransformError::dynamic("`start-at` must be integers (XTDE0030)");
+            let starts = starts.map_err(|_| wrong())?;
+            let last = starts.last().copied().ok_or_else(wrong)?;
+            for (at, number) in numbers.iter_mut().enumerate() {
+                *number = number.saturating_add(starts.get(at).copied().unwrap_or(last)).saturating_sub(1);
+            }
         }
         self.text(&write(&numbers, &NumberFormat { format: &format, separator: &separator, size, ordinal }), false)
     }
 
     fn counted(&self, number: &'s Number, cx: &Cx<'s, 'd>) -> Outcome<Vec<i64>> {
         let selected = match &number.select {
-            Some(select) => self.eval(select, cx)?.first_node(),
+            Some(select) => {
+                let found = self.eval(select, cx)?;
+                if found.len() > 1 && select.xpath.version() == Version::V2 {
+                    return Err(TransformError::dynamic("`select` gives more than one node (XTTE1000)"));
+                }
+                found.first_node()
+            }
             None => cx.node().cloned(),
         };
         let Some(node) = selected else {
-            return Err(TransformError::dynamic("there is no node to be numbered (XTTE0990)"));
+            let code = if number.select.is_some() { "XTTE1000" } else { "XTTE0990" };
+            return Err(TransformError::dynamic(format!("there is no node to be numbered ({code})")));
         };
         match number.level {
             NumberLevel::Any => self.any(number, &node, cx),
@@ -55,14 +75,14 @@ impl<'s, 'd> Run<'s, 'd> {
                 let mut above = Some(node.id);
                 while let Some(id) = above {
                     let at = Node { doc: node.doc.clone(), id };
-                    if id != node.id && self.is_from(number, &at, cx)? {
-                        break;
-                    }
                     if self.counts(number, &node, &at, cx)? {
                         numbers.push(self.among_siblings(number, &node, &at, cx)?);
                         if level == NumberLevel::Single {
                             break;
                         }
+                    }
+                    if self.is_from(number, &at, cx)? {
+                        break;
                     }
                     above = node.doc.parent(id);
                 }

@@ -23,14 +23,16 @@ pub(super) type Arguments<'s, 'd> = [(&'s str, Sequence<'d>)];
 impl<'s, 'd> Run<'s, 'd> {
     /// The value of an instruction's `select` or content.
     pub(super) fn value(&self, value: &'s Value, cx: &Cx<'s, 'd>) -> Outcome<Sequence<'d>> {
-        let found = if let Some(select) = &value.select {
-            self.eval(select, cx)?
-        } else if value.body.is_empty() && !value.sequence {
+        if let Some(select) = &value.select {
+            let found = self.eval(select, cx)?;
+            return self.cast(value.cast.as_ref(), found);
+        }
+        let found = if value.body.is_empty() && !value.sequence {
             Sequence::string("")
         } else if value.sequence {
-            Sequence::from_items(self.to_items(|| self.exec(&value.body, cx))?)
+            Sequence::from_items(self.in_value(|| self.to_items(|| self.exec(&value.body, cx)))?)
         } else {
-            let document = self.to_document(|| self.exec(&value.body, cx))?;
+            let document = self.in_value(|| self.to_document(|| self.exec(&value.body, cx)))?;
             Sequence::one(Item::Node(Node::shared(document, Document::ROOT)))
         };
         self.cast(value.cast.as_ref(), found)
@@ -90,7 +92,14 @@ impl<'s, 'd> Run<'s, 'd> {
         let base = self.base.replace(self.locals.borrow().len());
         let value = self.enter(|| self.global_value(at));
         self.base.set(base);
-        let value = value?;
+        let value = match value {
+            Ok(value) => value,
+            Err(error) => {
+                // A later use, behind an xsl:try, fails in the same way.
+                self.globals.borrow_mut()[at] = GlobalState::Unknown;
+                return Err(error);
+            }
+        };
         self.globals.borrow_mut()[at] = GlobalState::Known(value.clone());
         Ok(value)
     }
@@ -112,7 +121,7 @@ impl<'s, 'd> Run<'s, 'd> {
                 return Err(self.placed(TransformError::dynamic(message), binding.place));
             }
         }
-        self.value(&binding.value, &Cx::new(Some(Item::Node(self.source.clone()))))
+        self.value(&binding.value, &Cx::new(self.initial_item()))
     }
 
     /// The values of `xsl:with-param`: for the template itself, and the tunnel with those that go further.

@@ -171,6 +171,17 @@ pub(super) fn sorted<'d>(
         keyed.push((key, value));
     }
     let mut failed = false;
+    // Values of types that have no order between them would be no order to sort by at all.
+    for at in 0..keyed.iter().map(|(key, _)| key.len()).max().unwrap_or(0) {
+        let mut at_place = keyed.iter().filter_map(|(key, _)| key.get(at));
+        if let Some(first) = at_place.next() {
+            args.ev.spend(keyed.len() as u64)?;
+            failed |= at_place.any(|it| !comparable(args.ev, first, it));
+        }
+    }
+    if failed {
+        return Err(XPathError::type_error("sort() of values that cannot be ordered"));
+    }
     keyed.sort_by(|(a, _), (b, _)| {
         for (a, b) in a.iter().zip(b) {
             let ordering = if a.is_numeric() && b.is_numeric() {
@@ -193,6 +204,11 @@ pub(super) fn sorted<'d>(
         return Err(XPathError::type_error("sort() of values that cannot be ordered"));
     }
     Ok(keyed.into_iter().map(|(_, value)| value).collect())
+}
+
+/// Whether two values are of types with an order between them.
+fn comparable<'d>(ev: &Evaluator<'_, 'd>, a: &Item<'d>, b: &Item<'d>) -> bool {
+    (a.is_numeric() && b.is_numeric()) || (a.is_numeric() == b.is_numeric() && ev.order(a, b).is_some())
 }
 
 fn deep_equal<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
