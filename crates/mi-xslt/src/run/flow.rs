@@ -211,7 +211,7 @@ impl<'s, 'd> Run<'s, 'd> {
                     NodeKind::Element | NodeKind::Document => node.doc.first_child(node.id).is_some(),
                     _ => !node.string_value().is_empty(),
                 },
-                Item::Map(map) => map.entries().len() > 0,
+                Item::Map(map) => !map.entries().is_empty(),
                 Item::Array(members) => !members.is_empty(),
                 other => !other.to_str(Version::V2).is_empty(),
             };
