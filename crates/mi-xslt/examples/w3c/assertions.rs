@@ -315,9 +315,9 @@ fn same(a: &Document, x: NodeId, b: &Document, y: NodeId) -> bool {
     }
     let (left, right) = (merged(a, x), merged(b, y));
     left.len() == right.len()
-        && left.iter().zip(&right).all(|(l, r)| match (l, r) {
-            (Ok(l), Ok(r)) => same(a, *l, b, *r),
-            (Err(l), Err(r)) => l == r,
+        && left.iter().zip(&right).all(|pair| match pair {
+            (Ok(one), Ok(other)) => same(a, *one, b, *other),
+            (Err(one), Err(other)) => one == other,
             _ => false,
         })
 }
