@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use prometheus::core::Collector;
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
 /// Upper bounds of latencies in seconds.
@@ -51,6 +51,23 @@ pub struct Meters {
     secured: Meter,
 }
 
+/// What a service on one address has counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceCount {
+    /// Kind as it is shown.
+    pub kind: &'static str,
+    /// Name.
+    pub name: String,
+    /// Address, for APIs.
+    pub url: String,
+    /// Messages.
+    pub requests: u64,
+    /// Messages that met a fault.
+    pub errors: u64,
+    /// How long those that have ended took, all together.
+    pub seconds: f64,
+}
+
 /// A message being measured. Its latency is taken when this is dropped.
 #[derive(Debug)]
 pub struct Measured {
@@ -77,6 +94,24 @@ impl Family {
             registry.register(collector)?;
         }
         Ok(family)
+    }
+
+    fn counts(&self, kind: &'static str) -> Vec<ServiceCount> {
+        let latencies = self.latency.collect();
+        let metrics = latencies.iter().flat_map(MetricFamily::get_metric);
+        let count = |metric: &Metric| {
+            let label = |wanted: &str| {
+                let found = metric.get_label().iter().find(|label| label.name() == wanted);
+                found.map(|label| label.value().to_owned()).unwrap_or_default()
+            };
+            let (name, service_type, url) = (label("service_name"), label("service_type"), label("invocation_url"));
+            let labels = [name.as_str(), service_type.as_str(), url.as_str()];
+            let labels = if url.is_empty() { &labels[..2] } else { &labels[..] };
+            let (requests, errors) = (self.requests.with_label_values(labels), self.errors.with_label_values(labels));
+            let seconds = metric.get_histogram().get_sample_sum();
+            ServiceCount { kind, requests: requests.get(), errors: errors.get(), seconds, name: name.clone(), url }
+        };
+        metrics.map(count).collect()
     }
 
     fn meter(&self, labels: &[&str]) -> Meter {
@@ -141,6 +176,12 @@ impl Metrics {
     /// Since when (seconds since 1970) a service is deployed; 0 when it no longer is.
     pub fn set_service_up(&self, name: &str, kind: &str, since: f64) {
         self.service_up.with_label_values(&[name, kind]).set(since);
+    }
+
+    /// What each service on each address has counted.
+    pub fn counts(&self) -> Vec<ServiceCount> {
+        let families = [(&self.apis, "API"), (&self.proxies, "Proxy service"), (&self.inbounds, "Inbound endpoint")];
+        families.into_iter().flat_map(|(family, kind)| family.counts(kind)).collect()
     }
 
     /// All values.

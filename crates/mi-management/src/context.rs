@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -33,6 +34,8 @@ pub struct Application {
     pub version: Option<String>,
     /// Names and types of its artifacts, such as `("Orders", "synapse/api")`.
     pub artifacts: Vec<(String, String)>,
+    /// Why it does not run; empty when it does.
+    pub reasons: Vec<String>,
 }
 
 /// A connector.
@@ -207,6 +210,7 @@ pub struct ManagementContext {
     pub server: Arc<dyn ServerControl>,
     pub(crate) deployed: ArcSwap<Deployed>,
     pub(crate) switches: Switches,
+    pub(crate) started: Instant,
     /// See [`Parts::correlation`].
     pub correlation: Arc<AtomicBool>,
 }
@@ -244,6 +248,7 @@ impl ManagementContext {
             server: parts.server,
             deployed: ArcSwap::from_pointee(deployed),
             switches: Switches::default(),
+            started: Instant::now(),
             correlation: parts.correlation,
         }
     }

@@ -13,6 +13,7 @@ mod artifacts;
 mod audit;
 mod auth;
 pub mod context;
+mod dashboard;
 mod masks;
 mod multipart;
 mod request;

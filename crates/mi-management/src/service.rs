@@ -17,6 +17,7 @@ use crate::answer;
 use crate::audit;
 use crate::auth::{Auth, Full};
 use crate::context::ManagementContext;
+use crate::dashboard;
 use crate::request::{Caller, Request};
 use crate::resources::{ROUTES, Rights, Route};
 
@@ -92,6 +93,9 @@ impl Inner {
     }
 
     async fn answer(&self, request: HttpRequest) -> HttpReply {
+        if let Some(reply) = dashboard::answer(&request.method, &request.target) {
+            return reply;
+        }
         let Some((path, query)) = split_target(&request.target) else { return answer::bare(StatusCode::NOT_FOUND) };
         let bare_context = path.is_empty() && !request.target.ends_with('/');
         if request.method == Method::OPTIONS {

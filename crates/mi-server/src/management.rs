@@ -123,12 +123,16 @@ pub fn deployed(loaded: &LoadedDeployment, artifacts: Vec<Artifact>, failed: &Ha
     };
     let running = artifacts.into_iter().enumerate().filter(|(index, _)| !failed.contains(index));
     let application = |name: &String, version: &Option<String>, artifacts: &Vec<(String, String)>| Application {
+        reasons: Vec::new(),
         name: name.clone(),
         version: version.clone(),
         artifacts: artifacts.clone(),
     };
     let running_applications = loaded.applications.iter().map(|it| application(&it.name, &it.version, &it.artifacts));
-    let faulty = loaded.faulty.iter().map(|it| application(&it.name, &it.version, &it.artifacts));
+    let faulty = loaded.faulty.iter().map(|it| Application {
+        reasons: it.reasons.iter().map(ToString::to_string).collect(),
+        ..application(&it.name, &it.version, &it.artifacts)
+    });
     Deployed {
         artifacts: running.map(|(index, artifact)| DeployedArtifact { artifact, application: origin(index) }).collect(),
         applications: running_applications.collect(),

@@ -6,6 +6,7 @@ mod connectors;
 mod data;
 mod endpoints;
 mod inbounds;
+mod live;
 mod local_entries;
 mod logging;
 mod logs;
@@ -102,6 +103,8 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/registry-resources/metadata", &["GET"], registry::content::metadata),
     route("/registry-resources/properties", &["GET", "POST", "DELETE"], registry::properties::handle)
         .rights(Rights::Write),
+    route("/live", &["GET"], live::handle),
+    route("/external-vaults", &["POST"], external_vault).named(),
     route("/logging", &["GET", "PATCH"], logging::handle),
     route("/logs", &["GET"], logs::handle),
     route("/server", &["GET", "PATCH"], server::server),
@@ -111,6 +114,22 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/roles", &["GET", "POST", "PUT"], users).rights(Rights::Administer),
     route("/roles", &["GET", "DELETE"], users).named().rights(Rights::Administer),
 ];
+
+/// Secrets come from the environment and from files; there is no vault whose credentials could be changed.
+/// MI: `ExternalVaultResource`.
+fn external_vault(_: &ManagementContext, request: &Request) -> HttpReply {
+    let vault = request.tail.as_deref().unwrap_or_default();
+    if !vault.eq_ignore_ascii_case("hashicorp") {
+        return answer::bad(format!("No such resource as management/external-vault/{vault}"));
+    }
+    match request.payload("Error when parsing JSON payload") {
+        Ok(payload) if payload.contains_key("secretId") => {
+            answer::error(StatusCode::OK, "Error when getting initiated HashiCorp instance")
+        }
+        Ok(_) => answer::bad("Unsupported operation"),
+        Err(reply) => reply,
+    }
+}
 
 /// Users come from `deployment.toml` and are not changed here. MI: `Utils#setInvalidUserStoreResponse`.
 fn users(_: &ManagementContext, _: &Request) -> HttpReply {
