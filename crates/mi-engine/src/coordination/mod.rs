@@ -1,7 +1,7 @@
 //! One owner: what may run on one of several servers only, tasks, message processors and polling inbound endpoints, runs
 //! on the one that holds its lease.
 //!
-//! The engine names no kind of arbiter. An [`Arbiter`] hands out leases that end by themselves; [`own`] gets one, renews it
+//! The engine names no kind of arbiter. An [`Arbiter`] hands out leases that end by themselves; `own` gets one, renews it
 //! while the work runs, begins nothing new when that fails for too long, and ends what runs before the lease does. Another
 //! server has the lease one period later at the latest. Time is counted from before the request was sent, on the clock that
 //! cannot be set, so that clocks of servers need not agree. MI: `TaskEventListener`, `ScheduledTaskManager`.
