@@ -27,6 +27,9 @@ use crate::trail::{self, Follower};
 use crate::transport::{Incoming, Outgoing, Payload};
 use crate::{flow, incoming, local, serve};
 
+/// The property by which a SOAP fault counts as a failure of the endpoint.
+const FORCE_ERROR_ON_SOAP_FAULT: &str = "FORCE_ERROR_ON_SOAP_FAULT";
+
 /// A leaf endpoint.
 #[derive(Debug)]
 pub(super) struct Leaf {
@@ -201,9 +204,11 @@ impl Leaf {
         }
         endpoint.set_properties(cx)?;
         let address = self.address(endpoint, cx)?;
-        // What is sent has its own headers; only a format changes those of the message, and other transports do as they like.
-        let kept = (self.format.is_some() || !is_http(&address))
-            .then(|| (cx.message.axis2.clone(), cx.message.headers.clone()));
+        // What is sent has its own headers. Those of the message are changed by a format, as other transports like, and by an
+        // answer, which may count as a failure.
+        let changes =
+            self.format.is_some() || !is_http(&address) || cx.message.properties.is_true(FORCE_ERROR_ON_SOAP_FAULT);
+        let kept = changes.then(|| (cx.message.axis2.clone(), cx.message.headers.clone()));
         let one_way = cx.message.properties.is_true("OUT_ONLY");
         let received_type = cx.message.body.received_content_type().map(Arc::<str>::from);
         let claim = claim_body(cx);
@@ -436,7 +441,7 @@ impl Leaf {
         incoming::response(&mut cx.message, answer, &snapshot.settings);
         cx.response_received = true;
         rewrite_location(cx);
-        if cx.message.properties.is_true("FORCE_ERROR_ON_SOAP_FAULT") {
+        if cx.message.properties.is_true(FORCE_ERROR_ON_SOAP_FAULT) {
             flow::build_body(cx).await?;
             if cx.message.body.envelope().is_ok_and(mi_message::Envelope::has_fault) {
                 cx.message.properties.set("ERROR_CODE", Value::Int(codes::ENDPOINT_CUSTOM_ERROR as i32));

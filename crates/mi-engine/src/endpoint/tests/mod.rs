@@ -32,6 +32,28 @@ async fn every_failure_has_its_code() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fault_handlers_get_the_header_fields_of_the_request() {
+    let forms = ["<address uri='http://a/'/>", "<address uri='http://a/' format='pox'/>"];
+    for (form, (does, code)) in
+        forms.iter().flat_map(|it| [(it, (Does::Faults, 500_000)), (it, (Does::Refuses, 101_503))])
+    {
+        let lab = Lab::deploy(&[&format!("<endpoint name='e'>{form}</endpoint>")]);
+        lab.script("a", &[does]);
+        let (found, message) = lab
+            .failed(|message| {
+                message.properties.set("FORCE_ERROR_ON_SOAP_FAULT", "true");
+                message.headers.set("X-Mine", "1");
+                message.axis2.set("MINE", "2");
+            })
+            .await;
+        assert_eq!(found, Some(code), "{form} {does:?}");
+        assert_eq!(message.headers.get("X-Mine"), Some("1"), "{form} {does:?}");
+        assert_eq!(message.axis2.get_str("MINE"), Some("2"), "{form} {does:?}");
+        assert_eq!(message.axis2.get_str("messageType"), Some("text/xml"), "{form} {does:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_suspended_endpoint_is_left_alone_and_tried_again() {
     let lab = Lab::deploy(&[
         "<endpoint name='e'><http uri-template='http://a/'><suspendOnFailure><initialDuration>1000</initialDuration>\

@@ -30,6 +30,8 @@ use crate::transport::{HttpClient, Incoming, Outgoing, Payload, SendError};
 /// What a back end does with one request. Without more of them it answers at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Does {
+    /// Answers with a SOAP fault.
+    Faults,
     /// Answers, with this header field.
     Answers(&'static str, &'static str),
     /// Refuses the connection.
@@ -45,6 +47,9 @@ pub(super) enum Does {
     /// Sends the body in four parts, with so many milliseconds before each.
     Drips(u64),
 }
+
+const SOAP_FAULT: &str = "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body><s:Fault><faultcode>s:Server</faultcode>\
+    <faultstring>no</faultstring></s:Fault></s:Body></s:Envelope>";
 
 /// Back ends by host; what they were asked.
 struct World {
@@ -71,6 +76,7 @@ impl HttpClient for World {
             headers.append("Content-Type", "text/xml");
             let mut parts = vec![(0, Ok(format!("<from>{host}</from>{}", if body.is_empty() { "" } else { " " })))];
             match does.unwrap_or(Does::Delays(0)) {
+                Does::Faults => parts = vec![(0, Ok(SOAP_FAULT.to_owned()))],
                 Does::Answers(name, value) => headers.append(name, value),
                 Does::Refuses => return failed(codes::CONNECTION_FAILED, "Connection refused"),
                 Does::Resets => return failed(codes::CONNECTION_CLOSED, "Connection reset"),
@@ -188,6 +194,13 @@ impl Lab {
             }
             Err(fault) => Err(fault.code.unwrap_or(0)),
         }
+    }
+
+    /// The error code that sending ends with, and the message that the fault handlers get.
+    pub(super) async fn failed(&self, change: impl FnOnce(&mut Message)) -> (Option<u32>, Message) {
+        let mut cx = self.context(change);
+        let fault = self.send_in(&mut cx).await.unwrap_err();
+        (fault.code, cx.message)
     }
 
     /// The text of the fault that sending ends with.
