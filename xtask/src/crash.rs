@@ -148,14 +148,15 @@ fn shared(plan: &Plan, home: &Path, backend: &Backend) -> Result<()> {
         deploy(home, &files, backend.port, &[FLOW], false)?;
     }
     let expected: BTreeSet<String> = (0..plan.shared).map(|number| format!("{number}.txt")).collect();
-    for id in &expected {
-        drop_file(&files.join(FLOW).join("in"), id)?;
-    }
     let mut servers = Vec::new();
     for home in &homes {
         servers.push(start(plan, home, demo::free_offset()?)?);
         // The ports of the first one are taken when those of the second are looked for.
-        std::thread::sleep(Duration::from_millis(300));
+        wait_until_started(home)?;
+    }
+    // Both poll by now, so that neither has the folder to itself.
+    for id in &expected {
+        drop_file(&files.join(FLOW).join("in"), id)?;
     }
     let settled = settle(|| names(&files.join(FLOW).join("done")).is_ok_and(|done| done.len() >= expected.len()));
     for server in &mut servers {
@@ -171,6 +172,9 @@ fn shared(plan: &Plan, home: &Path, backend: &Backend) -> Result<()> {
     faults.extend(expected.iter().filter(|id| !seen.contains_key(*id)).map(|id| format!("{id} is lost")));
     let done = names(&files.join(FLOW).join("done"))?;
     faults.extend(done.symmetric_difference(&expected).map(|id| format!("{id} is not done exactly once")));
+    for server in ["one", "other"].into_iter().filter(|it| backend.share(it) == 0) {
+        faults.push(format!("the server '{server}' took nothing, so that nothing was contended for"));
+    }
     println!(
         "two servers, {} files: {doubles} claimed twice, {} taken by the one and {} by the other, {:.0} s",
         expected.len(),
@@ -221,6 +225,13 @@ fn settle(done: impl Fn() -> bool) -> bool {
         std::thread::sleep(Duration::from_millis(200));
     }
     false
+}
+
+/// Waits until the server of `home` says that it has started.
+fn wait_until_started(home: &Path) -> Result<()> {
+    let log = home.join("server.log");
+    let started = || fs::read_to_string(&log).is_ok_and(|text| text.contains("Micro Integrator started in"));
+    if settle(started) { Ok(()) } else { bail!("the server did not start; its log: {}", log.display()) }
 }
 
 fn start(plan: &Plan, home: &Path, offset: u16) -> Result<Child> {
