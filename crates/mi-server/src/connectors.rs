@@ -24,11 +24,11 @@ pub fn templates(loaded: &LoadedDeployment) -> Vec<Artifact> {
     let shared: HashSet<&str> =
         loaded.libraries.iter().filter(|it| it.application.is_none()).map(|it| it.name.as_str()).collect();
     let used = used(loaded);
-    for connector in mi_components::connectors::built_in() {
+    for connector in &mi_components::connectors::BUILT_IN {
         if shared.contains(connector.name) || !used.contains(connector.name) {
             continue;
         }
-        for (name, mut template) in connector.operations {
+        for (name, mut template) in connector.operations() {
             template.name = name.into();
             templates.push(Artifact::SequenceTemplate(template));
         }

@@ -8,15 +8,18 @@ use mi_config::{Artifact, SourceFile};
 pub struct BuiltIn {
     /// In front of the dot of an operation.
     pub name: &'static str,
-    /// Operations and their templates.
-    pub operations: Vec<(String, SequenceTemplateConfig)>,
+    templates: fn() -> Vec<(String, String)>,
 }
 
 /// The connectors that need no archive.
-pub fn built_in() -> Vec<BuiltIn> {
-    [("http", http()), ("file", file())]
-        .map(|(name, operations)| BuiltIn { name, operations: read(name, operations) })
-        .into()
+pub const BUILT_IN: [BuiltIn; 2] =
+    [BuiltIn { name: "http", templates: http }, BuiltIn { name: "file", templates: file }];
+
+impl BuiltIn {
+    /// Operations and their templates, which are read anew each time.
+    pub fn operations(&self) -> Vec<(String, SequenceTemplateConfig)> {
+        read(self.name, (self.templates)())
+    }
 }
 
 fn read(connector: &str, operations: Vec<(String, String)>) -> Vec<(String, SequenceTemplateConfig)> {
@@ -199,8 +202,8 @@ mod tests {
     #[test]
     fn every_operation_is_a_template_whose_classes_are_known() {
         let mut names = Vec::new();
-        for connector in built_in() {
-            for (name, template) in connector.operations {
+        for connector in &BUILT_IN {
+            for (name, template) in connector.operations() {
                 for class in classes(&template.body) {
                     assert!(crate::connectors::class(&class).is_some(), "{name} needs {class}");
                 }

@@ -12,7 +12,7 @@ mod built_in;
 mod file;
 mod http;
 
-pub use built_in::{BuiltIn, built_in};
+pub use built_in::{BUILT_IN, BuiltIn};
 
 /// Class names and who reads their `<class>` element.
 const CLASSES: [&[(&str, ParseMediator)]; 2] = [&file::CLASSES, &[http::REST_URL_BUILDER]];
