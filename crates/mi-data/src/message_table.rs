@@ -129,16 +129,8 @@ impl MessageTable {
         rows.rows.into_iter().map(message).collect()
     }
 
-    /// Changes last when this returns, whatever the pool says about committing.
     async fn update(&self, sql: &Arc<str>, values: Vec<SqlValue>, until: Instant) -> Result<u64, SqlError> {
-        let mut lease = self.pool.lease(until).await?;
-        if lease.pool().config().auto_commit {
-            return lease.update(sql, values, until).await;
-        }
-        lease.begin(until).await?;
-        let count = lease.update(sql, values, until).await?;
-        lease.commit(until).await?;
-        Ok(count)
+        self.pool.lease(until).await?.update_for_good(sql, values, until).await
     }
 }
 

@@ -186,6 +186,22 @@ impl Lease {
         }
     }
 
+    /// [`Lease::update`] that lasts when this returns, whatever the pool says about committing.
+    pub async fn update_for_good(
+        &mut self,
+        sql: &Arc<str>,
+        params: Vec<SqlValue>,
+        deadline: Instant,
+    ) -> Result<u64, SqlError> {
+        if self.pool.config.auto_commit {
+            return self.update(sql, params, deadline).await;
+        }
+        self.begin(deadline).await?;
+        let count = self.update(sql, params, deadline).await?;
+        self.commit(deadline).await?;
+        Ok(count)
+    }
+
     /// Begins a transaction with the isolation of the pool. A lease that is dropped within one undoes it.
     pub async fn begin(&mut self, deadline: Instant) -> Result<(), SqlError> {
         self.run(Work::Begin(self.pool.config.isolation), deadline).await.map(drop)
