@@ -279,14 +279,24 @@ async fn beat(disk: Disk, lock: PathBuf, text: String, lost: Arc<AtomicBool>) {
             OpenOptions::new().append(true).open(&path)?.set_modified(SystemTime::now())?;
             Ok(true)
         });
-        match touched.await {
-            Ok(true) => {}
-            Ok(false) => {
-                lost.store(true, Ordering::Release);
-                log::error!(target: "VFSUtils", "The lock {} was taken by somebody else", lock.display());
-                return;
-            }
-            Err(error) => log::warn!(target: "VFSUtils", "The lock {} cannot be renewed: {error}", lock.display()),
+        if is_lost(&lock, touched.await, &lost) {
+            return;
+        }
+    }
+}
+
+/// What a sign of life found: the lock is lost when somebody else has it, and not when the sign could not be given.
+pub(super) fn is_lost(lock: &Path, renewed: io::Result<bool>, lost: &AtomicBool) -> bool {
+    match renewed {
+        Ok(true) => false,
+        Ok(false) => {
+            lost.store(true, Ordering::Release);
+            log::error!(target: "VFSUtils", "The lock {} was taken by somebody else", lock.display());
+            true
+        }
+        Err(error) => {
+            log::warn!(target: "VFSUtils", "The lock {} cannot be renewed: {error}", lock.display());
+            false
         }
     }
 }

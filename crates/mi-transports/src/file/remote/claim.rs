@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::super::lock::{self, BEAT};
+use super::super::lock::{self, BEAT, is_lost};
 use super::super::relocate;
 use super::super::settings::Locking;
 use super::Remote;
@@ -209,14 +209,9 @@ async fn renew(remote: &Remote, lock: &Path, text: &str, beats: &AtomicU64) -> i
 async fn beat(remote: Arc<Remote>, lock: PathBuf, text: String, beats: Arc<AtomicU64>, lost: Arc<AtomicBool>) {
     loop {
         tokio::time::sleep(BEAT).await;
-        match renew(&remote, &lock, &text, &beats).await {
-            Ok(true) => {}
-            Ok(false) => {
-                lost.store(true, Ordering::Release);
-                log::error!(target: "VFSUtils", "The lock {} was taken by somebody else", lock.display());
-                return;
-            }
-            Err(error) => log::warn!(target: "VFSUtils", "The lock {} cannot be renewed: {error}", lock.display()),
+        let renewed = renew(&remote, &lock, &text, &beats).await;
+        if is_lost(&lock, renewed, &lost) {
+            return;
         }
     }
 }
