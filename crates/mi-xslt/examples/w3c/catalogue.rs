@@ -53,6 +53,12 @@ pub(crate) fn attr(doc: &Document, node: NodeId, name: &str) -> Option<String> {
     doc.attribute(node, "", name).map(|it| it.into_owned())
 }
 
+/// The environments that an element names.
+pub(crate) fn environments(doc: &Document, node: NodeId, folder: &Path) -> HashMap<String, Environment> {
+    let found = children(doc, node, "environment");
+    found.filter_map(|it| Some((attr(doc, it, "name")?, Environment::read(doc, it, folder)))).collect()
+}
+
 /// What a test runs in.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
@@ -96,6 +102,17 @@ impl Environment {
             }
         }
         found
+    }
+
+    /// That of a test: its own, or the first one of the name that it refers to.
+    pub(crate) fn of_case(doc: &Document, case: NodeId, folder: &Path, named: &[&HashMap<String, Self>]) -> Self {
+        let Some(node) = child(doc, case, "environment") else {
+            return Self { folder: folder.to_owned(), ..Self::default() };
+        };
+        match attr(doc, node, "ref") {
+            Some(name) => named.iter().find_map(|it| it.get(&name)).cloned().unwrap_or_default(),
+            None => Self::read(doc, node, folder),
+        }
     }
 
     fn source(&mut self, doc: &Document, node: NodeId) {

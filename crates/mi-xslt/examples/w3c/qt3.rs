@@ -10,7 +10,7 @@ use mi_xml::{Document, NodeId};
 use mi_xslt::{Host, XQuery};
 
 use crate::assertions::{Failure, Outcome, Variables, evaluate, judge, usual_namespace};
-use crate::catalogue::{Environment, attr, child, children, read};
+use crate::catalogue::{Environment, attr, child, children, environments, read};
 use crate::{Report, Verdict};
 
 /// What a test may ask for.
@@ -40,11 +40,6 @@ pub(crate) fn run(path: &str, filter: &str, report: &mut Report) -> Result<(), S
         test_set(&root.join(&file), &name, case, &shared, report)?;
     }
     Ok(())
-}
-
-fn environments(doc: &Document, node: NodeId, folder: &Path) -> HashMap<String, Environment> {
-    let found = children(doc, node, "environment");
-    found.filter_map(|it| Some((attr(doc, it, "name")?, Environment::read(doc, it, folder)))).collect()
 }
 
 /// The group a test counts in; `None` if it is out of scope.
@@ -102,13 +97,7 @@ fn test_set(
         }
         let all: Vec<_> = of_set.iter().cloned().chain(dependencies(case)).collect();
         let Some((group, xpath)) = group(set, &all) else { continue };
-        let environment = match child(&doc, case, "environment") {
-            None => Environment { folder: folder.clone(), ..Environment::default() },
-            Some(node) => match attr(&doc, node, "ref") {
-                Some(name) => own.get(&name).or_else(|| shared.get(&name)).cloned().unwrap_or_default(),
-                None => Environment::read(&doc, node, &folder),
-            },
-        };
+        let environment = Environment::of_case(&doc, case, &folder, &[&own, shared]);
         if environment.out_of_scope || child(&doc, case, "module").is_some() {
             continue;
         }

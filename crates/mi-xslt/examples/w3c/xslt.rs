@@ -10,7 +10,7 @@ use mi_xml::{Document, NodeId};
 use mi_xslt::{Host, Output, Resolver, Start, Stylesheet};
 
 use crate::assertions::{Failure, Outcome, Variables, evaluate, judge, usual_namespace};
-use crate::catalogue::{Environment, attr, child, children, read};
+use crate::catalogue::{Environment, attr, child, children, environments, read};
 use crate::qt3::code_in;
 use crate::{Report, Verdict};
 
@@ -71,9 +71,7 @@ fn test_set(file: &Path, set: &str, only: &str, report: &mut Report) -> Result<(
     let family =
         folder.parent().and_then(Path::file_name).map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
     let top = doc.root_element().ok_or("empty")?;
-    let environments: HashMap<String, Environment> = children(&doc, top, "environment")
-        .filter_map(|it| Some((attr(&doc, it, "name")?, Environment::read(&doc, it, &folder))))
-        .collect();
+    let own = environments(&doc, top, &folder);
     let dependencies = |node: NodeId| -> Vec<(String, String)> {
         let Some(inner) = child(&doc, node, "dependencies") else { return Vec::new() };
         doc.child_elements(inner)
@@ -92,13 +90,7 @@ fn test_set(file: &Path, set: &str, only: &str, report: &mut Report) -> Result<(
         }
         let all: Vec<_> = of_set.iter().cloned().chain(dependencies(case)).collect();
         let Some(group) = group(&family, &all) else { continue };
-        let environment = match child(&doc, case, "environment") {
-            None => Environment { folder: folder.clone(), ..Environment::default() },
-            Some(node) => match attr(&doc, node, "ref") {
-                Some(name) => environments.get(&name).cloned().unwrap_or_default(),
-                None => Environment::read(&doc, node, &folder),
-            },
-        };
+        let environment = Environment::of_case(&doc, case, &folder, &[&own]);
         if environment.out_of_scope {
             continue;
         }
