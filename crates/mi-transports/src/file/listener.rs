@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -22,8 +23,8 @@ use tokio::time::Instant;
 use super::after::{self, Outcome};
 use super::disk::{self, Disk};
 use super::listing::{self, Found, Given, Listing, Notice, Portion};
-use super::lock::{Held, Locks};
-use super::message::{self, Refused};
+use super::lock::{Held, Locks, Parted};
+use super::message::{self, Content, Refused};
 use super::sender::Writer;
 use super::settings::{Flavour, Settings};
 use super::watch::{Readiness, Watched};
@@ -299,10 +300,12 @@ impl Worker {
 
     /// Claims a file and works it off. True when it was taken, false when it is not ours to take.
     async fn work(&self, found: Found) -> Result<bool, PollError> {
-        let held = match &self.locks {
-            None => None,
-            Some(locks) => match locks.acquire(&found.path, self.clock.now_millis()).await {
-                Ok(Some(held)) => Some(held),
+        let looking = found.clone();
+        let look = move || look(&looking);
+        let (held, looked) = match &self.locks {
+            None => (None, self.disk.run(move || Ok(look())).await?),
+            Some(locks) => match locks.acquire_and(&found.path, self.clock.now_millis(), look).await {
+                Ok(Some((held, looked))) => (Some(held), looked),
                 Ok(None) => return Ok(false),
                 Err(error) => {
                     let path = found.path.display();
@@ -312,57 +315,49 @@ impl Worker {
                 }
             },
         };
-        let worked = self.work_claimed(&found, held.as_ref()).await;
-        if let Some(held) = held
-            && let Err(error) = held.release(&self.disk).await
-        {
-            log::error!(target: "VFSUtils", "Couldn't release the lock for the file : {}: {error}", found.path.display());
+        match self.process(&found, looked).await {
+            Ok(Some(outcome)) => self.end(&found, outcome, held).await.map(|()| true),
+            other => {
+                self.give_back(&found, held).await;
+                other.map(|_| false)
+            }
         }
-        worked
     }
 
-    async fn work_claimed(&self, found: &Found, held: Option<&Held>) -> Result<bool, PollError> {
-        // Between the listing and the lock somebody may have finished the file, or gone on writing it.
-        let looked = found.clone();
-        let (marked, unchanged) = self
-            .disk
-            .run(move || {
-                let unchanged = fs::metadata(&looked.path).is_ok_and(|metadata| looked.is_unchanged(&metadata));
-                Ok((if unchanged { after::marked(&looked)? } else { None }, unchanged))
-            })
-            .await?;
-        if let Some(outcome) = marked {
-            self.remember(found, outcome, Instant::now());
-            return Ok(false);
+    /// Gives a file back that was not taken, or whose end failed.
+    async fn give_back(&self, found: &Found, held: Option<Held>) {
+        if let Some(held) = held {
+            said(found, held.release(&self.disk).await);
         }
-        if !unchanged {
-            return Ok(false);
-        }
+    }
+
+    /// Runs the flow of a claimed file. `None` when it is not to be taken.
+    async fn process(&self, found: &Found, looked: io::Result<Looked>) -> Result<Option<Outcome>, PollError> {
+        let content = match looked? {
+            Looked::Changed => return Ok(None),
+            Looked::Marked(outcome) => {
+                self.remember(found, outcome, Instant::now());
+                return Ok(None);
+            }
+            Looked::Unreadable(why) => {
+                self.notice(Some(Notice { path: found.path.clone(), why }));
+                return Ok(None);
+            }
+            Looked::Content(content) => content,
+        };
         let snapshot = self.cx.injector.snapshot();
-        let outcome = match message::of_file(found, &self.cx.name, &self.settings, &snapshot.settings).await {
-            Ok(message) => self.mediate(found, message).await?,
+        match message::of_content(content, found, &self.cx.name, &self.settings, &snapshot.settings).await {
+            Ok(message) => self.mediate(found, message).await.map(Some),
             Err(Refused::Malformed(why)) => {
                 self.cx.gauge.message_failed();
                 log::error!(target: "VFSTransportListener", "Error processing File URI : {}: {why}", found.path.display());
-                Outcome::Failed
+                Ok(Some(Outcome::Failed))
             }
             Err(Refused::Unreadable(why)) => {
                 self.notice(Some(Notice { path: found.path.clone(), why }));
-                return Ok(false);
+                Ok(None)
             }
-            Err(Refused::Gone) => return Ok(false),
-        };
-        if let Some(held) = held
-            && !held.is_valid(&self.disk).await
-        {
-            log::warn!(
-                target: "VFSTransportListener",
-                "{} was taken over by somebody else while it was processed; it may be processed twice", found.path.display()
-            );
-            return Ok(true);
         }
-        self.end(found, outcome).await?;
-        Ok(true)
     }
 
     /// Runs the flow of a file.
@@ -405,12 +400,39 @@ impl Worker {
         }
     }
 
-    /// Deletes or moves a file that is worked off; marks it when that fails.
-    async fn end(&self, found: &Found, outcome: Outcome) -> Result<(), PollError> {
+    /// Deletes or moves a file that is worked off and gives it back; marks it when that fails.
+    async fn end(&self, found: &Found, outcome: Outcome, held: Option<Held>) -> Result<(), PollError> {
         self.state().watched.forget(&found.path);
         let (file, settings, clock) = (found.clone(), self.settings.clone(), self.clock.clone());
-        let ended = self.disk.run_for_long(move || after::finish(&file, outcome, &settings, &*clock)).await;
-        let Err(error) = ended else { return Ok(()) };
+        let finish = move || after::finish(&file, outcome, &settings, &*clock).map(drop);
+        let (error, held) = match held {
+            None => match self.disk.run_for_long(finish).await {
+                Ok(()) => return Ok(()),
+                Err(error) => (error, None),
+            },
+            Some(held) => match held.part_with(&self.disk, finish).await {
+                Parted::Done(unlocked) => {
+                    said(found, unlocked);
+                    return Ok(());
+                }
+                Parted::Lost => {
+                    log::warn!(
+                        target: "VFSTransportListener",
+                        "{} was taken over by somebody else while it was processed; it may be processed twice",
+                        found.path.display()
+                    );
+                    return Ok(());
+                }
+                Parted::Failed(error, held) => (error, Some(held)),
+            },
+        };
+        let ended = self.end_failed(found, outcome, &error).await;
+        self.give_back(found, held).await;
+        ended
+    }
+
+    /// Marks a file whose end failed.
+    async fn end_failed(&self, found: &Found, outcome: Outcome, error: &io::Error) -> Result<(), PollError> {
         let path = found.path.display();
         log::error!(
             target: "VFSTransportListener",
@@ -421,7 +443,7 @@ impl Worker {
         if let Err(error) = self.disk.run(move || after::mark(&file, outcome, &settings, &*clock)).await {
             log::error!(target: "VFSUtils", "Could not create the failure record for file: {path}: {error}");
         }
-        if disk::is_full(&error) {
+        if disk::is_full(error) {
             return Err(PollError(format!(
                 "no more files are taken before this one can be moved or deleted: {path}: {error}"
             )));
@@ -484,6 +506,33 @@ impl Worker {
             }
         }
         Ok(())
+    }
+}
+
+/// What the first look at a claimed file finds.
+enum Looked {
+    /// Between the listing and the lock somebody finished the file, or went on writing it.
+    Changed,
+    /// Its message was worked off before.
+    Marked(Outcome),
+    Unreadable(String),
+    Content(Content),
+}
+
+/// Looks at a file that was claimed. Blocks.
+fn look(found: &Found) -> io::Result<Looked> {
+    let content = match Content::of(found) {
+        Ok(Some(content)) => content,
+        Ok(None) => return Ok(Looked::Changed),
+        Err(error) => return Ok(Looked::Unreadable(error.to_string())),
+    };
+    Ok(after::marked(found)?.map_or(Looked::Content(content), Looked::Marked))
+}
+
+/// Logs that a lock could not be given back.
+fn said(found: &Found, unlocked: io::Result<()>) {
+    if let Err(error) = unlocked {
+        log::error!(target: "VFSUtils", "Couldn't release the lock for the file : {}: {error}", found.path.display());
     }
 }
 

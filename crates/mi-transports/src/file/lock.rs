@@ -126,8 +126,8 @@ struct Seen {
 }
 
 /// What trying to make a lock found.
-enum Attempt {
-    Made(String),
+enum Attempt<T> {
+    Made(String, T),
     Taken { text: String, touched: Option<SystemTime> },
 }
 
@@ -138,9 +138,19 @@ impl Locks {
 
     /// Locks `path`. `None` while somebody else has it.
     pub(super) async fn acquire(&self, path: &Path, now_millis: i64) -> io::Result<Option<Held>> {
+        Ok(self.acquire_and(path, now_millis, || ()).await?.map(|(held, ())| held))
+    }
+
+    /// Locks `path` and does `first` with it, in one go to the disk.
+    pub(super) async fn acquire_and<T: Send + 'static>(
+        &self,
+        path: &Path,
+        now_millis: i64,
+        first: impl Fn() -> T + Clone + Send + 'static,
+    ) -> io::Result<Option<(Held, T)>> {
         let lock = lock_of(path);
-        let (text, touched) = match self.attempt(&lock, now_millis).await? {
-            Attempt::Made(text) => return Ok(Some(self.hold(lock, text))),
+        let (text, touched) = match self.attempt(&lock, now_millis, first.clone()).await? {
+            Attempt::Made(text, done) => return Ok(Some((self.hold(lock, text), done))),
             Attempt::Taken { text, touched } => (text, touched),
         };
         let unchanged = self.unchanged(&lock, &text, touched);
@@ -152,8 +162,8 @@ impl Locks {
         if !self.disk.run(move || remove_exactly(&removing, &text)).await? {
             return Ok(None);
         }
-        match self.attempt(&lock, now_millis).await? {
-            Attempt::Made(text) => Ok(Some(self.hold(lock, text))),
+        match self.attempt(&lock, now_millis, first).await? {
+            Attempt::Made(text, done) => Ok(Some((self.hold(lock, text), done))),
             Attempt::Taken { .. } => Ok(None),
         }
     }
@@ -188,7 +198,12 @@ impl Locks {
         Ok(())
     }
 
-    async fn attempt(&self, lock: &Path, now_millis: i64) -> io::Result<Attempt> {
+    async fn attempt<T: Send + 'static>(
+        &self,
+        lock: &Path,
+        now_millis: i64,
+        first: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<Attempt<T>> {
         let lock = lock.to_owned();
         self.disk
             .run(move || {
@@ -198,7 +213,7 @@ impl Locks {
                     return Ok(Attempt::Taken { text, touched });
                 }
                 if relocate::create_whole(&lock, text.as_bytes())? {
-                    return Ok(Attempt::Made(text));
+                    return Ok(Attempt::Made(text, first()));
                 }
                 let (text, touched) = read(&lock)?.unwrap_or_default();
                 Ok(Attempt::Taken { text, touched })
@@ -208,9 +223,9 @@ impl Locks {
 
     fn hold(&self, lock: PathBuf, text: String) -> Held {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&lock);
-        let lost = Arc::new(AtomicBool::new(false));
-        let beating = tokio::spawn(beat(self.disk.clone(), lock.clone(), text.clone(), lost.clone()));
-        Held { lock, text, lost, beating, released: false }
+        let state = Arc::new(HeldState::default());
+        let beating = tokio::spawn(beat(self.disk.clone(), lock.clone(), text.clone(), state.clone()));
+        Held { lock, text, state, beating, released: false }
     }
 
     /// For how long a lock has been seen with this text and time.
@@ -268,7 +283,7 @@ fn remove_exactly(lock: &Path, text: &str) -> io::Result<bool> {
 }
 
 /// Shows that the holder lives, until the lock is gone.
-async fn beat(disk: Disk, lock: PathBuf, text: String, lost: Arc<AtomicBool>) {
+async fn beat(disk: Disk, lock: PathBuf, text: String, state: Arc<HeldState>) {
     loop {
         tokio::time::sleep(BEAT).await;
         let (path, text) = (lock.clone(), text.clone());
@@ -279,7 +294,8 @@ async fn beat(disk: Disk, lock: PathBuf, text: String, lost: Arc<AtomicBool>) {
             OpenOptions::new().append(true).open(&path)?.set_modified(SystemTime::now())?;
             Ok(true)
         });
-        if is_lost(&lock, touched.await, &lost) {
+        let touched = touched.await;
+        if state.released.load(Ordering::Acquire) || is_lost(&lock, touched, &state.lost) {
             return;
         }
     }
@@ -301,25 +317,71 @@ pub(super) fn is_lost(lock: &Path, renewed: io::Result<bool>, lost: &AtomicBool)
     }
 }
 
+/// What a lock and its signs of life tell each other.
+#[derive(Debug, Default)]
+struct HeldState {
+    /// Somebody else has it.
+    lost: AtomicBool,
+    /// It is about to be given back.
+    released: AtomicBool,
+}
+
 /// A lock that is held. Dropping it gives the file back.
 #[derive(Debug)]
 pub(super) struct Held {
     lock: PathBuf,
     text: String,
-    lost: Arc<AtomicBool>,
+    state: Arc<HeldState>,
     beating: JoinHandle<()>,
     released: bool,
 }
 
+/// How the last work on a locked file ended.
+#[derive(Debug)]
+pub(super) enum Parted {
+    /// It is done, and the file was given back, which may have failed.
+    Done(io::Result<()>),
+    /// It was not done: somebody else has the file.
+    Lost,
+    /// It failed. The file is still locked.
+    Failed(io::Error, Held),
+}
+
 impl Held {
-    /// True while nobody else can have taken the file over.
-    pub(super) async fn is_valid(&self, disk: &Disk) -> bool {
-        if self.lost.load(Ordering::Acquire) {
-            return false;
+    /// Does `last` with the file unless somebody else may have it, and gives it back, in one go to the disk.
+    pub(super) async fn part_with(
+        mut self,
+        disk: &Disk,
+        last: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> Parted {
+        if self.state.lost.load(Ordering::Acquire) {
+            self.released = true;
+            return Parted::Lost;
         }
-        let (lock, text) = (self.lock.clone(), self.text.clone());
-        // A holder that was stopped for longer than the lease learns it here, before it touches the file again.
-        disk.run(move || Ok(read(&lock)?.is_some_and(|(found, _)| found == text))).await.unwrap_or(false)
+        let (lock, text, state) = (self.lock.clone(), self.text.clone(), self.state.clone());
+        let done = disk.run_for_long(move || {
+            // A holder that was stopped for longer than the lease learns it here, before it touches the file again.
+            if read(&lock).ok().flatten().is_none_or(|(found, _)| found != text) {
+                return Ok(None);
+            }
+            let began = std::time::Instant::now();
+            last()?;
+            state.released.store(true, Ordering::Release);
+            // Nobody takes a lock over that was seen to be ours a moment ago.
+            let unlocked = if began.elapsed() < BEAT { relocate::remove(&lock) } else { unlock(&lock, &text) };
+            Ok(Some(unlocked))
+        });
+        match done.await {
+            Ok(Some(unlocked)) => {
+                self.released = true;
+                Parted::Done(unlocked)
+            }
+            Ok(None) => {
+                self.released = true;
+                Parted::Lost
+            }
+            Err(error) => Parted::Failed(error, self),
+        }
     }
 
     /// Gives the file back.
@@ -399,7 +461,12 @@ mod tests {
         let held = one.acquire(&file, 0).await.unwrap().unwrap();
         assert!(lock_of(&file).exists());
         assert!(other.acquire(&file, 0).await.unwrap().is_none() && one.acquire(&file, 0).await.unwrap().is_none());
-        assert!(held.is_valid(&one.disk).await);
+        let refused = held.part_with(&one.disk, || Err(io::Error::other("no"))).await;
+        let Parted::Failed(_, held) = refused else { panic!("{refused:?}") };
+        assert!(lock_of(&file).exists(), "what failed is still locked");
+        assert!(matches!(held.part_with(&one.disk, || Ok(())).await, Parted::Done(Ok(()))));
+        assert!(!lock_of(&file).exists());
+        let held = one.acquire(&file, 0).await.unwrap().unwrap();
         held.release(&one.disk).await.unwrap();
         assert!(!lock_of(&file).exists());
         drop(other.acquire(&file, 0).await.unwrap().unwrap());
@@ -417,8 +484,8 @@ mod tests {
         assert!(locks.acquire(&file, 0).await.unwrap().is_none());
         tokio::time::sleep(Duration::from_secs(1)).await;
         let held = locks.acquire(&file, 0).await.unwrap().unwrap();
-        assert!(held.is_valid(&locks.disk).await);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left aside");
+        assert!(matches!(held.part_with(&locks.disk, || Ok(())).await, Parted::Done(Ok(()))));
     }
 
     #[tokio::test(start_paused = true)]
@@ -474,8 +541,8 @@ mod tests {
         let held = one.acquire(&file, 0).await.unwrap().unwrap();
         let theirs = new_text(1);
         fs::write(lock_of(&file), &theirs).unwrap();
-        assert!(!held.is_valid(&one.disk).await);
-        held.release(&one.disk).await.unwrap();
+        let touched = || panic!("the file is not ours to touch");
+        assert!(matches!(held.part_with(&one.disk, touched).await, Parted::Lost));
         assert_eq!(fs::read_to_string(lock_of(&file)).unwrap(), theirs, "it is not ours to remove");
         assert!(!remove_exactly(&lock_of(&file), "another text").unwrap());
         assert_eq!(fs::read_to_string(lock_of(&file)).unwrap(), theirs);

@@ -1,13 +1,15 @@
 //! From a file to a message: content type, builder, transport headers. MI: `VFSTransportListener#processFile`,
 //! `FileInjectHandler#invoke`.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt, Full, StreamBody};
 use mi_engine::incoming;
 use mi_engine::snapshot::Settings as EngineSettings;
 use mi_message::media::{ContentType, Kind, MediaTypes};
@@ -35,28 +37,42 @@ pub(super) enum Refused {
     Malformed(String),
     /// It cannot be read, or not into memory. It stays as it is.
     Unreadable(String),
-    /// It is gone.
-    Gone,
+}
+
+/// What is read of a file.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// All of it.
+    Whole(Bytes),
+    /// It is read as it is asked for.
+    Open(tokio::fs::File),
+}
+
+impl Content {
+    /// Opens a file that is to be as it was `found`, and reads it when it is small. `None` when it is gone or another
+    /// one. Blocks.
+    pub(super) fn of(found: &Found) -> io::Result<Option<Self>> {
+        let mut file = match File::open(&found.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if !found.is_unchanged(&file.metadata()?) {
+            return Ok(None);
+        }
+        let Ok(size @ ..CHUNK) = usize::try_from(found.size) else {
+            return Ok(Some(Self::Open(tokio::fs::File::from_std(file))));
+        };
+        // One byte more than expected finds a file that grows.
+        let mut content = Vec::with_capacity(size + 1);
+        Read::by_ref(&mut file).take(found.size + 1).read_to_end(&mut content)?;
+        Ok((content.len() == size).then(|| Self::Whole(content.into())))
+    }
 }
 
 /// The message of a file.
-pub(super) async fn of_file(
-    found: &Found,
-    poller: &str,
-    settings: &Settings,
-    engine: &EngineSettings,
-) -> Result<Message, Refused> {
-    let file = match tokio::fs::File::open(&found.path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Refused::Gone),
-        Err(error) => return Err(Refused::Unreadable(error.to_string())),
-    };
-    of_open(file, found, poller, settings, engine).await
-}
-
-/// The message of a file that is open.
-pub(super) async fn of_open(
-    file: tokio::fs::File,
+pub(super) async fn of_content(
+    content: Content,
     found: &Found,
     poller: &str,
     settings: &Settings,
@@ -80,7 +96,11 @@ pub(super) async fn of_open(
         message.axis2.set("CHARACTER_SET_ENCODING", charset);
     }
     message.rest = incoming::is_rest(Some(&content_type));
-    message.body = Body::from_stream(stream(file, found.size), Some(content_type.as_str().into()));
+    let content = match content {
+        Content::Whole(bytes) => BodyStream::new(Full::new(bytes).map_err(|never| match never {})),
+        Content::Open(file) => stream(file, found.size),
+    };
+    message.body = Body::from_stream(content, Some(content_type.as_str().into()));
     message.body.set_options(engine.convert.clone());
     // MI streams what its builders can leave unread, and reads everything else at once.
     if settings.streaming && matches!(kind, Some(Kind::Text | Kind::Binary)) {

@@ -275,7 +275,15 @@ impl RemotePoll {
             Err(error) => return Err(error.into()),
         };
         let (name, settings) = (&self.worker.cx.name, self.settings());
-        let outcome = match message::of_open(file, &found, name, settings, &snapshot.settings).await {
+        let outcome = match message::of_content(
+            message::Content::Open(file),
+            &found,
+            name,
+            settings,
+            &snapshot.settings,
+        )
+        .await
+        {
             Ok(message) => self.worker.mediate(&found, message).await?,
             Err(Refused::Malformed(why)) => {
                 self.worker.cx.gauge.message_failed();
@@ -286,7 +294,6 @@ impl RemotePoll {
                 self.worker.notice(Some(Notice { path: found.path.clone(), why }));
                 return Ok(false);
             }
-            Err(Refused::Gone) => return Ok(false),
         };
         if let Some(claim) = claim
             && !claim.is_valid().await
