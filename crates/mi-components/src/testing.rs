@@ -13,6 +13,7 @@ use mi_engine::build::{self, Built};
 use mi_engine::context::{ArtifactInfo, Context, SequenceTarget};
 use mi_engine::exchange::{Exchange, RequestInfo};
 use mi_engine::flow::{self, Ended};
+use mi_engine::keep::Keeper;
 use mi_engine::services::{Clock, RegistryView, Services};
 use mi_engine::snapshot::{Settings, Snapshot};
 use mi_engine::spec::Specs;
@@ -175,8 +176,19 @@ impl Flowing {
     /// Deploys it, for several messages.
     #[track_caller]
     pub(crate) fn deploy(self) -> Deployed {
+        self.deploy_with(Arc::default())
+    }
+
+    /// Deploys it in the place of another deployment of the same server.
+    #[track_caller]
+    pub(crate) fn deploy_after(self, before: &Deployed) -> Deployed {
+        self.deploy_with(before.snapshot.services.keeper.clone())
+    }
+
+    #[track_caller]
+    fn deploy_with(self, keeper: Arc<Keeper>) -> Deployed {
         let backend = Arc::new(Backend { answer: self.answer.clone(), ..Backend::default() });
-        let built = self.build(services_with(backend.clone()));
+        let built = self.build(services_keeping(backend.clone(), keeper));
         assert!(built.failed.is_empty(), "{:?}", built.failed);
         let snapshot = Arc::new(built.snapshot);
         let out = self.out_sequence.as_ref().and_then(|_| snapshot.sequences.by_name("out-of-the-test").cloned());
@@ -314,6 +326,10 @@ pub(crate) fn services() -> Arc<Services> {
 }
 
 fn services_with(backend: Arc<Backend>) -> Arc<Services> {
+    services_keeping(backend, Arc::default())
+}
+
+fn services_keeping(backend: Arc<Backend>, keeper: Arc<Keeper>) -> Arc<Services> {
     let specs = Specs::new(&[crate::mediators::UNSUPPORTED, crate::mediators::TABLE])
         .with_connector(crate::mediators::parse_operation)
         .with_stores(crate::stores::TABLE);
@@ -323,6 +339,7 @@ fn services_with(backend: Arc<Backend>) -> Arc<Services> {
         clock: Arc::new(World),
         registry: backend.clone(),
         specs,
+        keeper,
         ..Services::offline(Specs::new(&[]))
     })
 }

@@ -1,6 +1,7 @@
 //! From typed configuration to a snapshot: every artifact is compiled, names become slots, and what is wrong is
 //! reported artifact by artifact, so that one broken artifact never stops the others.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -69,6 +70,19 @@ impl<'a> BuildCx<'a> {
 }
 
 impl BuildCx<'_> {
+    /// State of the component at `element` that outlasts deployments as long as the file stays as it is, and so does
+    /// what else it follows from.
+    pub fn keep<T: Any + Send + Sync>(
+        &self,
+        element: &Element,
+        follows_from: &str,
+        make: impl FnOnce() -> T,
+    ) -> Arc<T> {
+        // What is compiled while messages run comes in their order, which is another one after each deployment.
+        let counts = matches!(self.names, NameSource::Open(_));
+        self.services.keeper.keep(&self.artifact, element, follows_from, counts, make)
+    }
+
     /// Compiles the mediators inside `element` to an anonymous sequence. Errors are reported to this context and make
     /// the artifact fail; what could be read is in the sequence.
     pub fn sequence(&mut self, element: &Element) -> Arc<Sequence> {
@@ -231,6 +245,7 @@ pub struct Built {
 /// Compiles `artifacts` in the order given. Of two with one kind and name the first wins; the second fails.
 pub fn build(artifacts: &[Artifact], services: Arc<Services>, settings: Settings) -> Built {
     let (specs, metrics, watch) = (services.specs.clone(), services.metrics.clone(), services.watch.clone());
+    services.keeper.begin();
     let templates = artifacts.iter().filter_map(|it| match it {
         Artifact::SequenceTemplate(config) => Some(config.name.clone()),
         _ => None,

@@ -14,6 +14,7 @@ pub mod flow;
 mod gzip;
 pub mod inbound;
 pub mod incoming;
+pub mod keep;
 mod local;
 pub mod lookup;
 pub mod mediator;

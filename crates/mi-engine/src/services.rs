@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use crate::context::ArtifactInfo;
 use crate::exchange::{RequestInfo, Responder};
 use crate::fault::{Fault, codes};
+use crate::keep::Keeper;
 use crate::metrics::{Measured, Metrics};
 use crate::spec::Specs;
 use crate::trail::Watch;
@@ -96,6 +97,8 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     /// Who follows messages.
     pub watch: Arc<Watch>,
+    /// State that outlasts deployments.
+    pub keeper: Arc<Keeper>,
 }
 
 /// Values that come from the process.
@@ -184,6 +187,7 @@ impl Services {
             in_flight: AtomicU64::new(0),
             metrics: Arc::default(),
             watch: Arc::default(),
+            keeper: Arc::default(),
         }
     }
 

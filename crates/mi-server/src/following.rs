@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use mi_config::Deployment;
-use mi_engine::metrics::Metrics;
 use mi_engine::trail::Watch;
 use mi_engine::transport::HttpClient;
 use mi_telemetry::follow::{Follow, Settings};
@@ -14,7 +13,7 @@ use mi_telemetry::trace::{Endpoint, Protocol, TraceConfig, Tracer};
 
 use crate::cli::HomeArgs;
 use crate::logging;
-use crate::server::Prepared;
+use crate::server::{Lasting, Prepared};
 
 const LOGGER: &str = "OpenTelemetryManagerHolder";
 
@@ -29,8 +28,8 @@ pub struct Following {
 
 impl Following {
     /// What outlasts deployments, at the start.
-    pub fn lasting(&self) -> (Arc<Metrics>, Arc<Watch>) {
-        (Arc::default(), self.watch.clone())
+    pub fn lasting(&self) -> Lasting {
+        (Arc::default(), self.watch.clone(), Arc::default())
     }
 }
 

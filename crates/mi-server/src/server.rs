@@ -13,6 +13,7 @@ use mi_config::{Artifact, Deployment, Diagnostic, SourceFile};
 use mi_data::{DataSources, Databases};
 use mi_deployer::{Application, Home, LoadedDeployment, Origin, Registry, Watcher};
 use mi_engine::inbound::RunningInbounds;
+use mi_engine::keep::Keeper;
 use mi_engine::metrics::Metrics;
 use mi_engine::services::Sender;
 use mi_engine::trail::Watch;
@@ -252,12 +253,15 @@ fn system_properties(args: &HomeArgs) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Metrics, who follows messages, and state, which outlast deployments.
+pub type Lasting = (Arc<Metrics>, Arc<Watch>, Arc<Keeper>);
+
 /// What all deployments share.
 pub fn services(
     prepared: &Prepared,
     http: Arc<dyn HttpClient>,
     senders: Senders,
-    (metrics, watch): (Arc<Metrics>, Arc<Watch>),
+    (metrics, watch, keeper): Lasting,
 ) -> Arc<Services> {
     Arc::new(Services {
         http,
@@ -269,6 +273,7 @@ pub fn services(
         in_flight: std::sync::atomic::AtomicU64::new(0),
         metrics,
         watch,
+        keeper,
     })
 }
 
@@ -480,8 +485,9 @@ impl Redeployer {
             }
         };
         let before = self.engine.snapshot();
-        let shared = (before.services.metrics.clone(), before.services.watch.clone());
-        let services = services(&prepared, self.http.clone(), before.services.senders.clone(), shared);
+        let Services { metrics, watch, keeper, .. } = &*before.services;
+        let lasting = (metrics.clone(), watch.clone(), keeper.clone());
+        let services = services(&prepared, self.http.clone(), before.services.senders.clone(), lasting);
         let deployed = prepared.deploy(services, &self.databases);
         report::deployed(&deployed, Some(&changes));
         report::undeployed(&self.applications, &deployed.applications);

@@ -32,7 +32,8 @@ struct Shared {
     rate: usize,
     unit: Duration,
     target: Target,
-    state: Mutex<State>,
+    /// Who waits goes on waiting when another application is deployed.
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -67,7 +68,7 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
         rate: usize::try_from(rate).unwrap_or_default(),
         unit: Duration::from_millis(unit),
         target: Target::parse(&target, cx)?,
-        state: Mutex::default(),
+        state: cx.keep(el, "", Mutex::default),
     }))))
 }
 

@@ -34,7 +34,7 @@ impl Findings {
     fn of(args: &CheckArgs) -> anyhow::Result<Self> {
         let run = RunArgs { applications: args.applications.clone(), home: args.home.clone(), threads: None };
         let prepared = Prepared::read(&run)?;
-        let services = server::services(&prepared, Arc::new(Nothing), Vec::new(), <(Arc<_>, Arc<_>)>::default());
+        let services = server::services(&prepared, Arc::new(Nothing), Vec::new(), server::Lasting::default());
         let databases = Arc::new(mi_data::Databases::new(&prepared.home.root));
         let deployed = prepared.deploy(services, &databases);
         let mut found = Self { lines: Vec::new(), applications: deployed.applications.len(), errors: 0, warnings: 0 };

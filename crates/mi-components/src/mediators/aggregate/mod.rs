@@ -52,7 +52,8 @@ struct Shared {
     merge: Merge,
     /// `None` drops the result.
     on_complete: Option<SequenceTarget>,
-    state: Mutex<State>,
+    /// What is collected goes on when another application is deployed.
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,7 +98,7 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
         timeout: timeout.filter(|seconds| *seconds > 0).map(|seconds| Duration::from_secs(seconds as u64)),
         merge: Merge::parse(&on_complete)?,
         on_complete: target,
-        state: Mutex::default(),
+        state: cx.keep(el, "", Mutex::default),
     }))))
 }
 

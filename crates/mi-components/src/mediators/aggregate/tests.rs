@@ -178,3 +178,32 @@ fn context() -> Context {
 fn wrong_configurations_are_refused() {
     assert!(Flowing::error_of("<aggregate/>").contains("needs an <onComplete>"));
 }
+
+#[test]
+fn what_is_collected_is_completed_by_the_next_deployment() {
+    let flow = || {
+        Flowing::of(
+            "<aggregate><completeCondition><messageCount min='2'/></completeCondition><onComplete expression='//n'>\
+             <log level='custom'><property name='result' expression='$body/*'/></log></onComplete></aggregate>",
+        )
+    };
+    let part = |number: u32| {
+        let document = mi_xml::Document::parse(format!("<n>{number}</n>").into_bytes()).expect("well-formed");
+        let mut message = Message::new();
+        message.body = mi_message::Body::from_envelope(mi_message::Envelope::from_document(
+            document,
+            mi_message::SoapVersion::Soap11,
+        ));
+        let marks = Marks::new(None);
+        message.properties.set(marks.correlation.clone(), "one");
+        message
+    };
+    let lines = log_lines(|| {
+        let before = flow().deploy();
+        before.send(part(1));
+        let next = flow().sequence("other", "<drop/>").deploy_after(&before);
+        drop(before);
+        next.send(part(2));
+    });
+    assert_eq!(lines, ["INFO LogMediator result = <n>1</n><n>2</n>"]);
+}

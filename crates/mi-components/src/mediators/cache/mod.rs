@@ -47,8 +47,8 @@ enum CacheMediator {
 struct Cache {
     id: u64,
     config: Config,
-    /// Held for a look-up; answers are shared, so that nothing is copied under it.
-    store: Mutex<Store>,
+    /// Held for a look-up; answers are shared, so that nothing is copied under it. It outlasts deployments.
+    store: Arc<Mutex<Store>>,
 }
 
 /// Caches by id, for the collectors, which know their cache by the message only.
@@ -59,10 +59,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Cache {
-    fn new(config: Config) -> Arc<Self> {
+    fn new(config: Config, store: Arc<Mutex<Store>>) -> Arc<Self> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        let store = Mutex::new(Store::new(config.max_entries, config.timeout));
         let cache = Arc::new(Self { id, config, store });
         lock(&CACHES).insert(id, Arc::downgrade(&cache));
         cache
@@ -85,7 +84,11 @@ impl Drop for Cache {
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     match el.attr("collector").as_deref() {
         Some("true") => Ok(Box::new(CacheMediator::Collector)),
-        Some("false") => Ok(Box::new(CacheMediator::Finder(Cache::new(Config::parse(el, cx)?)))),
+        Some("false") => {
+            let config = Config::parse(el, cx)?;
+            let store = cx.keep(el, "", || Mutex::new(Store::new(config.max_entries, config.timeout)));
+            Ok(Box::new(CacheMediator::Finder(Cache::new(config, store))))
+        }
         Some(_) => Err(el.error("The value for collector has to be either true or false")),
         None => Err(el.error("The collector attribute must be specified")),
     }

@@ -159,3 +159,21 @@ fn wrong_configurations_are_refused() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+#[test]
+fn answers_are_kept_when_something_else_is_deployed() {
+    set_clock(0);
+    let flow = |cache: &str| {
+        let flow = format!(
+            "<rules>{cache}<property name='asked' value='yes'/><property name='messageType' value='application/xml' \
+             scope='axis2'/><loopback/></rules>"
+        );
+        Flowing::of(&flow).out_sequence("<rules><cache collector='true'/><respond/></rules>")
+    };
+    let before = flow(&http("")).deploy();
+    check(&before, "aa", "-a");
+    let same = flow(&http("")).sequence("other", "<drop/>").deploy_after(&before);
+    drop(before);
+    check(&same, "ab", "a-");
+    check(&flow(&http("<methods>GET</methods>")).deploy_after(&same), "a", "-");
+}

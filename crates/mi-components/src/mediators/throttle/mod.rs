@@ -1,7 +1,7 @@
 //! `<throttle>` lets so many messages of a caller pass in a unit of time, and so many at once; the others take the
 //! branch `onReject`.
 //!
-//! The counts belong to the mediator object and thus to the deployed artifact. A place among the messages under way is
+//! The counts belong to the deployed artifact, and go on when others are deployed. A place among the messages under way is
 //! free again when the client has its answer.
 
 mod counters;
@@ -39,11 +39,11 @@ struct Throttle {
 enum Policy {
     /// Also one without a throttle assertion.
     None,
-    Inline(Limiter),
+    Inline(Arc<Limiter>),
     /// Of a local entry or the registry, read for the first message.
     Key {
         key: String,
-        limiter: OnceLock<Option<Limiter>>,
+        limiter: Arc<OnceLock<Option<Limiter>>>,
     },
 }
 
@@ -60,7 +60,7 @@ struct Limiter {
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     el.filled_attr("id").ok_or_else(|| el.error("<throttle> needs the attribute 'id'"))?;
     let policy = match el.child("policy") {
-        Some(policy) => parse_policy(&policy)?,
+        Some(policy) => parse_policy(&policy, cx)?,
         None => Policy::None,
     };
     Ok(Box::new(Throttle {
@@ -70,16 +70,17 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
     }))
 }
 
-fn parse_policy(el: &Element) -> Result<Policy, Diagnostic> {
+fn parse_policy(el: &Element, cx: &BuildCx<'_>) -> Result<Policy, Diagnostic> {
     if el.attr("key").is_some() {
         let key = el.qualified_attr("key")?.filter(|key| !key.is_empty());
         let key = key.ok_or_else(|| el.error("the attribute 'key' of <policy> must not be empty"))?;
-        return Ok(Policy::Key { key, limiter: OnceLock::new() });
+        let text = cx.resource(&key).map(|policy| policy.to_text().into_owned()).unwrap_or_default();
+        return Ok(Policy::Key { key, limiter: cx.keep(el, &text, OnceLock::new) });
     }
     let Some(inline) = el.first_child() else { return Ok(Policy::None) };
     let limits = Limits::parse(inline.document(), inline.node(), &|text| inline.scope().resolve(text));
     match limits.map_err(|error| inline.error(format!("the throttling policy is not valid: {error}")))? {
-        Some(limits) => Ok(Policy::Inline(Limiter::new(limits))),
+        Some(limits) => Ok(Policy::Inline(cx.keep(&inline, "", || Limiter::new(limits)))),
         None => Ok(Policy::None),
     }
 }

@@ -151,3 +151,28 @@ fn wrong_configurations_are_refused() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+#[test]
+fn counts_go_on_when_something_else_is_deployed() {
+    set_clock(1000);
+    let entry = policy(&rate("IP", "other", "1"));
+    for inside in [entry.as_str(), ""] {
+        let key = if inside.is_empty() { " key='p'" } else { "" };
+        let flow = |entry: &str, behind: &str| {
+            Flowing::of(&format!(
+                "<rules><throttle id='A'><policy{key}>{inside}</policy>{BRANCHES}</throttle>{behind}</rules>"
+            ))
+            .local_entry("p", entry)
+        };
+        let before = flow(&entry, "").deploy();
+        assert_eq!(ran(&before.send(from("10.0.0.1"))), "accept");
+        let same = flow(&entry, "").sequence("other", "<drop/>").deploy_after(&before);
+        assert_eq!(ran(&same.send(from("10.0.0.1"))), "reject", "{key}");
+        let changed = flow(&entry, "<drop/>").deploy_after(&same);
+        assert_eq!(ran(&changed.send(from("10.0.0.1"))), "accept", "the file has changed{key}");
+        if !key.is_empty() {
+            let raised = flow(&policy(&rate("IP", "other", "2")), "").deploy_after(&same);
+            assert_eq!(ran(&raised.send(from("10.0.0.1"))), "accept", "the policy has changed");
+        }
+    }
+}
