@@ -10,6 +10,7 @@ mod ci;
 mod conformance;
 mod crash;
 mod demo;
+mod fuzz;
 mod http;
 mod licences;
 mod process;
@@ -45,6 +46,7 @@ fn run(args: &[&str]) -> anyhow::Result<()> {
         "ci" => ci::all(&workspace),
         // Without options it is the step of CI.
         "crash" if !rest.is_empty() => crash::command(&workspace, rest),
+        "fuzz" if !rest.is_empty() => fuzz::command(&workspace, rest),
         "conformance" => conformance::command(&workspace, rest),
         "pack" => demo::pack_samples(&workspace),
         name => ci::one(&workspace, name).unwrap_or_else(|| Err(anyhow::anyhow!("no command `{name}`\n\n{}", usage()))),
@@ -60,6 +62,7 @@ fn usage() -> String {
         "cargo xtask conformance --update  takes new passes into tests/conformance-passing.txt\n",
         "            … --allow-shrink      and lets cases leave it; --suite NAME narrows either\n",
         "cargo xtask crash --kills 200     the crash test at length; --shared FILES, --seed N, --binary PATH\n",
+        "cargo xtask fuzz --seconds 600   the fuzz targets at length; TARGET… narrows it\n",
         "cargo xtask pack                  builds carbonapps/*.car from samples/\n",
     ));
     text

@@ -5,6 +5,9 @@
 
 mod der;
 pub mod file;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http;
 pub mod keystore;
 pub mod kubernetes;

@@ -60,7 +60,9 @@ impl Holder {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         let (machine, process, started) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Self { machine: machine.to_owned(), process: process.parse().ok()?, started: started.parse().ok()? })
+        // A negative number would be a group of processes.
+        let process = process.parse().ok().filter(|process| *process > 0)?;
+        Some(Self { machine: machine.to_owned(), process, started: started.parse().ok()? })
     }
 
     /// True for a process of this machine that is certainly gone.
@@ -106,7 +108,7 @@ mod tests {
         let gone = Holder { process, ..this.clone() };
         assert!(gone.is_dead());
         assert!(!Holder { machine: "elsewhere".to_owned(), ..gone }.is_dead(), "only its lease can tell");
-        for text in ["", "a", "a.b.c", "a.1", "a.1.x"] {
+        for text in ["", "a", "a.b.c", "a.1", "a.1.x", "a.-1.5", "a.0.5"] {
             assert_eq!(Holder::parse(text), None, "{text}");
         }
     }

@@ -105,7 +105,7 @@ pub(super) fn is_abandoned(text: &str, unchanged: Duration, now_millis: i64, rul
     }
     let Some(rules) = rules else { return false };
     let here = (&lock.host, &lock.address) == (&NODE.0, &NODE.1);
-    let age = Duration::from_millis(u64::try_from(now_millis - lock.created_millis).unwrap_or(0));
+    let age = Duration::from_millis(u64::try_from(now_millis.saturating_sub(lock.created_millis)).unwrap_or(0));
     (!rules.same_node || here) && rules.older_than.is_none_or(|limit| age >= limit)
 }
 

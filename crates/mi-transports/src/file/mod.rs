@@ -13,6 +13,8 @@
 mod address;
 mod after;
 mod disk;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod holder;
 mod known;
 mod listener;

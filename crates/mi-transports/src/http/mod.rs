@@ -11,7 +11,7 @@ mod client;
 mod connect;
 mod connection;
 mod failure;
-mod h1;
+pub(crate) mod h1;
 mod halves;
 mod headers;
 mod inbound;

@@ -16,6 +16,8 @@ mod chunks;
 mod date;
 mod exchange;
 mod fields;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod hostile;
 mod outbound;

@@ -1,6 +1,6 @@
 //! What is parsed must be written back as it was, and read the same again after every part of it was written anew.
 //!
-//! Run with `cargo +nightly fuzz run round_trip` in `crates/mi-xml`.
+//! Run with `cargo xtask fuzz xml`.
 
 #![no_main]
 
@@ -19,7 +19,12 @@ fn said(doc: &Document) -> Vec<(NodeKind, String, String, String)> {
             _ => said.push((kind, doc.namespace(n).to_owned(), doc.local_name(n).to_owned(), value)),
         }
         for it in doc.attributes(n) {
-            said.push((NodeKind::Attribute, doc.namespace(it).to_owned(), doc.local_name(it).to_owned(), doc.value(it).into_owned()));
+            said.push((
+                NodeKind::Attribute,
+                doc.namespace(it).to_owned(),
+                doc.local_name(it).to_owned(),
+                doc.value(it).into_owned(),
+            ));
         }
         if is_element && doc.first_child(n).is_none() {
             said.push((NodeKind::Document, String::new(), String::new(), String::new()));
