@@ -19,8 +19,8 @@ pub const MAX_FRAMES: usize = 500;
 
 /// The state of one running flow. It keeps the snapshot it began with.
 pub struct Context {
-    /// The message.
-    pub message: Message,
+    /// The message; in a box because a flow is moved several times before it begins.
+    pub message: Box<Message>,
     /// What was deployed when the flow began.
     pub snapshot: Arc<Snapshot>,
     /// The client that waits for an answer, shared by all parts of a split message.
@@ -92,13 +92,13 @@ pub(crate) enum FaultHandler {
 impl Context {
     /// A flow that has not begun.
     pub fn new(
-        message: Message,
+        message: impl Into<Box<Message>>,
         snapshot: Arc<Snapshot>,
         exchange: Arc<Exchange>,
         artifact: Arc<ArtifactInfo>,
     ) -> Self {
         Self {
-            message,
+            message: message.into(),
             snapshot,
             exchange,
             artifact,
@@ -115,9 +115,9 @@ impl Context {
 
     /// A flow of its own for a part of this message; it answers the same client and has the same fault handlers.
     /// MI: `MessageHelper#cloneMessageContext` and the fault stack copied by the splitters.
-    pub fn fork(&self, message: Message) -> Self {
+    pub fn fork(&self, message: impl Into<Box<Message>>) -> Self {
         Self {
-            message,
+            message: message.into(),
             snapshot: self.snapshot.clone(),
             exchange: self.exchange.clone(),
             artifact: self.artifact.clone(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Version};
 use http_body::Body as _;
-use mi_message::{Body, BodyStream, Headers, Message, Text, Value};
+use mi_message::{Body, BodyStream, Headers, Message, Properties, Text, Value};
 
 use crate::exchange::RequestInfo;
 use crate::fault::{Fault, codes};
@@ -64,29 +64,31 @@ fn address_text(address: IpAddr) -> Text {
 
 /// What a client sent, as a message with an unread body, and the facts that its answer depends on.
 /// MI: `ServerWorker#createMessageContext`, `#processEntityEnclosingRequest`, `#processNonEntityEnclosingRESTHandler`.
-pub fn request(request: HttpRequest, settings: &Settings) -> (Message, RequestInfo) {
+pub fn request(request: HttpRequest, settings: &Settings) -> (Box<Message>, RequestInfo) {
     let HttpRequest { method, target, version, headers, body, peer, local, secure, .. } = request;
     let content_type = headers.get("Content-Type").map(Arc::<str>::from);
     let has_entity = has_entity(&method, version, &headers, &body);
-    let mut message = Message::new();
+    let mut message = Box::new(Message::new());
+    message.axis2 = Properties::with_capacity(12);
+    message.properties = Properties::with_capacity(12);
     let axis2 = &mut message.axis2;
-    axis2.put(names::HTTP_METHOD, method_name(&method));
+    axis2.put_new(names::HTTP_METHOD, method_name(&method));
     match &content_type {
         Some(received) => {
-            axis2.put(names::CONTENT_TYPE, received.clone());
-            axis2.put(names::MESSAGE_TYPE, media_type(received));
+            axis2.put_new(names::CONTENT_TYPE, received.clone());
+            axis2.put_new(names::MESSAGE_TYPE, media_type(received));
         }
-        None => axis2.put(names::MESSAGE_TYPE, Text::Fixed("application/xml")),
+        None => axis2.put_new(names::MESSAGE_TYPE, Text::Fixed("application/xml")),
     }
     if !has_entity {
-        axis2.put(names::NO_ENTITY_BODY, true);
+        axis2.put_new(names::NO_ENTITY_BODY, true);
     }
     let peer_address = address_text(peer.ip());
     let target: Arc<str> = target.into();
-    axis2.put(names::REMOTE_ADDR, peer_address.clone());
-    axis2.put(names::REMOTE_HOST, peer_address);
-    axis2.put(names::TRANSPORT_IN_URL, target.clone());
-    message.properties.put(names::TRANSPORT_IN_NAME, Text::Fixed(if secure { "https" } else { "http" }));
+    axis2.put_new(names::REMOTE_ADDR, peer_address.clone());
+    axis2.put_new(names::REMOTE_HOST, peer_address);
+    axis2.put_new(names::TRANSPORT_IN_URL, target.clone());
+    message.properties.put_new(names::TRANSPORT_IN_NAME, Text::Fixed(if secure { "https" } else { "http" }));
     message.rest = is_rest(content_type.as_deref());
     let soap_action = soap_action(&headers, content_type.as_deref());
     message.addressing.action.clone_from(&soap_action);
@@ -147,7 +149,7 @@ fn soap_action(headers: &Headers, content_type: Option<&str>) -> Option<String> 
     if let Some(action) = headers.get("SOAPAction") {
         return Some(unquoted(action)).filter(|action| !action.is_empty());
     }
-    let content_type = content_type?;
+    let content_type = content_type.filter(|it| it.contains(';'))?;
     let at = content_type.to_ascii_lowercase().find("action=")?;
     let rest = content_type.get(at + "action=".len()..)?;
     let value = match rest.strip_prefix('"') {
@@ -167,7 +169,7 @@ pub fn response(message: &mut Message, answer: Incoming, settings: &Settings) {
     };
     let was_head = message.axis2.get_str("HTTP_METHOD").is_some_and(|method| method.eq_ignore_ascii_case("HEAD"));
     let content_type = headers.get("Content-Type").map(Arc::<str>::from);
-    let mut axis2 = mi_message::Properties::default();
+    let mut axis2 = Properties::with_capacity(8);
     match &content_type {
         Some(received) => {
             axis2.put(names::CONTENT_TYPE, received.clone());

@@ -81,7 +81,7 @@ impl Engine {
 }
 
 /// A request as a message; from here on somebody may follow it.
-fn received(mut request: HttpRequest, snapshot: &Snapshot) -> (Message, RequestInfo) {
+fn received(mut request: HttpRequest, snapshot: &Snapshot) -> (Box<Message>, RequestInfo) {
     let trail = snapshot.services.watch.request(&mut request);
     let (message, mut info) = incoming::request(request, &snapshot.settings);
     info.trail = trail;
@@ -91,7 +91,7 @@ fn received(mut request: HttpRequest, snapshot: &Snapshot) -> (Message, RequestI
 /// [`begin`], telling whoever follows the request what becomes of it.
 fn follow(
     snapshot: Arc<Snapshot>,
-    message: Message,
+    message: Box<Message>,
     info: RequestInfo,
     entry: Entry,
 ) -> BoxFuture<'static, Option<HttpReply>> {
@@ -111,7 +111,7 @@ fn follow(
 /// Begins what dispatch found; resolves with its answer.
 fn begin(
     snapshot: Arc<Snapshot>,
-    message: Message,
+    message: Box<Message>,
     info: RequestInfo,
     entry: Entry,
 ) -> BoxFuture<'static, Option<HttpReply>> {
@@ -167,12 +167,14 @@ impl Drop for Running {
 pub(crate) fn call_proxy(
     snapshot: Arc<Snapshot>,
     proxy: &Proxy,
-    mut message: Message,
+    mut message: Box<Message>,
     info: RequestInfo,
 ) -> BoxFuture<'static, Option<HttpReply>> {
     message.axis2.put(names::REST_URL_POSTFIX, rest_postfix(&info.target));
     let entry = start_proxy(proxy, &mut message);
-    begin(snapshot, message, info, entry)
+    // A task of its own, so that proxies that call each other do not pile up on one stack.
+    let reply = tokio::spawn(begin(snapshot, message, info, entry));
+    async move { reply.await.ok().flatten() }.boxed()
 }
 
 impl HttpService for Engine {
@@ -251,10 +253,10 @@ fn dispatch(
     caller: Option<&str>,
 ) -> Entry {
     let target = path_text(&info.target);
-    message.axis2.put(names::REST_URL_POSTFIX, rest_postfix(&target));
     if let Some(name) = service_name(&target)
         && let Some(proxy) = find_proxy(snapshot, name)
     {
+        message.axis2.put(names::REST_URL_POSTFIX, rest_postfix(&target));
         return enter_proxy(snapshot, proxy, message, info, &target, secure);
     }
     if &*target == "/favicon.ico" {
@@ -263,6 +265,7 @@ fn dispatch(
     if let Some(api) = snapshot.apis.find(&target, &info.host, secure, caller) {
         return enter_api(snapshot, api, message, info, target, secure, caller);
     }
+    message.axis2.put(names::REST_URL_POSTFIX, rest_postfix(&target));
     match snapshot.main_sequence() {
         Some(main) => Entry::Flow {
             artifact: Arc::new(ArtifactInfo::default()),
@@ -312,6 +315,9 @@ fn dispatch_inbound(
 
 /// Path and query of a request target, which may be an absolute URI.
 fn path_of(target: &str) -> &str {
+    if target.starts_with('/') {
+        return target;
+    }
     match target.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => rest.find('/').map_or("/", |at| &rest[at..]),
         _ => target,
@@ -453,7 +459,7 @@ fn set_api_properties(
     properties.put("REST_METHOD", info.method.clone());
     if !info.host.is_empty() {
         let scheme = if secure { "https" } else { "http" };
-        properties.put("REST_URL_PREFIX", format!("{scheme}://{}", info.host));
+        properties.put("REST_URL_PREFIX", [scheme, "://", &info.host].concat());
     }
     let postfix = target.get(if &*api.context == "/" { 1 } else { api.context.len() }..).unwrap_or_default();
     message.axis2.put(names::REST_URL_POSTFIX, postfix);

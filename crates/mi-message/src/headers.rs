@@ -38,8 +38,17 @@ impl Entry {
         }
     }
 
+    /// Told apart by their lengths first, which is all that most names cost.
+    #[inline]
     fn is(&self, name: &str) -> bool {
-        self.name().eq_ignore_ascii_case(name)
+        let length = match self {
+            Self::Own(name, _) => name.len(),
+            Self::Received { name: (from, to), .. } => to.wrapping_sub(*from) as usize,
+        };
+        length == name.len() && {
+            let own = self.name();
+            own == name || own.eq_ignore_ascii_case(name)
+        }
     }
 }
 

@@ -10,6 +10,11 @@ pub struct Properties {
 }
 
 impl Properties {
+    /// No properties, with room for `capacity` of them.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { entries: Vec::with_capacity(capacity) }
+    }
+
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.entries.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
@@ -49,6 +54,12 @@ impl Properties {
     /// [`Properties::set`] for a name that is part of the program.
     pub fn put(&mut self, name: &'static str, value: impl Into<Value>) {
         self.set(Text::Fixed(name), value);
+    }
+
+    /// [`Properties::put`] for a name that is certainly not set yet, as in a message that has just come in.
+    pub fn put_new(&mut self, name: &'static str, value: impl Into<Value>) {
+        debug_assert!(!self.contains(name), "{name} is set already");
+        self.entries.push((Text::Fixed(name), value.into()));
     }
 
     /// Sets `name`, or removes it when there is no value or the value is null.

@@ -49,7 +49,7 @@ impl Mediator for Enqueue {
         };
         // A body that nobody has read goes with the message that is queued.
         let copy = cx.message.copy();
-        let queued = std::mem::replace(&mut cx.message, copy);
+        let queued = std::mem::replace(&mut cx.message, Box::new(copy));
         executor.execute(cx.fork(queued), sequence, self.priority).map_err(|refusal| match refusal {
             Refusal::Exhausted => Fault::new(format!(
                 "Unable to process message in priority executor {} with priority {}. Thread pool exhausted.",

@@ -39,7 +39,7 @@ pub(super) async fn run(mut part: Context, index: usize, sequence: Arc<Sequence>
         log::error!(target: logger, "{}{}", part.artifact.log_prefix, fault.message);
         return Finished { index, message: None };
     }
-    Finished { index, message: Some(part.message) }
+    Finished { index, message: Some(*part.message) }
 }
 
 /// `min` or `max` of a message count, an expression on the first message; 0 for none.

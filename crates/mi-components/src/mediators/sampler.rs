@@ -84,7 +84,7 @@ impl Mediator for Sampler {
         }
         // The message is moved; what the end of its flow looks at stays.
         let axis2 = cx.message.axis2.clone();
-        let message = std::mem::replace(&mut cx.message, Message { axis2, ..Message::new() });
+        let message = std::mem::replace(&mut *cx.message, Message { axis2, ..Message::new() });
         let part = cx.fork(message);
         let mut state = self.0.state();
         if state.waiting.len() >= MAX_WAITING {

@@ -210,7 +210,7 @@ impl Settings {
         }
         // The message of the last branch goes on with the result as its body.
         if let Some(last) = messages.pop() {
-            cx.message = last;
+            *cx.message = last;
         }
         let content_type = match result {
             Value::Xml(element) => {

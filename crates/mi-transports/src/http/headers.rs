@@ -44,10 +44,13 @@ fn is_one_of(names: &[&str], name: &str) -> bool {
 /// Writes a field as it is spelled; characters beyond ISO-8859-1 become question marks. False, and nothing is written,
 /// when name or value cannot stand in a head.
 pub(crate) fn write_field(text: &mut Vec<u8>, name: &str, value: &str) -> bool {
-    let name_fits = !name.is_empty() && name.bytes().all(|byte| IS_TOKEN[usize::from(byte)]);
-    if !name_fits || !value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
+    // Without a way out of the loops, so that they become a few wide instructions.
+    let name_fits = name.bytes().fold(!name.is_empty(), |fits, byte| fits & IS_TOKEN[usize::from(byte)]);
+    let forbidden = |byte: u8| ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f);
+    if !name_fits || value.bytes().fold(false, |found, byte| found | forbidden(byte)) {
         return false;
     }
+    text.reserve(name.len() + value.len() + 4);
     text.extend_from_slice(name.as_bytes());
     text.extend_from_slice(b": ");
     if value.is_ascii() {
@@ -57,6 +60,21 @@ pub(crate) fn write_field(text: &mut Vec<u8>, name: &str, value: &str) -> bool {
     }
     text.extend_from_slice(b"\r\n");
     true
+}
+
+/// Writes a number as decimal digits.
+pub(crate) fn write_number(text: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend_from_slice(&digits[at..]);
 }
 
 /// Bytes of a token (RFC 9110, 5.6.2).

@@ -206,7 +206,7 @@ impl Shared {
             Ok(body) => body,
             Err(fault) => {
                 if let Some(last) = last {
-                    cx.message = last;
+                    *cx.message = last;
                 }
                 return Err(fault);
             }
@@ -214,7 +214,7 @@ impl Shared {
         if let Some(last) = &mut last {
             last.body = body.copy();
         }
-        cx.message = first.unwrap_or_default();
+        *cx.message = first.unwrap_or_default();
         cx.message.body = body;
         let Some(target) = &self.on_complete else { return Ok(Flow::End) };
         let sequence = cx.resolve(target)?;
@@ -247,7 +247,7 @@ impl State {
         }
         // What the end of the message's flow looks at stays.
         let axis2 = cx.message.axis2.clone();
-        let message = std::mem::replace(&mut cx.message, Message { axis2, ..Message::new() });
+        let message = std::mem::replace(&mut *cx.message, Message { axis2, ..Message::new() });
         if group.max == 0 || group.messages.len() < group.max {
             group.messages.push(message);
         }
@@ -307,7 +307,7 @@ struct AfterComplete {
 impl Resume for AfterComplete {
     fn resume(self: Box<Self>, cx: &mut Context) -> Result<Flow, Fault> {
         if !cx.continued {
-            cx.message = self.last;
+            *cx.message = self.last;
         }
         cx.continued |= self.continued;
         Ok(Flow::Next)

@@ -131,7 +131,7 @@ impl Settings {
         }
         let arguments = self.arguments(cx)?;
         let world = world(cx);
-        let message = std::mem::take(&mut cx.message);
+        let message = std::mem::take(&mut *cx.message);
         let outcome = mi_script::run(&script, message, world, &arguments, self.limits);
         self.finish(outcome, cx)
     }
@@ -148,7 +148,7 @@ impl Settings {
 
     /// Puts the message back, and looks at the value. MI: `ScriptMediator#invokeScript`.
     fn finish(&self, outcome: Outcome, cx: &mut Context) -> Result<Flow, Fault> {
-        cx.message = outcome.message;
+        *cx.message = outcome.message;
         let value = outcome.result.map_err(|error| self.failed(&error, cx))?;
         match &self.target {
             None if matches!(value, Value::Bool(false)) => Ok(Flow::End),
@@ -290,7 +290,7 @@ impl Effect for Apart {
             let arguments = settings.arguments(cx)?;
             let world = world(cx);
             let rest = scripting::without_payload(cx);
-            let message = std::mem::replace(&mut cx.message, rest);
+            let message = std::mem::replace(&mut *cx.message, rest);
             let limits = settings.limits;
             let sleeps = script.sleeps();
             let run = move || mi_script::run(&script, message, world, &arguments, limits);

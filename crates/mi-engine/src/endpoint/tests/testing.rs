@@ -200,7 +200,7 @@ impl Lab {
     pub(super) async fn failed(&self, change: impl FnOnce(&mut Message)) -> (Option<u32>, Message) {
         let mut cx = self.context(change);
         let fault = self.send_in(&mut cx).await.unwrap_err();
-        (fault.code, cx.message)
+        (fault.code, *cx.message)
     }
 
     /// The text of the fault that sending ends with.

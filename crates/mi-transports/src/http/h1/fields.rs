@@ -66,11 +66,17 @@ pub(super) fn content_length(headers: &Headers) -> Result<Option<u64>, ()> {
 /// The connection can be used again, as far as version and `Connection` say.
 pub(super) fn keeps_alive(version: Version, headers: &Headers) -> bool {
     let mut keep = version == Version::HTTP_11;
-    for token in headers.get_all("Connection").flat_map(|value| value.split(',')).map(str::trim) {
-        if token.eq_ignore_ascii_case("close") {
-            return false;
+    for value in headers.get_all("Connection") {
+        if value.eq_ignore_ascii_case("keep-alive") {
+            keep = true;
+            continue;
         }
-        keep |= token.eq_ignore_ascii_case("keep-alive");
+        for token in value.split(',').map(str::trim) {
+            if token.eq_ignore_ascii_case("close") {
+                return false;
+            }
+            keep |= token.eq_ignore_ascii_case("keep-alive");
+        }
     }
     keep
 }

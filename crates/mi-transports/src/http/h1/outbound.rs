@@ -195,8 +195,9 @@ impl Outbound {
             Coding::Chunked => self.text.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n"),
             Coding::Length(left) => {
                 *left = length;
-                // Writing to memory does not fail.
-                write!(self.text, "Content-Length: {length}\r\n\r\n").unwrap_or_default();
+                self.text.extend_from_slice(b"Content-Length: ");
+                headers::write_number(&mut self.text, length);
+                self.text.extend_from_slice(b"\r\n\r\n");
             }
             Coding::UntilClose => self.text.extend_from_slice(b"\r\n"),
         }
