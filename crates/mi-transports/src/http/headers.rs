@@ -45,9 +45,10 @@ fn is_one_of(names: &[&str], name: &str) -> bool {
 /// when name or value cannot stand in a head.
 pub(crate) fn write_field(text: &mut Vec<u8>, name: &str, value: &str) -> bool {
     // Without a way out of the loops, so that they become a few wide instructions.
-    let name_fits = name.bytes().fold(!name.is_empty(), |fits, byte| fits & IS_TOKEN[usize::from(byte)]);
-    let forbidden = |byte: u8| ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f);
-    if !name_fits || value.bytes().fold(false, |found, byte| found | forbidden(byte)) {
+    let unfit_name = name.bytes().fold(0, |found, byte| found | u8::from(!IS_TOKEN[usize::from(byte)]));
+    let is_forbidden = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
+    let unfit_value = value.bytes().fold(0, |found, byte| found | u8::from(is_forbidden(byte)));
+    if name.is_empty() || unfit_name != 0 || unfit_value != 0 {
         return false;
     }
     text.reserve(name.len() + value.len() + 4);
