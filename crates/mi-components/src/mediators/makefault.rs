@@ -142,7 +142,8 @@ impl Mediator for MakeFault {
         }
         if self.is_response {
             cx.message.is_response = true;
-            cx.message.addressing.to = cx.message.addressing.reply_to.clone();
+            let addressing = &mut cx.message.addressing;
+            addressing.to.clone_from(&addressing.reply_to);
         }
         Ok(Flow::Next)
     }
