@@ -3,10 +3,17 @@
 //! Each benchmark is a plain program under `benches/`; run one with `cargo bench -p mi-benches --bench xml`. Numbers
 //! are the best of many rounds of thread CPU time, so they say what the code costs and not how busy the machine is.
 
+pub mod load;
+pub mod payload;
+pub mod process;
+
 use std::hint::black_box;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+
+/// Why a benchmark could not be made.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Rounds each measurement takes; the best one counts.
 const ROUNDS: u32 = 25;

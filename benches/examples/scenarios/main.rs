@@ -8,20 +8,16 @@
 //! least CPU counts: other work on the machine only ever adds.
 
 mod echo;
-mod load;
-mod payload;
-mod process;
 mod report;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use load::Plan;
-use process::{Nginx, Process};
+use mi_benches::load::{self, Plan};
+use mi_benches::process::{Folder, Nginx, Process};
+use mi_benches::{Failure, payload, process};
 use report::Row;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Port of the echo back end; the endpoint of the flows names it.
 const BACK_END: u16 = 8688;
@@ -107,7 +103,7 @@ fn main() -> Result<(), Failure> {
 
 async fn run(options: &Options) -> Result<(), Failure> {
     echo::start(BACK_END).await?;
-    let folder = process::Folder::new()?;
+    let folder = Folder::new()?;
     let nginx = Nginx::start(&folder, NGINX, BACK_END)?;
     let server = Process::server(&options.server, &folder, OFFSET)?;
     let port = 8280 + OFFSET;

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Failure;
-use crate::load::Outcome;
+use mi_benches::Failure;
+use mi_benches::load::Outcome;
 
 /// One flow at one size.
 pub(crate) struct Row {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 /// Kinds of messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A SOAP 1.1 message with a routing header block and orders.
     Soap,
     /// The orders alone.
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Header fields of the request.
-    pub(crate) fn headers(self) -> &'static [(&'static str, &'static str)] {
+    pub fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Soap => &[
                 ("Content-Type", "text/xml"),
@@ -31,7 +31,7 @@ impl Kind {
 }
 
 /// A message of about `bytes` bytes.
-pub(crate) fn make(kind: Kind, bytes: usize) -> Bytes {
+pub fn make(kind: Kind, bytes: usize) -> Bytes {
     match kind {
         Kind::Soap => {
             let head = "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\"><soapenv:Header>\

@@ -1,8 +1,10 @@
 //! The programs that are measured.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -10,15 +12,22 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use crate::Failure;
 
 /// A folder that goes away with the value.
-pub(crate) struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
     /// # Errors
     /// It cannot be made.
-    pub(crate) fn new() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("mi-scenarios-{}", std::process::id()));
+    pub fn new() -> Result<Self, Failure> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("mi-benches-{}-{number}", std::process::id()));
         fs::create_dir_all(&path)?;
         Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -32,7 +41,7 @@ impl Drop for Folder {
 ///
 /// # Errors
 /// The machine has one core.
-pub(crate) fn pin_to_last_core() -> Result<(), Failure> {
+pub fn pin_to_last_core() -> Result<(), Failure> {
     let cores = std::thread::available_parallelism()?.get();
     if cores < 2 {
         return Err("the benchmark needs two cores".into());
@@ -43,15 +52,15 @@ pub(crate) fn pin_to_last_core() -> Result<(), Failure> {
 }
 
 /// A running program.
-pub(crate) struct Process {
+pub struct Process {
     pid: u32,
     child: Option<Child>,
 }
 
 /// Kilobytes.
-pub(crate) struct Memory {
-    pub(crate) now: u64,
-    pub(crate) peak: u64,
+pub struct Memory {
+    pub now: u64,
+    pub peak: u64,
 }
 
 impl Process {
@@ -59,14 +68,21 @@ impl Process {
     ///
     /// # Errors
     /// It does not start.
-    pub(crate) fn server(binary: &Path, folder: &Folder, offset: u16) -> Result<Self, Failure> {
+    pub fn server(binary: &Path, folder: &Folder, offset: u16) -> Result<Self, Failure> {
         let flows = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        Self::started(binary, folder, &["run".as_ref(), flows.as_os_str()], offset)
+    }
+
+    /// The server with a home folder and what else is said on its command line.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn started(binary: &Path, folder: &Folder, arguments: &[&OsStr], offset: u16) -> Result<Self, Failure> {
         let log = fs::File::create(folder.0.join("server.log"))?;
         let child = Command::new("taskset")
             .args(["-c", "0"])
             .arg(binary)
-            .arg("run")
-            .arg(flows)
+            .args(arguments)
             .arg("--home")
             .arg(&folder.0)
             .arg(format!("-DportOffset={offset}"))
@@ -81,7 +97,7 @@ impl Process {
     ///
     /// # Errors
     /// The process has ended.
-    pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
+    pub fn cpu(&self) -> Result<Duration, Failure> {
         let mut nanoseconds = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
             // A thread may end in between.
@@ -93,7 +109,7 @@ impl Process {
 
     /// # Errors
     /// The process has ended.
-    pub(crate) fn memory(&self) -> Result<Memory, Failure> {
+    pub fn memory(&self) -> Result<Memory, Failure> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let field = |name: &str| -> Result<u64, Failure> {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such field")?;
@@ -113,16 +129,16 @@ impl Drop for Process {
 }
 
 /// nginx as a relay with one worker.
-pub(crate) struct Nginx {
+pub struct Nginx {
     /// What does the work.
-    pub(crate) worker: Process,
+    pub worker: Process,
     master: Child,
 }
 
 impl Nginx {
     /// # Errors
     /// It is not installed, or does not start.
-    pub(crate) fn start(folder: &Folder, port: u16, back_end: u16) -> Result<Self, Failure> {
+    pub fn start(folder: &Folder, port: u16, back_end: u16) -> Result<Self, Failure> {
         let dir = folder.0.display();
         let config = format!(
             "worker_processes 1; daemon off; pid {dir}/nginx.pid; error_log /dev/null crit;\n\

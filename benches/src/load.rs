@@ -13,30 +13,30 @@ use crate::Failure;
 use crate::payload::Kind;
 
 /// One run.
-pub(crate) struct Plan {
-    pub(crate) port: u16,
-    pub(crate) path: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) body: Bytes,
-    pub(crate) connections: usize,
-    pub(crate) time: Duration,
+pub struct Plan {
+    pub port: u16,
+    pub path: &'static str,
+    pub kind: Kind,
+    pub body: Bytes,
+    pub connections: usize,
+    pub time: Duration,
 }
 
 /// What came of it.
 #[derive(Default)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// Microseconds of each request that was answered as it should be, in order of size.
-    pub(crate) latencies: Vec<u32>,
+    pub latencies: Vec<u32>,
     /// Requests without an answer, or with a wrong one.
-    pub(crate) errors: u64,
+    pub errors: u64,
     /// The first of those.
-    pub(crate) first_error: Option<String>,
-    pub(crate) seconds: f64,
+    pub first_error: Option<String>,
+    pub seconds: f64,
 }
 
 /// # Errors
 /// No connection can be opened.
-pub(crate) async fn run(plan: &Plan) -> Result<Outcome, Failure> {
+pub async fn run(plan: &Plan) -> Result<Outcome, Failure> {
     let start = Instant::now();
     let end = start + plan.time;
     let clients: Vec<_> = (0..plan.connections)
@@ -107,7 +107,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 ///
 /// # Errors
 /// Ten seconds are over.
-pub(crate) async fn wait_for(port: u16, path: &'static str) -> Result<(), Failure> {
+pub async fn wait_for(port: u16, path: &'static str) -> Result<(), Failure> {
     for _ in 0..100 {
         let plan = Plan {
             port,
