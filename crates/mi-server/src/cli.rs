@@ -24,6 +24,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Build CAR files from project folders.
     Pack(PackArgs),
+    /// Run the unit tests of projects (src/test/wso2mi), without opening a port.
+    Test(TestArgs),
     /// Ask a running server whether it is ready; the exit code is 0 when it is.
     Probe(ProbeArgs),
     /// Print the version.
@@ -76,6 +78,21 @@ pub struct PackArgs {
     /// Folder for the CAR files.
     #[arg(short, long, default_value = ".", value_name = "DIR")]
     pub output: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct TestArgs {
+    /// Project folders, or single suites [default: the current folder].
+    pub projects: Vec<PathBuf>,
+    /// System property for placeholders, such as -Dname=value.
+    #[arg(short = 'D', value_name = "KEY=VALUE")]
+    pub define: Vec<String>,
+    /// Show what the server logs.
+    #[arg(long)]
+    pub log: bool,
+    /// Also write the results to this file, as JUnit does.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

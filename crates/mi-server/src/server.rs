@@ -301,6 +301,14 @@ fn senders(client: &Client, tls: Arc<mi_transports::tls::ClientTls>) -> Senders 
     vec![("vfs", files.clone()), ("file", files), ("ws", sockets.clone()), ("wss", sockets)]
 }
 
+/// What reaches back ends, for whoever runs flows without a server.
+pub fn back_ends(args: &RunArgs, prepared: &Prepared) -> anyhow::Result<(Arc<dyn HttpClient>, Senders)> {
+    let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
+    let client = Client::new(client_config(args, &prepared.deployment, keys.client.clone()));
+    let senders = senders(&client, keys.client);
+    Ok((Arc::new(client), senders))
+}
+
 /// A server that takes requests.
 pub struct Running {
     inbounds: Arc<RunningInbounds>,

@@ -4,6 +4,7 @@ pub mod check;
 pub mod pack;
 pub mod probe;
 pub mod run;
+pub mod test;
 
 use std::io::Write;
 use std::process::ExitCode;
