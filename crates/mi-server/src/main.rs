@@ -3,6 +3,7 @@
 // Nothing outside reaches into a program; `pub` says here what other modules use.
 #![allow(unreachable_pub)]
 
+mod back_ends;
 mod banner;
 mod cli;
 mod commands;

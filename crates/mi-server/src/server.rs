@@ -15,20 +15,18 @@ use mi_deployer::{Application, Home, LoadedDeployment, Origin, Registry, Watcher
 use mi_engine::inbound::RunningInbounds;
 use mi_engine::keep::Keeper;
 use mi_engine::metrics::Metrics;
-use mi_engine::services::Sender;
 use mi_engine::trail::Watch;
 use mi_engine::transport::{HttpClient, HttpService};
 use mi_engine::{Built, Engine, Services, Snapshot, Specs};
 use mi_telemetry::log::LogHandle;
 use mi_telemetry::trace::Tracer;
-use mi_transports::file::FileSender;
-use mi_transports::http::{Client, ClientConfig, Limits, ListenerConfig, SERVER, Server as HttpServer};
-use mi_transports::ws::WebSocketSender;
+use mi_transports::http::{Client, Limits, ListenerConfig, SERVER, Server as HttpServer};
 
+use crate::back_ends::{Senders, client_config, senders};
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, connectors, coordination, defaults, following, logging, management, metrics, proxies, report};
+use crate::{banner, connectors, coordination, defaults, following, logging, management, metrics, report};
 use crate::{tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
@@ -292,23 +290,6 @@ fn specs() -> Specs {
 /// How long the server waits for its inbound endpoints to open before it says that it is ready.
 const INBOUNDS_OPEN: Duration = Duration::from_secs(5);
 
-/// Senders by the schemes of their addresses.
-pub type Senders = Vec<(&'static str, Arc<dyn Sender>)>;
-
-fn senders(client: &Client, tls: Arc<mi_transports::tls::ClientTls>) -> Senders {
-    let files: Arc<dyn Sender> = Arc::new(FileSender::new(Arc::new(SystemClock)).with_tls(tls));
-    let sockets: Arc<dyn Sender> = Arc::new(WebSocketSender::new(client.clone()));
-    vec![("vfs", files.clone()), ("file", files), ("ws", sockets.clone()), ("wss", sockets)]
-}
-
-/// What reaches back ends, for whoever runs flows without a server.
-pub fn back_ends(args: &RunArgs, prepared: &Prepared) -> anyhow::Result<(Arc<dyn HttpClient>, Senders)> {
-    let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
-    let client = Client::new(client_config(args, &prepared.deployment, keys.client.clone()));
-    let senders = senders(&client, keys.client);
-    Ok((Arc::new(client), senders))
-}
-
 /// A server that takes requests.
 pub struct Running {
     inbounds: Arc<RunningInbounds>,
@@ -442,19 +423,6 @@ fn bind_address(configured: Option<&str>) -> anyhow::Result<IpAddr> {
         Some("localhost") => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         Some(address) => address.parse().with_context(|| format!("the bind address '{address}' is no IP address")),
     }
-}
-
-fn client_config(args: &RunArgs, deployment: &Deployment, tls: Arc<mi_transports::tls::ClientTls>) -> ClientConfig {
-    let http = &deployment.http;
-    let mut config = ClientConfig::new(tls);
-    config.socket_timeout = Duration::from_millis(http.socket_timeout_ms);
-    config.response_timeout = Duration::from_millis(http.socket_timeout_ms);
-    if let Some(millis) = http.connection_timeout_ms.filter(|millis| *millis > 0) {
-        config.connect_timeout = Duration::from_millis(millis);
-    }
-    config.max_per_host = (http.max_connections_per_host as usize).max(1);
-    config.proxies = proxies::of(&args.home, &http.sender);
-    config
 }
 
 /// Brings changes of the deployment folders into the running server.

@@ -21,6 +21,7 @@ use mi_message::{Body, Headers, Message, Native, Text};
 use super::compare::normal;
 use super::mocks::{Mock, Mocked};
 use super::suite::{Assertion, Case, Suite};
+use crate::back_ends;
 use crate::cli::{HomeArgs, RunArgs};
 use crate::server::{self, Prepared};
 
@@ -102,7 +103,7 @@ fn deploy(suite: &Suite, define: &[String], folder: &Path) -> anyhow::Result<Eng
         let origin = Origin::File(PathBuf::from(&*artifact.source().name));
         prepared.loaded.artifacts.push(Deployed { artifact: artifact.clone(), origin });
     }
-    let (client, senders) = server::back_ends(&args, &prepared)?;
+    let (client, senders) = back_ends::both(&args, &prepared)?;
     let client = Arc::new(Mocked { mocks: placed(suite), inner: client });
     let services = server::services(&prepared, client, senders, server::Lasting::default());
     let databases = Arc::new(Databases::new(folder));
