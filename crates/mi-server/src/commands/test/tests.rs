@@ -39,7 +39,8 @@ impl Drop for Project {
 }
 
 fn suite(subject: &str, supporting: &[&str], cases: &str, mocks: &str) -> String {
-    let supporting: String = supporting.iter().map(|it| format!("<artifact>{it}</artifact>")).collect();
+    let supporting: Vec<String> = supporting.iter().map(|it| format!("<artifact>{it}</artifact>")).collect();
+    let supporting = supporting.concat();
     format!(
         "<unit-test><artifacts><test-artifact><artifact>{subject}</artifact></test-artifact>\
          <supportive-artifacts>{supporting}</supportive-artifacts><registry-resources/><connector-resources/></artifacts>\n\
