@@ -27,6 +27,8 @@ struct Plan {
     kills: usize,
     /// Files for two servers on one folder.
     shared: usize,
+    /// Do the files have a journal?
+    journal: bool,
     seed: u64,
 }
 
@@ -44,21 +46,22 @@ const END: &str = ":end";
 
 /// The step of CI: few kills, few files.
 pub(crate) fn short(workspace: &Workspace) -> Result<()> {
-    run(workspace, &Plan { binary: workspace.binary()?, kills: 12, shared: 300, seed: now() })
+    run(workspace, &Plan { binary: workspace.binary()?, kills: 12, shared: 300, journal: false, seed: now() })
 }
 
-/// `cargo xtask crash [--kills N] [--shared N] [--seed N] [--binary PATH]`
+/// `cargo xtask crash [--kills N] [--shared N] [--journal BOOL] [--seed N] [--binary PATH]`
 pub(crate) fn command(workspace: &Workspace, args: &[&str]) -> Result<()> {
-    let mut plan = Plan { binary: PathBuf::new(), kills: 200, shared: 3000, seed: now() };
+    let mut plan = Plan { binary: PathBuf::new(), kills: 200, shared: 3000, journal: false, seed: now() };
     let mut rest = args.iter();
     while let Some(option) = rest.next() {
         let value = rest.next().with_context(|| format!("`{option}` needs a value"))?;
         match *option {
             "--kills" => plan.kills = value.parse()?,
             "--shared" => plan.shared = value.parse()?,
+            "--journal" => plan.journal = value.parse()?,
             "--seed" => plan.seed = value.parse()?,
             "--binary" => plan.binary = PathBuf::from(value),
-            other => bail!("no option `{other}`; there are --kills, --shared, --seed and --binary"),
+            other => bail!("no option `{other}`; there are --kills, --shared, --journal, --seed and --binary"),
         }
     }
     if plan.binary.as_os_str().is_empty() {
@@ -82,7 +85,7 @@ fn run(workspace: &Workspace, plan: &Plan) -> Result<()> {
 fn killed(plan: &Plan, home: &Path, backend: &Backend) -> Result<()> {
     let begun = Instant::now();
     let files = home.join("files");
-    deploy(home, &files, backend.port, &FLOWS, true)?;
+    deploy(home, &files, backend.port, &FLOWS, true, plan.journal)?;
     let offset = demo::free_offset()?;
     let mut random = Random(plan.seed | 1);
     let mut expected = BTreeSet::new();
@@ -145,7 +148,7 @@ fn shared(plan: &Plan, home: &Path, backend: &Backend) -> Result<()> {
     let files = home.join("files");
     let homes = [home.join("one"), home.join("other")];
     for home in &homes {
-        deploy(home, &files, backend.port, &[FLOW], false)?;
+        deploy(home, &files, backend.port, &[FLOW], false, plan.journal)?;
     }
     let expected: BTreeSet<String> = (0..plan.shared).map(|number| format!("{number}.txt")).collect();
     let mut servers = Vec::new();
@@ -271,7 +274,7 @@ fn drop_file(folder: &Path, id: &str) -> Result<()> {
 }
 
 /// Writes the configuration of a server.
-fn deploy(home: &Path, files: &Path, backend: u16, flows: &[&str], sequential: bool) -> Result<()> {
+fn deploy(home: &Path, files: &Path, backend: u16, flows: &[&str], sequential: bool, journal: bool) -> Result<()> {
     let artifacts = home.join(SYNAPSE);
     let write = |folder: &str, name: &str, xml: String| -> Result<()> {
         fs::create_dir_all(artifacts.join(folder))?;
@@ -285,7 +288,7 @@ fn deploy(home: &Path, files: &Path, backend: u16, flows: &[&str], sequential: b
             fs::create_dir_all(folder.join(part))?;
         }
         let address = |part: &str| format!("file://{}", folder.join(part).display());
-        let parameters = [
+        let mut parameters = vec![
             ("interval", "50".to_owned()),
             ("sequential", sequential.to_string()),
             ("transport.vfs.FileURI", address("in")),
@@ -295,6 +298,9 @@ fn deploy(home: &Path, files: &Path, backend: u16, flows: &[&str], sequential: b
             ("transport.vfs.ActionAfterFailure", "MOVE".to_owned()),
             ("transport.vfs.MoveAfterFailure", address("failed")),
         ];
+        if journal {
+            parameters.push(("transport.vfs.ProcessedJournal", address("journal")));
+        }
         let parameters: Vec<String> =
             parameters.iter().map(|(name, value)| format!("<parameter name=\"{name}\">{value}</parameter>")).collect();
         let parameters = parameters.concat();

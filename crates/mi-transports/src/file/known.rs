@@ -39,6 +39,8 @@ const OBEYED: &[&str] = &[
     "MoveAfterProcess",
     "MoveFailedRecordTimestampFormat",
     "MoveTimestampFormat",
+    "ProcessedJournal",
+    "ProcessedJournalHours",
     "ReconnectTimeout",
     "ReplyFileName",
     "ReplyFileURI",

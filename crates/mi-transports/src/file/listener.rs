@@ -293,8 +293,12 @@ impl Worker {
         self.several(ready, 0, control).await
     }
 
+    pub(super) fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(self.clock.now_millis()).unwrap_or(0))
+    }
+
     pub(super) fn readiness(&self, found: &Found) -> Readiness {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(self.clock.now_millis()).unwrap_or(0));
+        let now = self.now();
         self.state().watched.readiness(found, &self.settings, now)
     }
 
@@ -345,9 +349,13 @@ impl Worker {
             }
             Looked::Content(content) => content,
         };
+        let key = message::idempotency_key(&self.cx.name, found);
+        if self.was_processed(found, &key).await? {
+            return Ok(Some(Outcome::Processed));
+        }
         let snapshot = self.cx.injector.snapshot();
-        match message::of_content(content, found, &self.cx.name, &self.settings, &snapshot.settings).await {
-            Ok(message) => self.mediate(found, message).await.map(Some),
+        match message::of_content(content, found, &key, &self.settings, &snapshot.settings).await {
+            Ok(message) => self.mediate(found, message, &key).await.map(Some),
             Err(Refused::Malformed(why)) => {
                 self.cx.gauge.message_failed();
                 log::error!(target: "VFSTransportListener", "Error processing File URI : {}: {why}", found.path.display());
@@ -361,7 +369,7 @@ impl Worker {
     }
 
     /// Runs the flow of a file.
-    pub(super) async fn mediate(&self, found: &Found, message: Message) -> Result<Outcome, PollError> {
+    pub(super) async fn mediate(&self, found: &Found, message: Message, key: &str) -> Result<Outcome, PollError> {
         let injected = match self.cx.injector.inject(message).await {
             Ok(injected) => injected,
             Err(error) => return Err(PollError(format!("{error}; files stay where they are"))),
@@ -395,6 +403,7 @@ impl Worker {
             self.cx.gauge.message_failed();
             Ok(Outcome::Failed)
         } else {
+            self.note_processed(found, key).await;
             self.cx.gauge.message();
             Ok(Outcome::Processed)
         }

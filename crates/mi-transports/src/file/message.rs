@@ -70,11 +70,11 @@ impl Content {
     }
 }
 
-/// The message of a file.
+/// The message of a file, with the key that it goes by.
 pub(super) async fn of_content(
     content: Content,
     found: &Found,
-    poller: &str,
+    key: &str,
     settings: &Settings,
     engine: &EngineSettings,
 ) -> Result<Message, Refused> {
@@ -88,7 +88,7 @@ pub(super) async fn of_content(
     let content_type = if kind.is_some() { named.clone().unwrap_or_default() } else { "text/xml".to_owned() };
     let mut message = Message::new();
     describe(&mut message, found, settings);
-    message.properties.set(IDEMPOTENCY_KEY, idempotency_key(poller, found));
+    message.properties.set(IDEMPOTENCY_KEY, key);
     if let (Some(essence), Some(_)) = (essence, kind) {
         message.axis2.set("messageType", essence);
     }
@@ -163,7 +163,7 @@ fn describe(message: &mut Message, found: &Found, settings: &Settings) {
 
 /// What a file goes by: the same from every pod, wherever it has the folder mounted, and after every crash; another one
 /// for another file of the same name.
-fn idempotency_key(poller: &str, found: &Found) -> String {
+pub(super) fn idempotency_key(poller: &str, found: &Found) -> String {
     let modified = found.modified.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut digest = Sha1::new();
     for part in [poller.as_bytes(), found.subfolder.as_os_str().as_bytes(), found.name().as_bytes()] {

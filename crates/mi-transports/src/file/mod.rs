@@ -4,6 +4,7 @@
 //! - `settings`, `address`: what the parameters mean.
 //! - `listener`: a pass over a folder; `listing`, `watch` and `lock` say which files it may take, `message` makes a
 //!   message of one, `after` does with it what is to be done afterwards.
+//! - `journal`: remembers what was processed, where that is asked for.
 //! - `sender`: writing.
 //! - `disk`, `relocate`: what touches the file system.
 //! - `remote`: the same on servers.
@@ -16,6 +17,7 @@ mod disk;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
 mod holder;
+mod journal;
 mod known;
 mod listener;
 mod listing;

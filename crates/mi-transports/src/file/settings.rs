@@ -11,6 +11,7 @@ use mi_engine::inbound::Parameters;
 use mi_expr::java::{DatePattern, FullMatch};
 
 use super::address::{Address, AddressError};
+use super::journal::Journal;
 use super::known;
 
 /// Who polls.
@@ -93,6 +94,8 @@ pub(super) struct Settings {
     /// `FailedRecordsFileDestination` and `FailedRecordsFileName`, with the format of the time.
     pub(super) failed_records: Option<(PathBuf, DatePattern)>,
     pub(super) reply: Option<ReplyTarget>,
+    /// `ProcessedJournal`
+    pub(super) journal: Option<Journal>,
     pub(super) size_limit: Option<u64>,
     pub(super) minimum_age: Option<Duration>,
     pub(super) maximum_age: Option<Duration>,
@@ -128,6 +131,8 @@ const DEFAULT_POLL_SECONDS: u64 = 300;
 const DEFAULT_RETRY_MILLIS: u64 = 3000;
 const DEFAULT_RECORDS_FILE: &str = "vfs-move-failed-records.properties";
 const DEFAULT_RECORDS_FOLDER: &str = "repository/conf/";
+/// How long processed files are remembered: a week.
+const DEFAULT_JOURNAL_HOURS: u64 = 7 * 24;
 const DEFAULT_RECORDS_FORMAT: &str = "dd/MM/yyyy/ HH:mm:ss";
 
 impl Settings {
@@ -178,6 +183,7 @@ impl Settings {
                 address: address.to_owned(),
                 name: parameters.filled("transport.vfs.ReplyFileName").map(str::to_owned),
             }),
+            journal: reader.journal()?,
             // MI reads a number with a fraction; a negative one is no limit.
             size_limit: reader.number::<f64>("FileSizeLimit").filter(|limit| *limit >= 0.0).map(|limit| limit as u64),
             minimum_age: seconds(reader.number("MinimumAge")),
@@ -351,6 +357,21 @@ impl Reader<'_, '_> {
         // Blanks count: `yyyy-MM-dd' '` is a prefix that ends with one.
         let Some(pattern) = self.parameters.filled(&name) else { return Ok(None) };
         DatePattern::compile(pattern).map(Some).map_err(|why| self.parameters.place(&name).error(why))
+    }
+
+    /// The journal of processed files, which MI does not have.
+    fn journal(&mut self) -> Result<Option<Journal>, Diagnostic> {
+        let name = full("ProcessedJournal");
+        let hours = self.number("ProcessedJournalHours").unwrap_or(DEFAULT_JOURNAL_HOURS);
+        let Some(text) = self.parameters.filled(&name) else { return Ok(None) };
+        let place = self.parameters.place(&name);
+        let address = Address::parse(text).map_err(|why| place.error(format!("'{name}': {why}")))?;
+        if address.server.is_some() || address.recursive || address.path.starts_with(&self.source.path) {
+            let text = format!("'{name}': {} is no folder that a journal can be kept in", address.shown);
+            let hint = "name a folder of this machine, or a mounted one, that is not below the folder that is polled";
+            return Err(place.error(text).hint(hint));
+        }
+        Ok(Some(Journal::new(address.path, Duration::from_secs(hours.saturating_mul(3600)))))
     }
 
     /// The file in which MI notes moves that failed. It is kept when any of its parameters is set.

@@ -267,6 +267,10 @@ impl RemotePoll {
         if is_marked && let Some(outcome) = self.marked(&found).await? {
             return self.end_again(&found, outcome).await.map(|()| false);
         }
+        let key = message::idempotency_key(&self.worker.cx.name, &found);
+        if self.worker.was_processed(&found, &key).await? {
+            return self.end(&found, Outcome::Processed).await.map(|()| true);
+        }
         let snapshot = self.worker.cx.injector.snapshot();
         let file = match self.copy(&found).await {
             Ok(file) => file,
@@ -274,17 +278,10 @@ impl RemotePoll {
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Ok(false),
             Err(error) => return Err(error.into()),
         };
-        let (name, settings) = (&self.worker.cx.name, self.settings());
-        let outcome = match message::of_content(
-            message::Content::Open(file),
-            &found,
-            name,
-            settings,
-            &snapshot.settings,
-        )
-        .await
-        {
-            Ok(message) => self.worker.mediate(&found, message).await?,
+        let content = message::Content::Open(file);
+        let read = message::of_content(content, &found, &key, self.settings(), &snapshot.settings).await;
+        let outcome = match read {
+            Ok(message) => self.worker.mediate(&found, message, &key).await?,
             Err(Refused::Malformed(why)) => {
                 self.worker.cx.gauge.message_failed();
                 log::error!(target: "VFSTransportListener", "Error processing File URI : {}: {why}", found.path.display());

@@ -192,3 +192,66 @@ async fn what_is_not_deployed_costs_no_file() {
     assert!(bench.pass().await.unwrap_err().0.contains("Sequence: in not found"));
     assert_eq!(folder.files(), ["a.txt"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_journal_knows_is_not_mediated_again() {
+    let folder = Folder::new();
+    let file = folder.write("in/a.txt", "one");
+    let modified = fs::metadata(&file).unwrap().modified().unwrap();
+    let (source, done, journal) =
+        (uri(&folder.path().join("in")), uri(&folder.path().join("done")), uri(&folder.path().join("journal")));
+    fs::create_dir(folder.path().join("done")).unwrap();
+    let settings = [
+        ("FileURI", &*source),
+        ("ContentType", TEXT),
+        ("ActionAfterProcess", "MOVE"),
+        ("MoveAfterProcess", &done),
+        ("ProcessedJournal", &journal),
+    ];
+    Bench::inbound("<note/>", &settings).pass().await.unwrap();
+    assert_eq!(notes(), ["a.txt: one"]);
+    let again = |content: &str| {
+        let path = folder.write("in/a.txt", content);
+        fs::File::options().append(true).open(path).unwrap().set_modified(modified).unwrap();
+    };
+    // As after a crash before the move: another process finds the very file.
+    again("one");
+    Bench::inbound("<note/>", &settings).pass().await.unwrap();
+    assert!(notes().is_empty());
+    assert_eq!((folder.read("in/a.txt"), folder.read("done/a.1.txt").as_deref()), (None, Some("one")));
+    // Another file of that name, and one that failed, are new.
+    again("three");
+    Bench::inbound("<fail/>", &settings).pass().await.unwrap();
+    again("three");
+    Bench::inbound("<note/>", &settings).pass().await.unwrap();
+    assert_eq!(notes(), ["a.txt: three"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_kept_is_processed_once_with_a_journal() {
+    let folder = Folder::new();
+    folder.write("in/a.txt", "one");
+    let (source, journal) = (uri(&folder.path().join("in")), uri(&folder.path().join("journal")));
+    let pattern = ("FileNamePattern", ".*");
+    let keep = [("FileURI", &*source), ("ContentType", TEXT), ("ActionAfterProcess", "NONE"), pattern];
+    let mut bench = Bench::proxy("<note/>", &keep);
+    for _ in 0..2 {
+        bench.pass().await.unwrap();
+    }
+    assert_eq!(notes().len(), 2, "MI takes it in every pass");
+    let mut bench = Bench::proxy("<note/>", &[keep.as_slice(), &[("ProcessedJournal", &*journal)]].concat());
+    for _ in 0..2 {
+        bench.pass().await.unwrap();
+    }
+    assert_eq!(notes().len(), 1);
+}
+
+#[test]
+fn a_journal_is_beside_the_files_and_on_this_machine() {
+    for (journal, fits) in [("/journal", true), ("/in", false), ("/in/journal", false), ("sftp://host/journal", false)]
+    {
+        let xml = super::support::inbound_xml(&[("interval", "1"), ("FileURI", "/in"), ("ProcessedJournal", journal)]);
+        let built = super::support::deploy(&xml);
+        assert_eq!(built.failed.is_empty(), fits, "{journal}: {:?}", built.failed);
+    }
+}
