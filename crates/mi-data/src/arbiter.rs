@@ -32,15 +32,19 @@ pub struct DatabaseArbiter {
     release: Arc<str>,
 }
 
+/// The time by the clock of a database: milliseconds since the epoch.
+pub(crate) fn now_millis(target: &Target) -> &'static str {
+    match target {
+        Target::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        Target::MySql(_) => "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
+        Target::Sqlite(_) => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    }
+}
+
 impl DatabaseArbiter {
     /// Leases of `group` in the database of `pool`. Nothing is asked yet.
     pub fn new(pool: Arc<Pool>, group: &str) -> Self {
-        // Milliseconds since the epoch.
-        let now = match &pool.config().target {
-            Target::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-            Target::MySql(_) => "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
-            Target::Sqlite(_) => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
-        };
+        let now = now_millis(&pool.config().target);
         let create = "CREATE TABLE IF NOT EXISTS MI_LEASE (NAME VARCHAR(255) NOT NULL PRIMARY KEY, \
                       HOLDER VARCHAR(255) NOT NULL, NUMBER BIGINT NOT NULL, ENDS BIGINT NOT NULL)";
         Self {

@@ -8,6 +8,7 @@ pub mod backend;
 pub mod databases;
 pub mod error;
 pub mod mediators;
+mod message_claims;
 mod message_table;
 pub mod pool;
 mod script;

@@ -18,7 +18,6 @@ pub(crate) struct MessageTable {
     pool: Arc<Pool>,
     create: Option<Arc<str>>,
     insert: Arc<str>,
-    oldest: Arc<str>,
     at: Arc<str>,
     places: Arc<str>,
     delete: Arc<str>,
@@ -61,7 +60,6 @@ impl MessageTable {
         Ok(Self {
             create: embedded.then(|| create.into()),
             insert: format!("INSERT INTO {table} (msg_id, message) VALUES (?, ?)").into(),
-            oldest: format!("{columns} {table} WHERE indexId = (SELECT min(indexId) FROM {table})").into(),
             at: format!("{columns} {table} WHERE indexId = ?").into(),
             places: format!("SELECT indexId FROM {table} ORDER BY indexId LIMIT ?").into(),
             delete: format!("DELETE FROM {table} WHERE indexId = ?").into(),
@@ -82,25 +80,26 @@ impl MessageTable {
         self.update(&self.insert, values, until).await.map(drop)
     }
 
-    /// The oldest message whose place is not among `taken`. It stays.
-    pub(crate) async fn oldest_but(&self, taken: &[i64], until: Instant) -> Result<Option<StoredMessage>, SqlError> {
-        if taken.is_empty() {
-            return Ok(self.read(&self.oldest, Vec::new(), until).await?.pop());
-        }
+    /// The place of the oldest message that is not among `taken`.
+    pub(crate) async fn oldest_but(&self, taken: &[i64], until: Instant) -> Result<Option<i64>, SqlError> {
         let most = taken.len() + 1;
-        let rows = {
-            let mut lease = self.pool.lease(until).await?;
-            let limit = vec![SqlValue::Int(i64::try_from(most).unwrap_or(i64::MAX))];
-            lease.query(&self.places, limit, most, until).await?.rows
-        };
-        let place = |row: &Vec<SqlValue>| match row.first() {
-            Some(SqlValue::Int(place)) => Some(*place),
-            _ => None,
-        };
-        match rows.iter().filter_map(place).find(|place| !taken.contains(place)) {
-            Some(place) => Ok(self.read(&self.at, vec![SqlValue::Int(place)], until).await?.pop()),
-            None => Ok(None),
+        let limit = vec![SqlValue::Int(i64::try_from(most).unwrap_or(i64::MAX))];
+        let rows = self.pool.lease(until).await?.query(&self.places, limit, most, until).await?.rows;
+        for row in &rows {
+            match row.first() {
+                Some(SqlValue::Int(place)) if taken.contains(place) => {}
+                Some(SqlValue::Int(place)) => return Ok(Some(*place)),
+                other => return Err(no_store(&format!("{other:?} is no indexId"))),
+            }
         }
+        Ok(None)
+    }
+
+    /// The message at a place. It stays.
+    pub(crate) async fn at(&self, place: i64, until: Instant) -> Result<Option<StoredMessage>, SqlError> {
+        let mut lease = self.pool.lease(until).await?;
+        let rows = lease.query(&self.at, vec![SqlValue::Int(place)], 1, until).await?;
+        rows.rows.into_iter().next().map(message).transpose()
     }
 
     /// Takes a message out; false when there is none at that place.
@@ -118,20 +117,13 @@ impl MessageTable {
         }
     }
 
-    async fn read(
-        &self,
-        sql: &Arc<str>,
-        values: Vec<SqlValue>,
-        until: Instant,
-    ) -> Result<Vec<StoredMessage>, SqlError> {
-        let mut lease = self.pool.lease(until).await?;
-        let rows = lease.query(sql, values, 1, until).await?;
-        rows.rows.into_iter().map(message).collect()
-    }
-
     async fn update(&self, sql: &Arc<str>, values: Vec<SqlValue>, until: Instant) -> Result<u64, SqlError> {
         self.pool.lease(until).await?.update_for_good(sql, values, until).await
     }
+}
+
+fn no_store(why: &str) -> SqlError {
+    SqlError::new(SqlErrorKind::Setup, format!("the table is none of a message store: {why}"))
 }
 
 fn message(row: Vec<SqlValue>) -> Result<StoredMessage, SqlError> {
@@ -145,8 +137,7 @@ fn message(row: Vec<SqlValue>) -> Result<StoredMessage, SqlError> {
         }
         other => {
             let kinds = other.map_or(0, |it| it.len());
-            let text = format!("the table is none of a message store: {kinds} columns of other types");
-            Err(SqlError::new(SqlErrorKind::Setup, text))
+            Err(no_store(&format!("{kinds} columns of other types")))
         }
     }
 }

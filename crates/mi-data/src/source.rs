@@ -11,6 +11,7 @@ use mi_config::{Diagnostic, Element, Severity};
 
 use crate::backend::Isolation;
 use crate::databases::Databases;
+use crate::message_claims;
 use crate::pool::{Pool, PoolConfig};
 use crate::url::Target;
 
@@ -40,6 +41,11 @@ impl DataSources {
             Some(found) => found.clone(),
             None => Err(format!("there is no data source named {name}")),
         }
+    }
+
+    /// What this server goes by in databases that it shares with others.
+    pub(crate) fn server(&self) -> String {
+        message_claims::this_server(self.databases.home())
     }
 
     /// The pool with these settings.

@@ -2,7 +2,7 @@
 //!
 //! The table is MI's, made beforehand; in `message` stands this server's form of a message, not Java's. A message that was
 //! written by MI, or is damaged, stays where it is, is told once, and the others go on. Several servers may fill one
-//! table; only one should empty it at a time, which is what coordination is for.
+//! table and empty it: each message is claimed in the database before it is delivered (`message_claims`).
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::error::SqlError;
 use crate::mediators::connection::Setting;
+use crate::message_claims::MessageClaims;
 use crate::message_table::MessageTable;
 use crate::pool::{Pool, PoolConfig};
 use crate::source::DataSources;
@@ -51,6 +52,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const COUNT_AGE: Duration = Duration::from_secs(5);
 /// Most messages of one table that are left aside because they cannot be read.
 const MAX_UNREADABLE: usize = 1000;
+/// Most messages that one look finds with other servers.
+const MAX_ELSEWHERE: usize = 256;
 /// SQLSTATE of a value that is longer than its column.
 const TOO_LONG: &str = "22001";
 
@@ -143,9 +146,11 @@ impl StoreKind for Jdbc {
 
     fn open(&self, snapshot: &Snapshot) -> Result<Arc<dyn Backend>, StoreError> {
         let pool = self.pool(snapshot).map_err(StoreError::Unavailable)?;
-        let table = MessageTable::new(pool, &self.table).map_err(StoreError::Unavailable)?;
+        let table = MessageTable::new(pool.clone(), &self.table).map_err(StoreError::Unavailable)?;
+        let server = snapshot.shared.get::<DataSources>().map(DataSources::server).unwrap_or_default();
+        let claims = MessageClaims::new(pool, &self.table, &server);
         log::info!(target: "JDBCConfiguration", "Messages are kept in {} of {}", self.table, self.shown());
-        Ok(Arc::new(JdbcStore::new(table, self.convert.clone())))
+        Ok(Arc::new(JdbcStore::new(table, claims, self.convert.clone())))
     }
 
     fn limits(&self) -> Limits {
@@ -157,6 +162,8 @@ impl StoreKind for Jdbc {
 #[derive(Debug)]
 struct JdbcStore {
     table: MessageTable,
+    /// Keeps other servers from the messages that this one works off.
+    claims: Arc<MessageClaims>,
     convert: ConvertOptions,
     prepared: OnceCell<()>,
     /// The number of messages, as it was heard of last, and when.
@@ -167,9 +174,10 @@ struct JdbcStore {
 }
 
 impl JdbcStore {
-    fn new(table: MessageTable, convert: ConvertOptions) -> Self {
+    fn new(table: MessageTable, claims: MessageClaims, convert: ConvertOptions) -> Self {
         Self {
             table,
+            claims: Arc::new(claims),
             convert,
             prepared: OnceCell::new(),
             known: AtomicU64::new(0),
@@ -214,13 +222,28 @@ impl JdbcStore {
     async fn find(&self, claimed: &[Key]) -> Result<Option<(Key, Entry)>, StoreError> {
         let until = Instant::now() + PATIENCE;
         self.prepare(until).await?;
+        // Those that other servers have, as this look has found.
+        let mut elsewhere = Vec::new();
         loop {
             let taken: Vec<i64> = {
                 let unreadable = lock(&self.unreadable);
-                claimed.iter().map(|key| key.cast_signed()).chain(unreadable.iter().copied()).collect()
+                let mine = claimed.iter().map(|key| key.cast_signed());
+                mine.chain(unreadable.iter().copied()).chain(elsewhere.iter().copied()).collect()
             };
-            let Some(found) = self.table.oldest_but(&taken, until).await.map_err(unavailable)? else {
+            let Some(place) = self.table.oldest_but(&taken, until).await.map_err(unavailable)? else {
                 return Ok(None);
+            };
+            if !self.claims.claim(place, until).await.map_err(unavailable)? {
+                elsewhere.push(place);
+                if elsewhere.len() > MAX_ELSEWHERE {
+                    return Ok(None);
+                }
+                continue;
+            }
+            let Some(found) = self.table.at(place, until).await.map_err(unavailable)? else {
+                // Another server has delivered it since the look at the table.
+                self.claims.end(place, until).await.map_err(unavailable)?;
+                continue;
             };
             match archive::decode(&found.content.into(), &self.convert) {
                 Ok(message) => {
@@ -234,6 +257,8 @@ impl JdbcStore {
                         return Err(StoreError::Unavailable(text));
                     }
                     unreadable.insert(found.index);
+                    drop(unreadable);
+                    self.claims.release(found.index);
                     log::error!(
                         target: "JDBCMessageStore",
                         "The message {} with indexId {} is left in its table, as it cannot be read: {why}",
@@ -245,10 +270,13 @@ impl JdbcStore {
     }
 
     async fn delete(&self, key: Key) -> Result<(), StoreError> {
-        if self.table.remove(key.cast_signed(), Instant::now() + PATIENCE).await.map_err(unavailable)? {
+        let (place, until) = (key.cast_signed(), Instant::now() + PATIENCE);
+        if self.table.remove(place, until).await.map_err(unavailable)? {
             let less = |count: u64| Some(count.saturating_sub(1));
             self.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok();
         }
+        // A claim that is left ends by itself, and the message is out.
+        drop(self.claims.end(place, until).await);
         Ok(())
     }
 }
@@ -269,6 +297,10 @@ impl Backend for JdbcStore {
 
     fn size(&self) -> u64 {
         self.known.load(Ordering::Relaxed)
+    }
+
+    fn release(&self, key: Key) {
+        self.claims.release(key.cast_signed());
     }
 
     fn announces_all(&self) -> bool {

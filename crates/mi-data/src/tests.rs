@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::arbiter::DatabaseArbiter;
 use crate::error::SqlErrorKind;
+use crate::message_claims::MessageClaims;
 use crate::message_table::MessageTable;
 use crate::pool::PoolConfig;
 use crate::testing::server::Server;
@@ -100,15 +101,43 @@ fn check_queue(bench: &Bench, create: &str) {
             table.append(id, vec![0, 255, id.as_bytes()[0]], until).await.unwrap();
         }
         let a = table.oldest_but(&[], until).await.unwrap().unwrap();
-        assert_eq!((a.id.as_str(), &a.content[..]), ("a", &[0, 255, b'a'][..]));
-        let c = table.oldest_but(&[a.index, a.index + 1], until).await.unwrap().unwrap();
-        assert_eq!(c.id, "c");
-        assert_eq!(table.oldest_but(&[a.index, a.index + 1, c.index], until).await, Ok(None));
-        assert_eq!((table.remove(a.index, until).await, table.remove(a.index, until).await), (Ok(true), Ok(false)));
-        assert_eq!(table.oldest_but(&[], until).await.unwrap().map(|it| it.id).as_deref(), Some("b"));
+        let found = table.at(a, until).await.unwrap().unwrap();
+        assert_eq!((found.index, found.id.as_str(), &found.content[..]), (a, "a", &[0, 255, b'a'][..]));
+        let c = table.oldest_but(&[a, a + 1], until).await.unwrap().unwrap();
+        assert_eq!(table.at(c, until).await.unwrap().unwrap().id, "c");
+        assert_eq!(table.oldest_but(&[a, a + 1, c], until).await, Ok(None));
+        assert_eq!((table.remove(a, until).await, table.remove(a, until).await), (Ok(true), Ok(false)));
+        assert_eq!((table.at(a, until).await, table.oldest_but(&[], until).await), (Ok(None), Ok(Some(a + 1))));
         assert_eq!(table.count(until).await, Ok(2));
     });
     check_store(bench);
+    check_claims(bench);
+}
+
+/// Of several servers one has a message at a time; a dead one's can be had later, and by itself at once.
+fn check_claims(bench: &Bench) {
+    bench.block_on(|pool| async move {
+        let until = Instant::now() + PATIENCE;
+        let server = |name: &str| Arc::new(MessageClaims::new(pool.clone(), "jdbc_message_store", name));
+        let (one, other) = (server("one"), server("other"));
+        assert!(one.claim(1, until).await.unwrap() && !other.claim(1, until).await.unwrap());
+        assert!(other.claim(2, until).await.unwrap() && !one.claim(2, until).await.unwrap());
+        assert!(server("one").claim(1, until).await.unwrap(), "it has started again");
+        other.end(2, until).await.unwrap();
+        assert!(one.claim(2, until).await.unwrap());
+        // What was given back is another server's after the next sign of life, unless it was claimed again.
+        one.release(1);
+        one.release(2);
+        assert!(one.claim(2, until).await.unwrap() && !other.claim(1, until).await.unwrap());
+        one.renew().await.unwrap();
+        assert!(other.claim(1, until).await.unwrap() && !other.claim(2, until).await.unwrap());
+    });
+    bench.script("UPDATE MI_MESSAGE_CLAIM SET ENDS = ENDS - 40000");
+    bench.block_on(|pool| async move {
+        let until = Instant::now() + PATIENCE;
+        let third = Arc::new(MessageClaims::new(pool, "jdbc_message_store", "third"));
+        assert!(third.claim(2, until).await.unwrap(), "its holder shows no sign of life");
+    });
 }
 
 /// A message as it came out of a table is the one that was put in; messages that cannot be read stay and hold up nobody.

@@ -54,6 +54,7 @@ impl Live {
 
     /// Lets somebody else have the message.
     pub(super) fn release(&self, key: Key) {
+        self.backend.release(key);
         lock(&self.claimed).remove(&key);
         self.announce();
     }

@@ -77,6 +77,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Takes an entry out for good. Nothing happens when it is out already.
     fn remove(&self, key: Key) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// Hears that an entry which [`Backend::first`] gave is not worked off any more; it may be out.
+    fn release(&self, _key: Key) {}
+
     /// Number of entries, claimed ones included; of a remote store, the number it last heard of.
     fn size(&self) -> u64;
 
