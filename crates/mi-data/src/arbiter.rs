@@ -17,6 +17,9 @@ use crate::value::SqlValue;
 
 /// How long one statement may take; the caller waits for less when its lease is short.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// States of the group.
+const RUNNING: &str = "RUNNING";
+const PAUSED: &str = "PAUSED";
 
 /// Leases in the table `MI_LEASE`.
 #[derive(Debug)]
@@ -29,6 +32,10 @@ pub struct DatabaseArbiter {
     renew: Arc<str>,
     insert: Arc<str>,
     look: Arc<str>,
+    /// The row of a state has the state in place of a holder.
+    state: Arc<str>,
+    set: Arc<str>,
+    first: Arc<str>,
     release: Arc<str>,
 }
 
@@ -59,6 +66,9 @@ impl DatabaseArbiter {
             .into(),
             insert: format!("INSERT INTO MI_LEASE (NAME, HOLDER, NUMBER, ENDS) VALUES (?, ?, 1, {now} + ?)").into(),
             look: format!("SELECT HOLDER, NUMBER FROM MI_LEASE WHERE NAME = ? AND ENDS > {now}").into(),
+            state: "SELECT HOLDER FROM MI_LEASE WHERE NAME = ?".into(),
+            set: "UPDATE MI_LEASE SET HOLDER = ? WHERE NAME = ?".into(),
+            first: "INSERT INTO MI_LEASE (HOLDER, NAME, NUMBER, ENDS) VALUES (?, ?, 0, 0)".into(),
             release: "UPDATE MI_LEASE SET ENDS = 0 WHERE NAME = ? AND HOLDER = ?".into(),
             pool,
             group: group.to_owned(),
@@ -112,6 +122,38 @@ impl DatabaseArbiter {
         Ok(Some(number.filter(|_| by.as_deref() == Some(holder))))
     }
 
+    /// A name that no lease has: those of leases begin with a kind.
+    fn state_name(&self, what: &str) -> SqlValue {
+        self.name(&format!("state/{what}"))
+    }
+
+    async fn say(&self, what: &str, runs: bool) -> Result<(), SqlError> {
+        let until = Instant::now() + PATIENCE;
+        self.prepare(until).await?;
+        let word = SqlValue::Text(if runs { RUNNING } else { PAUSED }.to_owned());
+        let values = vec![word, self.state_name(what)];
+        if self.update(&self.set, values.clone(), until).await? > 0 {
+            return Ok(());
+        }
+        match self.update(&self.first, values.clone(), until).await {
+            Err(error) if error.breaks_connection() => Err(error),
+            // Another server has made the row.
+            Err(_) => self.update(&self.set, values, until).await.map(drop),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn said(&self, what: &str) -> Result<Option<bool>, SqlError> {
+        let until = Instant::now() + PATIENCE;
+        self.prepare(until).await?;
+        let rows = self.rows(&self.state, vec![self.state_name(what)], until).await?;
+        Ok(match rows.first().and_then(|row| row.first()).and_then(SqlValue::to_text).as_deref() {
+            Some(RUNNING) => Some(true),
+            Some(PAUSED) => Some(false),
+            _ => None,
+        })
+    }
+
     async fn rows(
         &self,
         sql: &Arc<str>,
@@ -143,5 +185,13 @@ impl Arbiter for DatabaseArbiter {
             let given = self.update(&self.release, values, Instant::now() + PATIENCE).await;
             given.map(drop).map_err(|error| error.to_string())
         })
+    }
+
+    fn state<'a>(&'a self, what: &'a str) -> BoxFuture<'a, Result<Option<bool>, String>> {
+        Box::pin(async move { self.said(what).await.map_err(|error| error.to_string()) })
+    }
+
+    fn set_state<'a>(&'a self, what: &'a str, runs: bool) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move { self.say(what, runs).await.map_err(|error| error.to_string()) })
     }
 }

@@ -209,6 +209,11 @@ fn check_leases(bench: &Bench) {
         assert_eq!(again, 3);
         let other = DatabaseArbiter::new(groups, "another group");
         assert_eq!(other.acquire("task/t", "c", long).await, Ok(Some(1)));
+        assert_eq!(a.state("task/t").await, Ok(None));
+        for runs in [false, true, true, false] {
+            a.set_state("task/t", runs).await.unwrap();
+            assert_eq!((b.state("task/t").await, other.state("task/t").await), (Ok(Some(runs)), Ok(None)));
+        }
     });
 }
 

@@ -29,6 +29,10 @@ pub const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Most bytes of an answer.
 const MAX_ANSWER: usize = 1 << 20;
+/// The annotation of a Lease that says what all servers are to do.
+const STATE: &str = "micro-integrator/state";
+const RUNNING: &str = "RUNNING";
+const PAUSED: &str = "PAUSED";
 /// Longest readable part of a name; the whole name of an object has at most 253 characters.
 const MAX_SLUG: usize = 180;
 
@@ -182,6 +186,33 @@ impl KubernetesArbiter {
         }
     }
 
+    /// What all servers are to do stands on the Lease, which whoever has it leaves as it is.
+    async fn say(&self, what: &str, runs: bool) -> Result<(), String> {
+        let name = object_name(&self.group, what);
+        let found = self.request(Method::GET, Some(&name), None).await?;
+        if found.status != StatusCode::OK {
+            return Err(refused(found.status, &found.body));
+        }
+        let mut lease = found.body;
+        lease["metadata"]["annotations"][STATE] = if runs { RUNNING } else { PAUSED }.into();
+        let written = self.request(Method::PUT, Some(&name), Some(lease)).await?;
+        // After a conflict it is tried again.
+        if written.status.is_success() { Ok(()) } else { Err(refused(written.status, &written.body)) }
+    }
+
+    async fn said(&self, what: &str) -> Result<Option<bool>, String> {
+        let found = self.request(Method::GET, Some(&object_name(&self.group, what)), None).await?;
+        match found.status {
+            StatusCode::OK => Ok(match found.body["metadata"]["annotations"][STATE].as_str() {
+                Some(RUNNING) => Some(true),
+                Some(PAUSED) => Some(false),
+                _ => None,
+            }),
+            StatusCode::NOT_FOUND => Ok(None),
+            other => Err(refused(other, &found.body)),
+        }
+    }
+
     async fn request(&self, method: Method, name: Option<&str>, body: Option<Value>) -> Result<Answer, String> {
         let token = tokio::fs::read_to_string(&self.token).await;
         let token = token.map_err(|why| format!("{} cannot be read: {why}", self.token.display()))?;
@@ -217,6 +248,14 @@ impl Arbiter for KubernetesArbiter {
 
     fn release<'a>(&'a self, what: &'a str, holder: &'a str) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(self.give_back(what, holder))
+    }
+
+    fn state<'a>(&'a self, what: &'a str) -> BoxFuture<'a, Result<Option<bool>, String>> {
+        Box::pin(self.said(what))
+    }
+
+    fn set_state<'a>(&'a self, what: &'a str, runs: bool) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(self.say(what, runs))
     }
 }
 

@@ -6,6 +6,7 @@
 //! server has the lease one period later at the latest. Time is counted from before the request was sent, on the clock that
 //! cannot be set, so that clocks of servers need not agree. MI: `TaskEventListener`, `ScheduledTaskManager`.
 
+mod group;
 mod lease;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::inbound::{Control, Phase, Switch};
+pub(crate) use group::own_in_group;
 pub(crate) use lease::Lease;
 
 /// Hands out leases. Every method may be called from many tasks at once, and is given up after a part of the period.
@@ -33,6 +35,12 @@ pub trait Arbiter: Send + Sync + fmt::Debug {
 
     /// Gives the lease back, so that nobody has to wait for its end. Nothing happens when somebody else has it.
     fn release<'a>(&'a self, what: &'a str, holder: &'a str) -> BoxFuture<'a, Result<(), String>>;
+
+    /// What [`Arbiter::set_state`] said of `what` last; `None` when nobody has said anything.
+    fn state<'a>(&'a self, what: &'a str) -> BoxFuture<'a, Result<Option<bool>, String>>;
+
+    /// Says to all servers of the group that `what` is to run (true) or to pause, until something else is said.
+    fn set_state<'a>(&'a self, what: &'a str, runs: bool) -> BoxFuture<'a, Result<(), String>>;
 }
 
 /// How this server takes part.

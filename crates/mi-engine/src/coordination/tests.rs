@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{Arbiter, Coordination, own};
+use super::{Arbiter, Coordination, own, own_in_group};
 use crate::inbound::{Phase, Switch};
 
 const PERIOD: Duration = Duration::from_secs(10);
@@ -19,6 +19,7 @@ struct Leases {
     held: Mutex<HashMap<String, (String, u64, Instant)>>,
     /// Servers that cannot reach it: their requests wait.
     cut_off: Mutex<Vec<String>>,
+    states: Mutex<HashMap<String, bool>>,
 }
 
 impl Leases {
@@ -62,6 +63,17 @@ impl Arbiter for Leases {
             Ok(())
         })
     }
+
+    fn state<'a>(&'a self, what: &'a str) -> BoxFuture<'a, Result<Option<bool>, String>> {
+        Box::pin(async move { Ok(self.states.lock().unwrap().get(what).copied()) })
+    }
+
+    fn set_state<'a>(&'a self, what: &'a str, runs: bool) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            self.states.lock().unwrap().insert(what.to_owned(), runs);
+            Ok(())
+        })
+    }
 }
 
 /// What servers did, as `second server event`.
@@ -76,7 +88,7 @@ impl Notes {
 
 /// A server whose work notes its begin, each second in which it may begin something, and its end, whatever ends it.
 struct Server {
-    switch: Switch,
+    switch: Arc<Switch>,
     task: JoinHandle<()>,
 }
 
@@ -89,7 +101,14 @@ impl Drop for End<'_> {
 }
 
 fn server(name: &'static str, leases: &Arc<Leases>, notes: &Notes, start: Instant) -> Server {
+    server_in_group(name, leases, notes, start, false)
+}
+
+/// With one state for all servers, or without.
+fn server_in_group(name: &'static str, leases: &Arc<Leases>, notes: &Notes, start: Instant, shared: bool) -> Server {
     let (switch, control) = Switch::new(Phase::Running);
+    let switch = Arc::new(switch);
+    let weak = Arc::downgrade(&switch);
     let coordination = Coordination { arbiter: leases.clone(), holder: name.into(), period: PERIOD };
     let notes = notes.clone();
     let task = tokio::spawn(async move {
@@ -105,7 +124,11 @@ fn server(name: &'static str, leases: &Arc<Leases>, notes: &Notes, start: Instan
                 note("halts");
             }
         };
-        own(&coordination, "task/t", &control, work).await;
+        if shared {
+            own_in_group(&coordination, "task/t", weak, &control, work).await;
+        } else {
+            own(&coordination, "task/t", &control, work).await;
+        }
     });
     Server { switch, task }
 }
@@ -179,4 +202,30 @@ async fn a_process_that_stood_still_begins_nothing() {
     assert!(!control.is_running() && control.phase() == Phase::Paused);
     lease.renew(Instant::now(), PERIOD);
     assert!(control.is_running());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_paused_on_one_server_is_paused_on_all() {
+    let (leases, notes, start) = (Arc::new(Leases::default()), Notes::default(), Instant::now());
+    let a = server_in_group("a", &leases, &notes, start, true);
+    seconds(1).await;
+    let b = server_in_group("b", &leases, &notes, start, true);
+    seconds(9).await;
+    assert_eq!(notes.take(), ["0 a begins"]);
+    b.switch.set(Phase::Paused);
+    seconds(3).await;
+    assert_eq!((notes.take(), a.switch.phase()), (vec!["12 a halts".to_owned()], Phase::Paused));
+    // A third one hears it before it begins anything, also when it gets the lease.
+    let c = server_in_group("c", &leases, &notes, start, true);
+    for server in [&a, &b] {
+        server.switch.set(Phase::Stopped);
+    }
+    seconds(30).await;
+    assert_eq!((notes.take(), c.switch.phase()), (vec!["13 a ends".to_owned()], Phase::Paused));
+    c.switch.set(Phase::Running);
+    seconds(5).await;
+    assert_eq!(notes.take(), ["43 c begins"]);
+    let d = server_in_group("d", &leases, &notes, start, true);
+    seconds(1).await;
+    assert_eq!(d.switch.phase(), Phase::Running);
 }

@@ -2,7 +2,7 @@
 //! up with each deployment, ended in order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -14,7 +14,7 @@ use super::control::{Control, Phase, Switch};
 use super::gauge::Gauge;
 use super::injector::Injector;
 use super::{Intake, OpenCx, Poll, Source, Task, poller};
-use crate::coordination::{Coordination, own};
+use crate::coordination::{Coordination, own_in_group};
 use crate::processor::{self, Activation, Processor, WorkCx};
 use crate::scheduler::{self, JobCx};
 use crate::serve::Engine;
@@ -196,6 +196,7 @@ impl RunningInbounds {
             gauge: gauge.clone(),
             begun: self.begun.subscribe(),
             coordination: self.coordination.clone(),
+            switch: Arc::downgrade(&switch),
         };
         let switched = activation.clone();
         let work = async move {
@@ -352,6 +353,8 @@ struct Run {
     gauge: Arc<Gauge>,
     begun: watch::Receiver<bool>,
     coordination: Option<Coordination>,
+    /// What the control obeys; it goes when the server does.
+    switch: Weak<Switch>,
 }
 
 impl Run {
@@ -363,7 +366,10 @@ impl Run {
         };
         match &self.coordination {
             None => work(control).await,
-            Some(coordination) => own(coordination, &format!("task/{}", task.name), &control, work).await,
+            Some(coordination) => {
+                let what = format!("task/{}", task.name);
+                own_in_group(coordination, &what, self.switch.clone(), &control, work).await;
+            }
         }
     }
 
@@ -376,7 +382,10 @@ impl Run {
         };
         match &self.coordination {
             None => work(control).await,
-            Some(coordination) => own(coordination, &format!("{PROCESSOR}/{}", processor.name), &control, work).await,
+            Some(coordination) => {
+                let what = format!("{PROCESSOR}/{}", processor.name);
+                own_in_group(coordination, &what, self.switch.clone(), &control, work).await;
+            }
         }
     }
 
@@ -445,6 +454,7 @@ impl Run {
                 control.sleep(LONGEST_PAUSE).await;
             }
         };
-        own(coordination, &format!("{}/{}", intake.kind, intake.name), &control, work).await;
+        let what = format!("{}/{}", intake.kind, intake.name);
+        own_in_group(coordination, &what, self.switch.clone(), &control, work).await;
     }
 }

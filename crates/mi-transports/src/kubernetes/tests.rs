@@ -162,6 +162,14 @@ async fn a_lease_is_had_by_one() {
     a.release("task/Every minute", "a").await.unwrap();
     assert_eq!(b.acquire("task/Every minute", "b", LONG).await, Ok(Some(2)), "without waiting for its end");
     assert_eq!(cluster.only()["spec"]["leaseTransitions"], 1);
+    assert_eq!(a.state("task/Every minute").await, Ok(None));
+    a.set_state("task/Every minute", false).await.unwrap();
+    assert_eq!(b.acquire("task/Every minute", "b", LONG).await, Ok(Some(2)), "renewed");
+    assert_eq!(b.state("task/Every minute").await, Ok(Some(false)));
+    b.set_state("task/Every minute", true).await.unwrap();
+    assert_eq!(a.state("task/Every minute").await, Ok(Some(true)));
+    assert_eq!(a.state("task/none").await, Ok(None));
+    assert!(a.set_state("task/none", true).await.is_err(), "there is a Lease before anything can be switched");
 }
 
 #[tokio::test]
