@@ -14,7 +14,7 @@ use crate::inbound::{self, Intake, Task};
 use crate::mediator::{Mediator, Sequence};
 use crate::metrics::Metrics;
 use crate::processor::{self, Processor};
-use crate::services::Services;
+use crate::services::{Sender, Services};
 use crate::snapshot::{EndpointRef, LocalEntry, SequenceRef, Settings, Slots, Snapshot, StoreRef, TemplateRef};
 use crate::spec::Specs;
 use crate::store::{self, Store};
@@ -66,6 +66,11 @@ impl<'a> BuildCx<'a> {
     /// The components that this build knows.
     pub(crate) fn specs(&self) -> &'a Specs {
         self.specs
+    }
+
+    /// The sender for a URI scheme.
+    pub(crate) fn sender(&self, scheme: &str) -> Option<&'a Arc<dyn Sender>> {
+        self.services.sender(scheme)
     }
 }
 

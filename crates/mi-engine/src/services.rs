@@ -52,6 +52,12 @@ pub trait Sender: Send + Sync {
         true
     }
 
+    /// Why nothing can ever be sent to an address; it is said at deployment.
+    fn refuses(&self, address: &str) -> Option<String> {
+        let _ = address;
+        None
+    }
+
     /// True when a body may be handed over that nobody has read. Others get bytes.
     fn takes_streams(&self) -> bool {
         false

@@ -159,6 +159,7 @@ impl Leaf {
             leaf.authenticator = http.authentication.as_ref().map(Authenticator::new);
         }
         leaf.apply_qos(qos, cx.settings);
+        outgoing::report_unsendable(config, cx);
         if qos.security.is_some() {
             let text = "WS-Security (<enableSec>) is not applied by this version; messages go out without it";
             cx.report(config.element.warning(text));

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Version};
 use mi_config::endpoint::Format;
+use mi_config::{EndpointConfig, EndpointKind};
 use mi_message::{Headers, Message, Native, SoapVersion, Text};
 
 use super::address::Target;
+use crate::build::BuildCx;
 use crate::context::Context;
 use crate::fault::{Fault, codes};
-use crate::reply;
 use crate::transport::{Outgoing, Payload};
+use crate::{local, reply};
 
 /// What MI calls itself towards back ends.
 const AGENT: &str = "Synapse-PT-HttpComponents-NIO";
@@ -265,4 +267,23 @@ fn percent(text: &str) -> String {
         }
     }
     out
+}
+
+/// Says of an address that nothing can ever be sent to it.
+pub(super) fn report_unsendable(config: &EndpointConfig, cx: &mut BuildCx<'_>) {
+    let EndpointKind::Address(endpoint) = &config.kind else { return };
+    let uri = endpoint.uri.as_str();
+    let Some((scheme, _)) = uri.split_once(':') else { return };
+    let is_name = scheme.starts_with(|it: char| it.is_ascii_alphabetic())
+        && scheme.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '+' | '.' | '-'));
+    if !is_name || Target::parse(uri).is_some() || ["http", "https", local::SCHEME].contains(&scheme) {
+        return;
+    }
+    let why = match cx.sender(scheme) {
+        Some(sender) => sender.refuses(uri),
+        None => Some(format!("this version has no transport for '{scheme}'")),
+    };
+    if let Some(why) = why {
+        cx.report(config.element.warning(format!("messages for this endpoint end in a fault: {why}")));
+    }
 }

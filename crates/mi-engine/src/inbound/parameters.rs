@@ -2,6 +2,8 @@
 
 use mi_config::{Diagnostic, Element, ParameterValue};
 
+use crate::build::BuildCx;
+
 /// Named settings.
 #[derive(Clone, Debug)]
 pub struct Parameters {
@@ -92,6 +94,14 @@ impl Parameters {
     /// Names in the order given.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name.as_str())
+    }
+
+    /// Warns of parameters that begin with one of `prefixes` and are not among those that are `known`.
+    pub fn warn_unknown(&self, prefixes: &[&str], known: &[&str], cx: &mut BuildCx<'_>) {
+        let unknown = |name: &&str| prefixes.iter().any(|it| name.starts_with(it)) && !known.contains(name);
+        for name in self.names().filter(unknown) {
+            cx.report(self.place(name).warning(format!("'{name}' is not known and has no effect")));
+        }
     }
 
     /// A text that is the same for the same settings.

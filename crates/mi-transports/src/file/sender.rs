@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::tls::ClientTls;
 
-use super::address::Address;
+use super::address::{Address, AddressError};
 use super::disk::Disk;
 use super::lock::{Held, Locks};
 use super::relocate;
@@ -88,6 +88,13 @@ impl Sender for FileSender {
 
     fn takes_streams(&self) -> bool {
         true
+    }
+
+    fn refuses(&self, address: &str) -> Option<String> {
+        match Address::parse(address) {
+            Err(error @ AddressError::Scheme { .. }) => Some(format!("{error}; mount the share and name its path")),
+            _ => None,
+        }
     }
 }
 

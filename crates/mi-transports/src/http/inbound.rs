@@ -49,11 +49,28 @@ struct Store {
     key_password: Option<String>,
 }
 
-fn parse_plain(parameters: &Parameters, _: &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic> {
+/// Parameters that are obeyed, and those for threads of MI: here no message waits for a thread. MI declares
+/// `api.dispatching.enabled` and does not read it.
+const KNOWN: &[&str] = &[
+    "api.dispatching.enabled",
+    "dispatch.filter.pattern",
+    "inbound.http.port",
+    "inbound.thread.group.id",
+    "inbound.thread.id",
+    "inbound.worker.pool.queue.length",
+    "inbound.worker.pool.size.core",
+    "inbound.worker.pool.size.max",
+    "inbound.worker.thread.keep.alive.sec",
+];
+const PREFIXES: &[&str] = &["api.", "dispatch.", "inbound."];
+
+fn parse_plain(parameters: &Parameters, cx: &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic> {
+    parameters.warn_unknown(PREFIXES, KNOWN, cx);
     Ok(Some(Box::new(HttpInbound { port: port(parameters)?, pattern: pattern(parameters)?, secure: None })))
 }
 
 fn parse_secure(parameters: &Parameters, cx: &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic> {
+    parameters.warn_unknown(PREFIXES, KNOWN, cx);
     for name in ["CertificateRevocationVerifier", "PreferredCiphers"] {
         if parameters.names().any(|known| known == name) {
             cx.report(parameters.place(name).warning(format!("'{name}' is not supported by this version")));
@@ -213,6 +230,7 @@ mod tests {
     fn parameters() {
         check("http", &[PORT], true, &[]);
         check("HTTP", &[PORT, ("api.dispatching.enabled", "true"), ("inbound.worker.pool.size.core", "7")], true, &[]);
+        check("http", &[PORT, ("inbound.http.prot", "1")], true, &["'inbound.http.prot' is not known"]);
         check("http", &[], false, &["'inbound.http.port' must be a port"]);
         check("http", &[("inbound.http.port", "70000")], false, &["not '70000'"]);
         check("http", &[PORT, ("dispatch.filter.pattern", "/a/(")], false, &["is no regular expression"]);

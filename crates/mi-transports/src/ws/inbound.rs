@@ -52,6 +52,32 @@ struct Secure {
     protocols: String,
 }
 
+/// Parameters that are obeyed or that something is said about, and those for threads and types that need no saying here.
+const KNOWN: &[&str] = &[
+    "dispatch.custom.sequence",
+    "inbound.ws.port",
+    "ws.boss.thread.pool.size",
+    "ws.client.side.broadcast.level",
+    "ws.default.content.type",
+    "ws.outflow.dispatch.fault.sequence",
+    "ws.outflow.dispatch.sequence",
+    "ws.pipeline.handler.class",
+    "ws.shutdown.status.code",
+    "ws.shutdown.status.message",
+    "ws.subprotocol.handler.class",
+    "ws.use.port.offset",
+    "ws.worker.thread.pool.size",
+    "wss.ssl.cert.pass",
+    "wss.ssl.cipher.suites",
+    "wss.ssl.key.store.file",
+    "wss.ssl.key.store.pass",
+    "wss.ssl.key.store.type",
+    "wss.ssl.protocols",
+    "wss.ssl.trust.store.file",
+    "wss.ssl.trust.store.pass",
+    "wss.ssl.trust.store.type",
+];
+
 fn parse_plain(parameters: &Parameters, cx: &mut BuildCx<'_>) -> Result<Option<Box<dyn Inbound>>, Diagnostic> {
     Ok(Some(Box::new(parse(parameters, None, cx)?)))
 }
@@ -84,6 +110,7 @@ fn parse(
     cx: &mut BuildCx<'_>,
 ) -> Result<WebSocketInbound, Diagnostic> {
     const PORT: &str = "inbound.ws.port";
+    parameters.warn_unknown(&["dispatch.", "inbound.", "ws.", "wss."], KNOWN, cx);
     let port = parameters.text(PORT).unwrap_or_default();
     let port =
         port.parse().map_err(|_| parameters.place(PORT).error(format!("'{PORT}' must be a port, not '{port}'")))?;
@@ -284,6 +311,7 @@ mod tests {
     fn parameters() {
         const PORT: (&str, &str) = ("inbound.ws.port", "0");
         check("ws", &[PORT, ("ws.client.side.broadcast.level", "2"), ("ws.boss.thread.pool.size", "7")], true, &[]);
+        check("ws", &[PORT, ("ws.outflow.sequence", "s")], true, &["'ws.outflow.sequence' is not known"]);
         check("ws", &[], false, &["'inbound.ws.port' must be a port"]);
         check("ws", &[PORT, ("ws.client.side.broadcast.level", "3")], true, &["must be 0, 1 or 2"]);
         check("ws", &[PORT, ("ws.subprotocol.handler.class", "a.B")], true, &["Java classes are not loaded"]);

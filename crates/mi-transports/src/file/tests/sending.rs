@@ -14,7 +14,7 @@ use mi_engine::transport::Payload;
 use mi_message::{BodyStream, Headers, Properties};
 
 use super::super::FileSender;
-use super::support::{Bench, Folder, TestClock, notes, uri};
+use super::support::{Bench, Folder, TestClock, deploy_all, notes, uri};
 
 fn message(address: String, headers: &[(&str, &str)], body: Payload) -> OutMessage {
     let headers: Headers = headers.iter().copied().collect();
@@ -189,4 +189,20 @@ async fn answers_of_proxies() {
     bench.pass().await.unwrap();
     assert_eq!((folder.read("in/a").is_some(), bench.gauge.counts()[1]), (true, 1));
     notes();
+}
+
+#[tokio::test]
+async fn addresses_of_no_sender_are_reported_at_deployment() {
+    let reported = |address: &str| {
+        let endpoint = format!("<endpoint name='e'><address uri='{address}'/></endpoint>");
+        let built = deploy_all(&[&endpoint], vec![("vfs", Arc::new(sender()) as Arc<dyn Sender>)]);
+        assert!(built.failed.is_empty(), "{:?}", built.failed);
+        built.warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>()
+    };
+    for address in ["vfs:file:///out", "vfs:sftp://h/out", "http://h/x", "local:///services/P", "/x"] {
+        assert_eq!(reported(address), [""; 0], "{address}");
+    }
+    let share = &reported("vfs:smb2://h/share/out")[0];
+    assert!(share.contains("'smb2'") && share.ends_with("mount the share and name its path"), "{share}");
+    assert!(reported("fix://h:1")[0].ends_with("this version has no transport for 'fix'"));
 }
