@@ -17,6 +17,7 @@ mod datamapper;
 mod drop;
 mod enqueue;
 mod enrich;
+mod entitlement_service;
 mod fast_xslt;
 mod filter;
 mod foreach;
@@ -69,6 +70,7 @@ pub const TABLE: &[MediatorSpec] = &[
     drop::SPEC,
     enqueue::SPEC,
     enrich::SPEC,
+    entitlement_service::SPEC,
     fast_xslt::SPEC,
     filter::SPEC,
     foreach::SPEC,

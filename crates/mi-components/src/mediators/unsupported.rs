@@ -25,7 +25,6 @@ pub const TABLE: &[MediatorSpec] = &[
     MediatorSpec::new("router", parse_gone),
     MediatorSpec::new("rule", parse_gone),
     missing("dataServiceCall"),
-    missing("entitlementService"),
     missing("eventPublisher"),
     missing("NTLM"),
 ];
@@ -66,6 +65,16 @@ fn parse_gone(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, 
     Err(error.hint(format!("MI does not have it any more; use {}", instead(GONE, el))))
 }
 
+/// What does the same as a mediator that is not there.
+const MISSING: &[(&str, &str)] = &[
+    ("dataServiceCall", "<call> the data service, or use <dblookup> and <dbreport>"),
+    ("eventPublisher", "<call> or <store> for what subscribers are to get"),
+    (
+        "NTLM",
+        "put a proxy that signs in by NTLM before the back end, or let the back end take basic or OAuth credentials",
+    ),
+];
+
 const fn missing(tag: &'static str) -> MediatorSpec {
     MediatorSpec::new(tag, parse_missing)
 }
@@ -80,9 +89,7 @@ pub(super) fn parse_java(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn M
     let named = class.map_or(String::new(), |class| format!(" '{class}'"));
     let options = options(el);
     let reason = format!("the {} mediator{named}{options} is Java code, which this server does not run", el.name());
-    let hint = format!("{}; messages that reach it get a fault", instead(JAVA, el));
-    cx.report(el.warning(reason.as_str()).hint(hint));
-    Ok(Box::new(Unsupported { reason }))
+    Ok(refuse(el, cx, reason, instead(JAVA, el)))
 }
 
 /// ` (level=high)`: the properties that are set on the object, without what may be a secret.
@@ -103,8 +110,13 @@ fn options(el: &Element) -> String {
 
 fn parse_missing(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let reason = format!("{} is not supported by this version", el.name());
-    cx.report(el.warning(reason.as_str()).hint("messages that reach it get a fault"));
-    Ok(Box::new(Unsupported { reason }))
+    Ok(refuse(el, cx, reason, instead(MISSING, el)))
+}
+
+/// A step that is reported now, with what to use instead, and gives a fault with the same reason when it is reached.
+pub(super) fn refuse(el: &Element, cx: &mut BuildCx<'_>, reason: String, instead: &str) -> Box<dyn Mediator> {
+    cx.report(el.warning(reason.as_str()).hint(format!("{instead}; messages that reach it get a fault")));
+    Box::new(Unsupported { reason })
 }
 
 impl Mediator for Unsupported {
@@ -142,6 +154,8 @@ mod tests {
             ("<ejb class='org.acme.Bean'/>", "put the EJB behind a service"),
             ("<spring bean='a'/>", "put the bean behind a service"),
             ("<bean action='CREATE' class='org.acme.Bean'/>", "keep the values in <variable>s"),
+            ("<eventPublisher eventSourceName='a'/>", "<call> or <store>"),
+            ("<NTLM username='a' password='b'/>", "signs in by NTLM before the back end"),
         ] {
             let warnings = Flowing::of(xml).warnings();
             assert!(warnings.iter().any(|it| it.contains(part)), "{xml}: {warnings:?}");
@@ -151,6 +165,7 @@ mod tests {
             [
                 (super::GONE, super::parse_gone as mi_engine::spec::ParseMediator),
                 (&super::JAVA[1..], super::parse_java),
+                (super::MISSING, super::parse_missing),
             ]
         {
             let tags = super::TABLE.iter().filter(|it| std::ptr::fn_addr_eq(it.parse, parse)).map(|it| it.tag);
