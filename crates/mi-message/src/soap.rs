@@ -56,6 +56,8 @@ pub struct Envelope {
     body: NodeId,
     version: SoapVersion,
     wrapped: bool,
+    /// Texts that MTOM brought as parts of their own.
+    binary: Vec<NodeId>,
 }
 
 /// The elements that make a document a SOAP envelope.
@@ -78,6 +80,16 @@ impl Parts {
 }
 
 impl Envelope {
+    /// Notes texts that came as parts of their own, and go out as such when MTOM is on. MI: `OMText#isOptimized`.
+    pub(crate) fn mark_binary(&mut self, texts: Vec<NodeId>) {
+        self.binary = texts;
+    }
+
+    /// The texts that were noted, whatever has become of them.
+    pub(crate) fn binary(&self) -> &[NodeId] {
+        &self.binary
+    }
+
     /// An envelope with an empty Body.
     pub fn empty(version: SoapVersion) -> Self {
         Self::wrap_into(Document::new(), None, version)
@@ -88,7 +100,7 @@ impl Envelope {
     pub fn from_document(document: Document, version: SoapVersion) -> Self {
         match Parts::of(&document) {
             Some(Parts { root, header, body, version }) => {
-                Self { document, root, header, body, version, wrapped: false }
+                Self { document, root, header, body, version, wrapped: false, binary: Vec::new() }
             }
             None => Self::wrap(document, version),
         }
@@ -111,7 +123,7 @@ impl Envelope {
             document.append_child(body, payload);
         }
         document.append_child(Document::ROOT, envelope);
-        Self { document, root: envelope, header: None, body, version, wrapped: true }
+        Self { document, root: envelope, header: None, body, version, wrapped: true, binary: Vec::new() }
     }
 
     /// The document.

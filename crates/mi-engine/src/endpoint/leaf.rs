@@ -42,6 +42,7 @@ pub(super) struct Leaf {
     addressing: Option<&'static str>,
     /// The payload is built before sending. MI: `contentAware` in `AbstractEndpoint#init`.
     builds_body: bool,
+    optimize: Option<Optimize>,
     timeout: Option<TimeoutDuration>,
     discard_on_timeout: bool,
     retry_disabled: Vec<u32>,
@@ -121,6 +122,7 @@ impl Leaf {
             encoding: None,
             addressing: None,
             builds_body: false,
+            optimize: None,
             timeout: None,
             discard_on_timeout: false,
             retry_disabled: Vec::new(),
@@ -176,7 +178,8 @@ impl Leaf {
             .map(|it| if it.submission { mi_message::soap::WSA_SUBMISSION_NS } else { mi_message::soap::WSA_NS });
         self.builds_body = qos.format.is_some_and(|format| format != Format::Rest)
             || self.addressing.is_some()
-            || matches!(qos.optimize, Some(Optimize::Mtom | Optimize::Swa));
+            || qos.optimize.is_some();
+        self.optimize = qos.optimize;
         self.timeout.clone_from(&qos.timeout.duration);
         self.discard_on_timeout = qos.timeout.action == TimeoutAction::Discard;
         let suspension = &qos.suspension;
@@ -207,8 +210,9 @@ impl Leaf {
         let address = self.address(endpoint, cx)?;
         // What is sent has its own headers. Those of the message are changed by a format, as other transports like, and by an
         // answer, which may count as a failure.
-        let changes =
-            self.format.is_some() || !is_http(&address) || cx.message.properties.is_true(FORCE_ERROR_ON_SOAP_FAULT);
+        let changes = self.format.is_some()
+            || !outgoing::is_http(&address)
+            || cx.message.properties.is_true(FORCE_ERROR_ON_SOAP_FAULT);
         let kept = changes.then(|| (cx.message.axis2.clone(), cx.message.headers.clone()));
         let one_way = cx.message.properties.is_true("OUT_ONLY");
         let received_type = cx.message.body.received_content_type().map(Arc::<str>::from);
@@ -302,7 +306,8 @@ impl Leaf {
             cx.message.properties.put("HTTP_METHOD", method.as_str());
         }
         outgoing::apply_format(&mut cx.message, self.format, self.encoding.as_deref())?;
-        let shape = Shape { address, format: self.format, method: self.method.clone(), http2: self.http2 };
+        let (format, method) = (self.format, self.method.clone());
+        let shape = Shape { address, format, method, http2: self.http2, optimize: self.optimize };
         let address = match &self.address {
             // The path of the message is in it already.
             Address::Member(_) => shape.address.clone(),
@@ -310,7 +315,7 @@ impl Leaf {
         };
         cx.message.properties.put("ENDPOINT_PREFIX", shape.address.clone());
         let timeout = self.timeout(cx)?;
-        if !is_http(&address) {
+        if !outgoing::is_http(&address) {
             match tokio::time::timeout(timeout, other_transport(cx, &address)).await {
                 Ok(Ok(None)) => {}
                 Ok(Ok(Some(answer))) => return Ok(answer),
@@ -462,11 +467,6 @@ fn claim_body(cx: &mut Context) -> Option<Claim> {
     cx.message.body = Body::from_stream(stream, received_type);
     cx.message.body.set_options(options);
     Some(claim)
-}
-
-/// True for addresses of `http:` and `https:`.
-fn is_http(address: &str) -> bool {
-    address.starts_with("http:") || address.starts_with("https:")
 }
 
 /// Hands the message to a transport other than HTTP, when the address names one. The inner option is its answer.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Version};
-use mi_config::endpoint::Format;
+use mi_config::endpoint::{Format, Optimize};
 use mi_config::{EndpointConfig, EndpointKind};
 use mi_message::{Headers, Message, Native, SoapVersion, Text};
 
@@ -27,6 +27,8 @@ pub(super) struct Shape {
     /// Method of an http endpoint.
     pub(super) method: Option<String>,
     pub(super) http2: bool,
+    /// Sent with attachments, whatever the message says.
+    pub(super) optimize: Option<Optimize>,
 }
 
 /// Adapts the message to the endpoint's format. The axis2 properties and headers changed here are those of the
@@ -104,6 +106,28 @@ pub(super) fn full_address(message: &Message, shape: &Shape) -> Arc<str> {
     text.into()
 }
 
+/// True for addresses of `http:` and `https:`.
+pub(super) fn is_http(address: &str) -> bool {
+    address.starts_with("http:") || address.starts_with("https:")
+}
+
+/// Runs `format` with the endpoint's optimization switched on. The answer to the client is optimized when the flow says so.
+fn optimized<T>(message: &mut Message, optimize: Option<Optimize>, format: impl FnOnce(&mut Message) -> T) -> T {
+    let name = match optimize {
+        None => return format(message),
+        Some(Optimize::Mtom) => "enableMTOM",
+        Some(Optimize::Swa) => "enableSwA",
+    };
+    let before = message.axis2.get(name).cloned();
+    message.axis2.set(name, "true");
+    let formatted = format(message);
+    match before {
+        Some(before) => message.axis2.set(name, before),
+        None => drop(message.axis2.remove(name)),
+    }
+    formatted
+}
+
 /// Makes the request. The body is taken out of the message when it was not read, and formatted otherwise. `known` are the parts
 /// of the address, when they are.
 pub(super) fn request(
@@ -133,7 +157,7 @@ pub(super) fn request(
         headers.remove("Content-Type");
         Payload::Empty
     } else {
-        payload(message, &mut headers)?
+        optimized(message, shape.optimize, |message| payload(message, &mut headers))?
     };
     soap_action(message, &mut headers);
     let http10 = message.axis2.is_true("FORCE_HTTP_1.0");

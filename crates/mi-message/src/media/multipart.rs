@@ -239,7 +239,8 @@ pub(super) fn build_related(
     let mut attachments = parts.iter().map(Part::attachment).collect::<Result<Vec<_>, _>>()?;
     let mut native = build_root(&root, types)?;
     if let Native::Xml(envelope) = &mut native {
-        inline(envelope.document_mut(), &mut attachments, bytes.len())?;
+        let texts = inline(envelope.document_mut(), &mut attachments, bytes.len())?;
+        envelope.mark_binary(texts);
     }
     Ok(Built { native, attachments })
 }
@@ -255,9 +256,15 @@ fn build_root(root: &Part, types: Option<&MediaTypes>) -> Result<Native, BodyErr
 }
 
 /// Puts the base64 of a part in the place of each `xop:Include` that names it; such a part is no attachment any more.
-fn inline(document: &mut Document, attachments: &mut Vec<Attachment>, received: usize) -> Result<(), BodyError> {
+/// Gives back the texts that came in so.
+fn inline(
+    document: &mut Document,
+    attachments: &mut Vec<Attachment>,
+    received: usize,
+) -> Result<Vec<NodeId>, BodyError> {
+    let mut texts = Vec::new();
     if document.find_name(XOP_NS, "Include").is_none() {
-        return Ok(());
+        return Ok(texts);
     }
     let includes: Vec<NodeId> = document
         .descendants(Document::ROOT)
@@ -275,9 +282,10 @@ fn inline(document: &mut Document, attachments: &mut Vec<Attachment>, received: 
         left = left.checked_sub(size).ok_or_else(|| malformed("its parts are included too often"))?;
         let text = document.create_text(&STANDARD.encode(&attachments[at].data));
         document.replace(include, text);
+        texts.push(text);
         used[at] = true;
     }
     let mut used = used.into_iter();
     attachments.retain(|_| !used.next().unwrap_or(false));
-    Ok(())
+    Ok(texts)
 }

@@ -3,11 +3,13 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use mi_xml::{Document, NodeId};
+use mi_xml::{Document, NodeId, NodeKind};
 
 use super::charset::{self, Missing};
-use super::multipart::XOP_TYPE;
+use super::multipart::{XOP_NS, XOP_TYPE};
 use super::soap;
 use crate::body::BodyError;
 use crate::convert::{self, names};
@@ -114,20 +116,13 @@ pub(super) fn related<'a>(
         "--{boundary}\r\nContent-Type: {root_type}\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <{id}>\r\n\r\n"
     )
     .into_bytes();
-    out.extend_from_slice(&soap::write(envelope, charset)?);
+    let (packed, parts) = if mtom { pack(envelope) } else { (None, Vec::new()) };
+    out.extend_from_slice(&soap::write(packed.as_ref().unwrap_or(envelope), charset)?);
+    for attachment in &parts {
+        write_attachment(attachment, boundary, &mut out);
+    }
     for attachment in attachments {
-        let head = format!(
-            "\r\n--{boundary}\r\nContent-Type: {}\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <{}>\r\n",
-            one_line(&attachment.content_type),
-            one_line(&attachment.id),
-        );
-        out.extend_from_slice(head.as_bytes());
-        if let Some(file_name) = &attachment.file_name {
-            let line = format!("Content-Disposition: attachment; filename=\"{}\"\r\n", quoted(file_name));
-            out.extend_from_slice(line.as_bytes());
-        }
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(&attachment.data);
+        write_attachment(attachment, boundary, &mut out);
     }
     out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
     let kind = if mtom { XOP_TYPE } else { soap_type };
@@ -135,4 +130,49 @@ pub(super) fn related<'a>(
     let content_type =
         format!("multipart/related; boundary=\"{boundary}\"; type=\"{kind}\"; start=\"<{id}>\"{start_info}");
     Ok((out.into(), content_type))
+}
+
+fn write_attachment(attachment: &Attachment, boundary: &str, out: &mut Vec<u8>) {
+    let head = format!(
+        "\r\n--{boundary}\r\nContent-Type: {}\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <{}>\r\n",
+        one_line(&attachment.content_type),
+        one_line(&attachment.id),
+    );
+    out.extend_from_slice(head.as_bytes());
+    if let Some(file_name) = &attachment.file_name {
+        let line = format!("Content-Disposition: attachment; filename=\"{}\"\r\n", quoted(file_name));
+        out.extend_from_slice(line.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&attachment.data);
+}
+
+/// The envelope with an `xop:Include` in the place of each text that came as a part of its own, and those parts. A text that is
+/// not the base64 that an encoder writes stays where it is, as it would come back as another one.
+fn pack(envelope: &Envelope) -> (Option<Envelope>, Vec<Attachment>) {
+    let document = envelope.document();
+    let texts: Vec<(NodeId, Vec<u8>)> = document
+        .descendants(Document::ROOT)
+        .filter(|node| envelope.binary().contains(node) && document.kind(*node) == NodeKind::Text)
+        .filter_map(|node| {
+            let text = document.value(node);
+            let bytes = STANDARD.decode(text.as_bytes()).ok()?;
+            Some((node, bytes))
+        })
+        .collect();
+    if texts.is_empty() {
+        return (None, Vec::new());
+    }
+    let mut packed = envelope.clone();
+    let mut parts = Vec::with_capacity(texts.len());
+    for (node, bytes) in texts {
+        let id = format!("{}.{}@apache.org", parts.len() + 1, unique());
+        let document = packed.document_mut();
+        let include = document.create_element("xop", "Include", XOP_NS);
+        document.set_attribute(include, "", "href", "", &format!("cid:{id}"));
+        document.replace(node, include);
+        let content_type = "application/octet-stream".to_owned();
+        parts.push(Attachment { id, content_type, file_name: None, data: bytes.into() });
+    }
+    (Some(packed), parts)
 }

@@ -176,6 +176,32 @@ fn multipart_related() {
     assert!(build(&Bytes::from(nested), Some("multipart/related; boundary=b")).is_err());
 }
 
+/// What came as a part of its own goes out as one when MTOM is on, and as text otherwise.
+#[test]
+fn binary_parts_pass_through() {
+    let content_type: Arc<str> =
+        "multipart/related; boundary=b; type=\"application/xop+xml\"; start=\"<root@x>\"".into();
+    let mut received = Message { body: Body::from_bytes(mtom(1), Some(content_type)), ..Message::default() };
+    received.build().unwrap();
+    let types = [("messageType", "text/xml"), ("enableMTOM", "true"), ("mimeBoundary", "B")];
+    for (name, value) in types {
+        received.axis2.set(name, value);
+    }
+    let formatted = format(&received).unwrap();
+    let text = String::from_utf8_lossy(&formatted.bytes).into_owned();
+    assert!(text.contains("Include") && text.contains("\r\n\r\nthe picture\r\n--B"), "{text}");
+    assert!(!text.contains("dGhlIHBpY3R1cmU="), "{text}");
+    let built = build(&formatted.bytes, formatted.content_type.as_deref()).unwrap();
+    assert!(show(&built.native).contains("dGhlIHBpY3R1cmU="));
+    assert_eq!(built.attachments.len(), 1);
+    // The message itself still holds the text.
+    assert!(received.body.envelope().unwrap().document().to_xml(mi_xml::Document::ROOT).contains("dGhlIHBpY3R1cmU="));
+    received.axis2.remove("enableMTOM");
+    received.attachments.clear();
+    let plain = format(&received).unwrap();
+    assert!(String::from_utf8_lossy(&plain.bytes).contains("dGhlIHBpY3R1cmU="));
+}
+
 #[test]
 fn a_part_cannot_be_blown_up() {
     let picture = "x".repeat(10_000);
