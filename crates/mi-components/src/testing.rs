@@ -12,9 +12,10 @@ use mi_config::{SourceFile, parse_artifact};
 use mi_engine::build::{self, Built};
 use mi_engine::context::{ArtifactInfo, Context, SequenceTarget};
 use mi_engine::exchange::{Exchange, RequestInfo};
+use mi_engine::fault::Fault;
 use mi_engine::flow::{self, Ended};
 use mi_engine::keep::Keeper;
-use mi_engine::services::{Clock, RegistryView, Services};
+use mi_engine::services::{Clock, OutMessage, RegistryView, Sender, Services};
 use mi_engine::snapshot::{Settings, Snapshot};
 use mi_engine::spec::Specs;
 use mi_engine::transport::{HttpClient, HttpReply, Incoming, Outgoing, Payload, SendError};
@@ -336,6 +337,7 @@ fn services_keeping(backend: Arc<Backend>, keeper: Arc<Keeper>) -> Arc<Services>
     let specs = Arc::new(specs);
     Arc::new(Services {
         http: backend.clone(),
+        senders: vec![("smtp", backend.clone()), ("smtps", backend.clone())],
         clock: Arc::new(World),
         registry: backend.clone(),
         specs,
@@ -375,6 +377,28 @@ impl HttpClient for Backend {
             }
         };
         Box::pin(async { answer })
+    }
+}
+
+/// A mail server that has no mailbox `refused@x`.
+impl Sender for Backend {
+    fn send(&self, request: OutMessage) -> BoxFuture<'static, Result<Option<HttpReply>, Fault>> {
+        let text = |name: &str| request.axis2.get_str(name).unwrap_or_default().to_owned();
+        let recipients = text("mail.recipients").replace('\n', ",");
+        let url = format!("{} {} -> {recipients}", request.address, text("mail.from"));
+        let properties = request.axis2.iter().filter(|(name, _)| !["mail.from", "mail.recipients"].contains(name));
+        let mut properties: Vec<String> =
+            properties.map(|(name, value)| format!("{name}={}", value.to_text())).collect();
+        properties.sort();
+        let Payload::Bytes(bytes) = request.body else { panic!("a mail is bytes") };
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        self.received.lock().expect("no test holds it").push(Received {
+            url,
+            content_type: properties.join(" "),
+            body,
+        });
+        let refused = recipients.contains("refused@x");
+        Box::pin(async move { if refused { Err(Fault::new("no such user")) } else { Ok(None) } })
     }
 }
 

@@ -8,6 +8,7 @@ use mi_engine::services::Sender;
 use mi_engine::transport::HttpClient;
 use mi_transports::file::FileSender;
 use mi_transports::http::{Client, ClientConfig};
+use mi_transports::mail::MailSender;
 use mi_transports::ws::WebSocketSender;
 
 use crate::cli::RunArgs;
@@ -20,9 +21,17 @@ pub type Senders = Vec<(&'static str, Arc<dyn Sender>)>;
 
 /// The senders of everything but HTTP.
 pub fn senders(client: &Client, tls: Arc<mi_transports::tls::ClientTls>) -> Senders {
-    let files: Arc<dyn Sender> = Arc::new(FileSender::new(Arc::new(SystemClock)).with_tls(tls));
+    let files: Arc<dyn Sender> = Arc::new(FileSender::new(Arc::new(SystemClock)).with_tls(tls.clone()));
+    let mails: Arc<dyn Sender> = Arc::new(MailSender::new(tls));
     let sockets: Arc<dyn Sender> = Arc::new(WebSocketSender::new(client.clone()));
-    vec![("vfs", files.clone()), ("file", files), ("ws", sockets.clone()), ("wss", sockets)]
+    vec![
+        ("vfs", files.clone()),
+        ("file", files),
+        ("ws", sockets.clone()),
+        ("wss", sockets),
+        ("smtp", mails.clone()),
+        ("smtps", mails),
+    ]
 }
 
 /// What reaches back ends, for whoever runs flows without a server.

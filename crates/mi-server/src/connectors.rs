@@ -87,7 +87,9 @@ pub fn warnings(loaded: &LoadedDeployment) -> Vec<Diagnostic> {
                     "{} needs the Java class {class} of its connector, which this server does not run",
                     element.name()
                 );
-                let warning = element.warning(text).hint("messages that reach it get a fault");
+                let warning = element.warning(text).hint(
+                    "put what it does behind a service of its own and <call> it; messages that reach it get a fault",
+                );
                 found.push(Diagnostic { artifact: Some(name.to_owned()), ..warning });
             }
         });

@@ -1,4 +1,4 @@
-//! Transports: how messages come in and go out. HTTP and what it needs (TLS, key stores), WebSocket, and files.
+//! Transports: how messages come in and go out. HTTP and what it needs (TLS, key stores), WebSocket, files, and mails.
 //!
 //! The types that the engine and a transport exchange are declared in `mi_engine::transport`; nothing here looks into
 //! a message.
@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod http;
 pub mod keystore;
 pub mod kubernetes;
+pub mod mail;
 pub mod tls;
 pub mod ws;
 

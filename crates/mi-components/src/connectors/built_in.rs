@@ -1,4 +1,4 @@
-//! The operations of the http and file connectors as templates of our own, for applications that name such a connector
+//! The operations of the http, file and email connectors as templates of our own, for applications that name such a connector
 //! in their `pom.xml` and do not bring its archive. A connector that is deployed goes before these.
 
 use mi_config::template::SequenceTemplateConfig;
@@ -12,10 +12,19 @@ pub struct BuiltIn {
 }
 
 /// The connectors that need no archive.
-pub const BUILT_IN: [BuiltIn; 2] =
-    [BuiltIn { name: "http", templates: http }, BuiltIn { name: "file", templates: file }];
+pub const BUILT_IN: [BuiltIn; 3] = [
+    BuiltIn { name: "http", templates: http },
+    BuiltIn { name: "file", templates: file },
+    BuiltIn { name: "email", templates: email },
+];
 
 impl BuiltIn {
+    /// The templates as text.
+    #[cfg(test)]
+    pub(crate) fn sources(&self) -> Vec<String> {
+        (self.templates)().into_iter().map(|(_, text)| text).collect()
+    }
+
     /// Operations and their templates, which are read anew each time.
     pub fn operations(&self) -> Vec<(String, SequenceTemplateConfig)> {
         read(self.name, (self.templates)())
@@ -168,6 +177,30 @@ const FILE: [(&str, &str, &str); 10] = [
     ),
 ];
 
+/// Operations of the email connector, their classes and parameters. MI: the templates of esb-connector-email.
+const EMAIL: [(&str, &str, &str); 2] = [
+    (
+        "init",
+        "EmailConfig",
+        "host port name username password connectionType readTimeout connectionTimeout writeTimeout requireTLS \
+         checkServerIdentity trustedHosts sslProtocols cipherSuites requireAuthentication enableOAuth2",
+    ),
+    (
+        "send",
+        "EmailSend",
+        "from personalName to cc bcc replyTo subject content contentType encoding attachments inlineImages \
+         contentTransferEncoding",
+    ),
+];
+
+fn email() -> Vec<(String, String)> {
+    let operation = |(name, class, parameters): (&'static str, &str, &'static str)| {
+        let body = format!("<class name=\"org.wso2.carbon.connector.operations.{class}\"/>");
+        (name.to_owned(), template(name, parameters.split_ascii_whitespace().chain(RESULT), &body))
+    };
+    EMAIL.into_iter().map(operation).collect()
+}
+
 fn file() -> Vec<(String, String)> {
     let operation = |(name, class, parameters): (&'static str, &str, &'static str)| {
         let parameters = parameters.split_ascii_whitespace().chain(["diskShareAccessMask"]).chain(RESULT);
@@ -210,7 +243,11 @@ mod tests {
                 names.push(name);
             }
         }
-        assert_eq!(names.len(), 1 + HTTP_WITH_BODY.len() + HTTP_WITHOUT_BODY.len() + FILE.len(), "{names:?}");
+        assert_eq!(
+            names.len(),
+            1 + HTTP_WITH_BODY.len() + HTTP_WITHOUT_BODY.len() + FILE.len() + EMAIL.len(),
+            "{names:?}"
+        );
         assert!(names.contains(&"http.post".to_owned()) && names.contains(&"file.move".to_owned()), "{names:?}");
     }
 

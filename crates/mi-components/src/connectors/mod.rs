@@ -9,13 +9,14 @@ use mi_engine::spec::ParseMediator;
 use mi_message::Value;
 
 mod built_in;
+mod email;
 mod file;
 mod http;
 
 pub use built_in::{BUILT_IN, BuiltIn};
 
 /// Class names and who reads their `<class>` element.
-const CLASSES: [&[(&str, ParseMediator)]; 2] = [&file::CLASSES, &[http::REST_URL_BUILDER]];
+const CLASSES: [&[(&str, ParseMediator)]; 3] = [&email::CLASSES, &file::CLASSES, &[http::REST_URL_BUILDER]];
 
 /// What a class leaves for the variable that the operation's `responseVariable` names; kept with the flow until the template
 /// ends. MI: `ConnectorResponse`.
