@@ -153,6 +153,11 @@ impl Flowing {
         self.build(services()).warnings.iter().map(ToString::to_string).collect()
     }
 
+    /// The artifacts that work in part only.
+    pub(crate) fn degraded(&self) -> Vec<String> {
+        self.build(services()).warnings.into_iter().filter_map(|warning| warning.artifact).collect()
+    }
+
     /// The errors of a mediator that cannot be deployed.
     #[track_caller]
     pub(crate) fn error_of(mediator: &str) -> String {

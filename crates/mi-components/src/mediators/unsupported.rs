@@ -115,7 +115,9 @@ fn parse_missing(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>
 
 /// A step that is reported now, with what to use instead, and gives a fault with the same reason when it is reached.
 pub(super) fn refuse(el: &Element, cx: &mut BuildCx<'_>, reason: String, instead: &str) -> Box<dyn Mediator> {
-    cx.report(el.warning(reason.as_str()).hint(format!("{instead}; messages that reach it get a fault")));
+    let warning = el.warning(reason.as_str()).hint(format!("{instead}; messages that reach it get a fault"));
+    // A warning that names its artifact says that this works in part only, as `/healthz` tells.
+    cx.report(Diagnostic { artifact: Some(cx.artifact.to_string()), ..warning });
     Box::new(Unsupported { reason })
 }
 
@@ -135,6 +137,14 @@ mod tests {
             Flowing::of("<pojoCommand name='org.acme.Audit'><property name='aToken' value='x'/></pojoCommand>");
         assert!(flowing.warnings().iter().any(|text| text.contains("'org.acme.Audit' (aToken=*****) is Java code")));
         assert!(flowing.run().fault().is_some_and(|text| text.contains("'org.acme.Audit'")));
+    }
+
+    #[test]
+    fn the_artifact_is_named_as_one_that_works_in_part() {
+        let named = |xml| Flowing::of(xml).degraded();
+        assert_eq!(named("<class name='org.acme.Audit'/>"), ["subject-of-the-test"]);
+        assert_eq!(named("<NTLM username='a'/>"), ["subject-of-the-test"]);
+        assert_eq!(named("<log leve='full'/>"), [""; 0]);
     }
 
     #[test]
