@@ -8,6 +8,7 @@ mod bundle;
 mod car;
 mod check;
 mod environment;
+mod former;
 mod home;
 mod library;
 mod load;
@@ -20,10 +21,11 @@ mod watch;
 
 pub use bundle::{Bundle, BundleError, Limits};
 pub use environment::Environment;
+pub use former::Former;
 pub use home::Home;
 pub use library::{Library, LibraryOperation};
 pub use load::{
-    Application, Certificate, Deployed, FaultyApplication, LoadedDeployment, Origin, load, read_deployment,
+    Application, Certificate, Deployed, FaultyApplication, LoadedDeployment, Origin, load, load_over, read_deployment,
 };
 pub use pack::{PackError, pack};
 pub use registry::{Registry, RegistryError, RegistryResource};

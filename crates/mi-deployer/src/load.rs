@@ -13,6 +13,7 @@ use crate::bundle::{Bundle, Limits};
 use crate::car::{Car, Opened, Part, of_car};
 use crate::check;
 use crate::environment::Environment;
+use crate::former::Former;
 use crate::home::Home;
 use crate::library::Library;
 use crate::registry::{Registry, RegistryResource, canonical};
@@ -41,6 +42,10 @@ pub struct LoadedDeployment {
     pub environment: Environment,
     /// Warnings, and errors of loose files.
     pub diagnostics: Vec<Diagnostic>,
+    /// Loose files with errors, each with those.
+    pub broken_files: BTreeMap<PathBuf, Vec<Diagnostic>>,
+    /// The contents of the applications, by the name of the file or folder.
+    pub(crate) bundles: BTreeMap<Arc<str>, Bundle>,
 }
 
 /// An artifact and where it came from.
@@ -80,6 +85,8 @@ pub struct Application {
     pub versioned: bool,
     /// Paths of the resources that it brings, below the root of the registry.
     pub resources: Vec<String>,
+    /// The file holds a version that cannot be deployed, which is among the faulty; this is the one before.
+    pub former: bool,
 }
 
 /// An application that could not be loaded.
@@ -122,9 +129,15 @@ pub fn read_deployment(home: &Home, environment: &Environment) -> Result<(Deploy
 
 /// Loads a home. There is always a result: what is wrong is in `faulty` and `diagnostics`.
 pub fn load(home: &Home, deployment: &Deployment, environment: &Environment) -> LoadedDeployment {
+    load_over(home, deployment, environment, &Former::default())
+}
+
+/// Loads a home, with former versions in the place of those that [`Former::refuse`] was told of.
+pub fn load_over(home: &Home, deployment: &Deployment, environment: &Environment, former: &Former) -> LoadedDeployment {
     let mut loader = Loader {
         home,
         deployment,
+        former,
         environment: environment.clone(),
         configs: BTreeMap::new(),
         registry: BTreeMap::new(),
@@ -146,11 +159,14 @@ struct LoadedParts {
     api_definitions: BTreeMap<String, Bytes>,
     certificates: Vec<Certificate>,
     diagnostics: Vec<Diagnostic>,
+    broken_files: BTreeMap<PathBuf, Vec<Diagnostic>>,
+    bundles: BTreeMap<Arc<str>, Bundle>,
 }
 
 struct Loader<'l> {
     home: &'l Home,
     deployment: &'l Deployment,
+    former: &'l Former,
     /// With the configs of the applications so far.
     environment: Environment,
     configs: BTreeMap<String, String>,
@@ -176,6 +192,11 @@ impl Loader<'_> {
         let mut cars = Vec::new();
         for path in application_paths(self.home, &mut self.out.diagnostics) {
             let file: Arc<str> = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default().into();
+            if let Some((broken, bundle)) = self.former.instead_of(&file) {
+                self.out.faulty.push(broken.clone());
+                self.open_bundle(file, bundle.clone(), true, &mut cars);
+                continue;
+            }
             let opened = if path.is_dir() { project::open(&path) } else { Bundle::open(&path, &Limits::default()) };
             match opened {
                 Ok(bundle) => self.open_bundle(file, bundle, true, &mut cars),
@@ -261,7 +282,9 @@ impl Loader<'_> {
             main_sequence: car.main_sequence.clone(),
             versioned: car.project.as_ref().is_some_and(|project| project.versioned),
             resources,
+            former: self.former.instead_of(&car.file).is_some(),
         });
+        out.bundles.insert(car.file.clone(), car.bundle.clone());
         let origin = Origin::Application(id);
         out.artifacts
             .extend(additions.artifacts.into_iter().map(|artifact| Deployed { artifact, origin: origin.clone() }));
@@ -312,8 +335,9 @@ impl Loader<'_> {
 
     fn load_loose(&mut self) {
         let scope = Scope::new(Arc::new(self.environment.clone()));
-        let found = loose::read(self.home, &scope, &mut self.out.libraries);
+        let found = loose::read(self.home, &scope, self.former, &mut self.out.libraries);
         self.out.diagnostics.extend(found.diagnostics);
+        self.out.broken_files = found.broken;
         for (path, mut artifact) in found.artifacts {
             let file: Arc<str> = path.to_string_lossy().into();
             let mut errors = Vec::new();
@@ -340,6 +364,8 @@ impl Loader<'_> {
             certificates: self.out.certificates,
             registry: Arc::new(registry),
             diagnostics: self.out.diagnostics,
+            broken_files: self.out.broken_files,
+            bundles: self.out.bundles,
         }
     }
 }
@@ -353,6 +379,7 @@ impl LoadedDeployment {
         self.artifacts.retain(|it| !matches!(&it.origin, Origin::Application(known) if **known == *id));
         self.libraries.retain(|library| !library.file.starts_with(&format!("{file}!/")));
         self.registry.drop_brought(&resources);
+        self.bundles.remove(&file);
         self.faulty.push(FaultyApplication { name, version, file, artifacts, reasons });
     }
 }

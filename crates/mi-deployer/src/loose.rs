@@ -1,12 +1,14 @@
 //! Files outside of applications: `synapse-configs`, data services, connectors of the home.
 //! MI: `MultiXMLConfigurationBuilder`. A file with an error is left out; the others are deployed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use mi_config::misc::NamedConfig;
 use mi_config::{Artifact, Diagnostic, Diagnostics, Element, Scope, Severity, SourceFile, parse_artifact};
 
+use crate::former::Former;
 use crate::home::Home;
 use crate::library::Library;
 use crate::load::list;
@@ -36,10 +38,12 @@ const FILES: [&str; 3] = ["registry.xml", "task-manager.xml", "synapse.xml"];
 pub(crate) struct Loose {
     pub(crate) artifacts: Vec<(PathBuf, Artifact)>,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Files with errors, each with those.
+    pub(crate) broken: BTreeMap<PathBuf, Vec<Diagnostic>>,
 }
 
 /// Reads all loose files, in the order of deployment.
-pub(crate) fn read(home: &Home, scope: &Arc<Scope>, libraries: &mut Vec<Library>) -> Loose {
+pub(crate) fn read(home: &Home, scope: &Arc<Scope>, former: &Former, libraries: &mut Vec<Library>) -> Loose {
     let mut loose = Loose::default();
     for folder in &home.libraries {
         for path in list(folder, &mut loose.diagnostics) {
@@ -52,13 +56,13 @@ pub(crate) fn read(home: &Home, scope: &Arc<Scope>, libraries: &mut Vec<Library>
         for name in FILES {
             let path = folder.join(name);
             if path.is_file() {
-                loose.read_file(path, scope);
+                loose.read_file(path, scope, former);
             }
         }
         for name in FOLDERS {
             for path in list(&folder.join(name), &mut loose.diagnostics) {
                 if has_extension(&path, "xml") {
-                    loose.read_file(path, scope);
+                    loose.read_file(path, scope, former);
                 }
             }
         }
@@ -75,7 +79,7 @@ pub(crate) fn read(home: &Home, scope: &Arc<Scope>, libraries: &mut Vec<Library>
     for folder in &home.data_services {
         for path in list(folder, &mut loose.diagnostics) {
             if has_extension(&path, "dbs") {
-                loose.read_file(path, scope);
+                loose.read_file(path, scope, former);
             }
         }
     }
@@ -89,10 +93,25 @@ fn has_extension(path: &std::path::Path, extension: &str) -> bool {
 }
 
 impl Loose {
-    fn read_file(&mut self, path: PathBuf, scope: &Arc<Scope>) {
-        let Some(bytes) = self.bytes(&path) else { return };
+    fn read_file(&mut self, path: PathBuf, scope: &Arc<Scope>, former: &Former) {
+        let bytes = match former.instead_of_file(&path) {
+            Some((reasons, bytes)) => {
+                let warning = "the new version is not deployed, the former one goes on";
+                let name = path.to_string_lossy().into_owned();
+                self.diagnostics.push(Diagnostic::of_file(Severity::Warning, name, warning));
+                self.diagnostics.extend_from_slice(reasons);
+                bytes.clone()
+            }
+            None => match self.bytes(&path) {
+                Some(bytes) => bytes.into(),
+                None => return,
+            },
+        };
         let source = SourceFile::new(path.to_string_lossy(), bytes).in_scope(scope.clone());
         let (artifacts, found) = parse_artifact(source);
+        if found.iter().any(Diagnostic::is_error) {
+            self.broken.insert(path.clone(), found.clone());
+        }
         self.diagnostics.extend(found);
         self.artifacts.extend(artifacts.into_iter().map(|artifact| (path.clone(), artifact)));
     }

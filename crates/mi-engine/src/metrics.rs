@@ -58,6 +58,8 @@ pub struct ServiceCount {
     pub kind: &'static str,
     /// Name.
     pub name: String,
+    /// Kind as the metrics call it.
+    pub service_type: String,
     /// Address, for APIs.
     pub url: String,
     /// Messages.
@@ -109,9 +111,22 @@ impl Family {
             let labels = if url.is_empty() { &labels[..2] } else { &labels[..] };
             let (requests, errors) = (self.requests.with_label_values(labels), self.errors.with_label_values(labels));
             let seconds = metric.get_histogram().get_sample_sum();
-            ServiceCount { kind, requests: requests.get(), errors: errors.get(), seconds, name: name.clone(), url }
+            let (requests, errors) = (requests.get(), errors.get());
+            ServiceCount { kind, name, service_type, url, requests, errors, seconds }
         };
         metrics.map(count).collect()
+    }
+
+    /// Takes away what a service has counted.
+    fn forget(&self, name: &str) {
+        for count in self.counts("").into_iter().filter(|it| it.name == name) {
+            let labels = [count.name.as_str(), count.service_type.as_str(), count.url.as_str()];
+            let labels = if count.url.is_empty() { &labels[..2] } else { &labels[..] };
+            // A family that has no such metric has nothing to forget.
+            self.requests.remove_label_values(labels).ok();
+            self.errors.remove_label_values(labels).ok();
+            self.latency.remove_label_values(labels).ok();
+        }
     }
 
     fn meter(&self, labels: &[&str]) -> Meter {
@@ -178,6 +193,15 @@ impl Metrics {
         self.service_up.with_label_values(&[name, kind]).set(since);
     }
 
+    /// Takes away what a service has counted that is no longer deployed. `kind` is `api`, `proxy` or `inboundendpoint`.
+    pub fn forget(&self, name: &str, kind: &str) {
+        match kind {
+            "api" => self.apis.forget(name),
+            "proxy" => self.proxies.forget(name),
+            _ => self.inbounds.forget(name),
+        }
+    }
+
     /// What each service on each address has counted.
     pub fn counts(&self) -> Vec<ServiceCount> {
         let families = [(&self.apis, "API"), (&self.proxies, "Proxy service"), (&self.inbounds, "Inbound endpoint")];
@@ -221,6 +245,21 @@ impl Drop for Measured {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_that_is_gone_leaves_no_counts() {
+        let metrics = Metrics::default();
+        for name in ["A", "B"] {
+            drop(metrics.api(name, "http://h/a", "https://h/a").begin(true));
+            drop(metrics.proxy(name).begin(false));
+        }
+        metrics.forget("A", "api");
+        metrics.forget("B", "proxy");
+        let mut left: Vec<_> = metrics.counts().into_iter().map(|it| (it.kind, it.name, it.requests)).collect();
+        left.sort();
+        let expected = [("API", "B", 0), ("API", "B", 1), ("Proxy service", "A", 1)];
+        assert_eq!(left, expected.map(|(kind, name, requests)| (kind, name.to_owned(), requests)));
+    }
 
     fn value(metrics: &Metrics, name: &str) -> Vec<f64> {
         let families = metrics.gather();

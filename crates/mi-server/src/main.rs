@@ -16,6 +16,7 @@ mod management;
 mod metrics;
 mod probes;
 mod proxies;
+mod redeploy;
 mod report;
 mod server;
 mod tls;

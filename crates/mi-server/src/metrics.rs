@@ -45,7 +45,7 @@ impl Page {
     }
 }
 
-/// Marks the services of a new deployment as up and those that are gone as down.
+/// Marks the services of a new deployment as up and those that are gone as down; what those have counted goes with them.
 pub fn services_changed(before: Option<&Snapshot>, now_deployed: &Snapshot) {
     let metrics = &now_deployed.services.metrics;
     let (old, new) = (before.map(services).unwrap_or_default(), services(now_deployed));
@@ -53,6 +53,7 @@ pub fn services_changed(before: Option<&Snapshot>, now_deployed: &Snapshot) {
         metrics.set_service_up(name, kind, now());
     }
     for (name, kind) in old.difference(&new) {
+        metrics.forget(name, kind);
         metrics.set_service_up(name, kind, 0.0);
     }
 }

@@ -7,7 +7,7 @@ use mi_config::{Artifact, ArtifactKind, Severity};
 use mi_deployer::{Application, Changes, LoadedDeployment, Origin};
 use mi_engine::Snapshot;
 
-use crate::server::Deployed;
+use crate::server::{Deployed, described};
 
 /// An artifact that was deployed.
 #[derive(Debug)]
@@ -71,11 +71,17 @@ pub fn deployed(deployed: &Deployed, changes: Option<&Changes>) {
             Severity::Warning => log::warn!(target: "CappDeployer", "{diagnostic}"),
         }
     }
-    for application in &deployed.faulty {
+    for application in deployed.broken.0.iter().map(described) {
         log::error!(target: "CappDeployer", "Faulty application {}: {}", application.name, application.reason);
     }
     let lines = &deployed.deployments.lines;
-    for application in deployed.applications.iter().filter(|it| is_new(it, changes)) {
+    for application in deployed.applications.iter().filter(|it| it.former) {
+        log::warn!(
+            target: "CappDeployer",
+            "The new version of {} cannot be deployed; {} goes on", application.file, with_version(application)
+        );
+    }
+    for application in deployed.applications.iter().filter(|it| !it.former && is_new(it, changes)) {
         let own = |line: &&Line| matches!(&line.origin, Origin::Application(id) if *id == application.id);
         // What `%X{Artifact-Container}` shows. MI: `AbstractSynapseArtifactDeployer`, `CustomLogSetter`.
         let container = format!("[ Deployed From Artifact Container: {} ] ", with_version(application));
@@ -137,6 +143,7 @@ mod tests {
             main_sequence: None,
             versioned: false,
             resources: Vec::new(),
+            former: false,
         }
     }
 

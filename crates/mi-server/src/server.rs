@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use mi_components::executors::Executors;
 use mi_config::{Artifact, Deployment, Diagnostic, SourceFile};
 use mi_data::{DataSources, Databases};
-use mi_deployer::{Application, Home, LoadedDeployment, Origin, Registry, Watcher};
+use mi_deployer::{Application, Former, Home, LoadedDeployment, Origin, Registry, Watcher};
 use mi_engine::inbound::RunningInbounds;
 use mi_engine::keep::Keeper;
 use mi_engine::metrics::Metrics;
@@ -25,6 +25,7 @@ use mi_transports::http::{Client, Limits, ListenerConfig, SERVER, Server as Http
 use crate::back_ends::{Senders, client_config, senders};
 use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
+use crate::redeploy::{Redeployer, keep_registry};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
 use crate::{banner, connectors, coordination, defaults, following, logging, management, metrics, report};
 use crate::{tls, wire};
@@ -68,11 +69,20 @@ pub struct Deployed {
     pub managed: mi_management::Deployed,
     /// With what the applications bring.
     pub registry: Arc<Registry>,
+    /// Applications and loose files that are broken.
+    pub broken: (Vec<mi_deployer::FaultyApplication>, BTreeMap<PathBuf, Vec<Diagnostic>>),
+    /// What was deployed, for when a new version of it is broken.
+    pub former: Former,
 }
 
 impl Prepared {
     /// Reads the home folder and the applications named on the command line.
     pub fn read(args: &RunArgs) -> anyhow::Result<Self> {
+        Self::read_over(args, &Former::default())
+    }
+
+    /// The same, with former versions in the place of those that are known to be broken.
+    pub fn read_over(args: &RunArgs, former: &Former) -> anyhow::Result<Self> {
         let home = locate(args)?;
         let mut system = system_properties(&args.home);
         system.entry("carbon.home".to_owned()).or_insert_with(|| home.root.display().to_string());
@@ -80,7 +90,7 @@ impl Prepared {
         let (mut deployment, diagnostics) = mi_deployer::read_deployment(&home, &environment)
             .with_context(|| format!("cannot read {}", home.deployment_toml.display()))?;
         apply_properties(&mut deployment, &args.home)?;
-        let mut loaded = mi_deployer::load(&home, &deployment, &environment);
+        let mut loaded = mi_deployer::load_over(&home, &deployment, &environment, former);
         loaded.diagnostics.splice(0..0, diagnostics.into_vec());
         Ok(Self { home, deployment, loaded })
     }
@@ -105,12 +115,20 @@ impl Prepared {
         built.warnings.retain(|it| !connectors::is_of_template(&self.loaded, it));
         built.warnings.extend(connectors::warnings(&self.loaded));
         built.warnings.extend(self.add_data_sources(&mut built.snapshot, databases));
-        let faulty = self.loaded.faulty.iter().map(described).collect();
-        let degraded = built.warnings.iter().filter_map(|warning| warning.artifact.clone()).collect::<Vec<_>>();
+        let (faulty, served) = self.faulty();
+        let mut degraded = built.warnings.iter().filter_map(|warning| warning.artifact.clone()).collect::<Vec<_>>();
+        degraded.extend(served);
         let failed: HashSet<usize> = built.failed.iter().map(|(index, _)| *index).collect();
         built.snapshot.shared.insert(Executors::of(&artifacts));
         let managed = management::deployed(&self.loaded, artifacts, &failed);
         let deployments = report::Deployments::of(&self.loaded, &failed);
+        let mut broken_files = std::mem::take(&mut self.loaded.broken_files);
+        for (index, found) in &built.failed {
+            if let Some(Origin::File(path)) = self.loaded.artifacts.get(*index).map(|it| &it.origin) {
+                broken_files.insert(path.clone(), found.clone());
+            }
+        }
+        let former = Former::of(&self.loaded, &broken_files);
         // Those of applications that were rolled back are told with the application.
         diagnostics.extend(std::mem::take(&mut built.failed).into_iter().flat_map(|(_, found)| found));
         diagnostics.append(&mut built.warnings);
@@ -125,7 +143,16 @@ impl Prepared {
             deployments,
             managed,
             registry: self.loaded.registry.clone(),
+            broken: (std::mem::take(&mut self.loaded.faulty), broken_files),
+            former,
         }
+    }
+
+    /// Applications that are not there, and those whose former version goes on, which leaves the server ready.
+    fn faulty(&self) -> (Vec<FaultyApplication>, Vec<String>) {
+        let served = |file: &Arc<str>| self.loaded.applications.iter().any(|it| it.former && it.file == *file);
+        let (former, gone): (Vec<_>, Vec<_>) = self.loaded.faulty.iter().partition(|it| served(&it.file));
+        (gone.into_iter().map(described).collect(), former.into_iter().map(|it| described(it).name).collect())
     }
 
     /// Makes data sources known to those who look them up by name; gives what is wrong with them.
@@ -168,7 +195,8 @@ impl Prepared {
     }
 }
 
-fn described(faulty: &mi_deployer::FaultyApplication) -> FaultyApplication {
+/// A faulty application as it is shown.
+pub fn described(faulty: &mi_deployer::FaultyApplication) -> FaultyApplication {
     let reason = faulty.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     FaultyApplication { name: file_stem(&faulty.file).to_owned(), reason }
 }
@@ -176,19 +204,6 @@ fn described(faulty: &mi_deployer::FaultyApplication) -> FaultyApplication {
 /// MI lists faulty applications by the name of their file.
 fn file_stem(file: &str) -> &str {
     file.strip_suffix(".car").unwrap_or(file)
-}
-
-/// Makes files of what the deployed applications bring, and removes those of applications that are gone.
-fn keep_registry(registry: &Registry, before: &[Application], now: &[Application]) {
-    let kept: HashSet<&String> = now.iter().flat_map(|it| &it.resources).collect();
-    let gone: Vec<String> =
-        before.iter().flat_map(|it| &it.resources).filter(|path| !kept.contains(path)).cloned().collect();
-    if let Err(error) = registry.keep_brought() {
-        log::warn!(target: "MicroIntegratorRegistry", "Resources of applications stay in memory: {error}");
-    }
-    if let Err(error) = registry.remove_brought(&gone) {
-        log::warn!(target: "MicroIntegratorRegistry", "Resources of a removed application stay: {error}");
-    }
 }
 
 /// `-D` properties that stand for settings of `deployment.toml`.
@@ -330,7 +345,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let shared = coordination::of(&deployment, &args.home, &databases)?;
     let deployed = prepared.deploy(services, &databases);
     report::deployed(&deployed, None);
-    let Deployed { snapshot, applications, faulty, degraded, managed, registry, .. } = deployed;
+    let Deployed { snapshot, applications, faulty, degraded, managed, registry, former, .. } = deployed;
     keep_registry(&registry, &[], &applications);
     let summary = banner::describe(&snapshot, &applications, &deployment);
     let engine = Arc::new(Engine::new(snapshot));
@@ -361,10 +376,6 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         target: "StartupFinalizer",
         "WSO2 Micro Integrator started in {:.2} seconds", began.elapsed().as_secs_f64()
     );
-    let grace = property("gracefulShutdownTimeout")
-        .and_then(|millis| millis.parse().ok())
-        .unwrap_or(deployment.server.graceful_shutdown_timeout_ms);
-    let graceful = property("gracefulShutdown").map_or(deployment.server.graceful_shutdown, |value| value != "false");
     let deployer = Redeployer {
         args: args.clone(),
         http,
@@ -375,6 +386,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         probes: probes.clone(),
         watcher,
         applications,
+        former,
         enabled: deployment.server.hot_deployment,
     };
     Ok(Running {
@@ -386,9 +398,19 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         probes,
         logs,
         tracer: following.tracer,
-        grace: if graceful { Duration::from_millis(grace) } else { Duration::ZERO },
+        grace: grace(&args.home, &deployment),
         drain_delay: property("drainDelay").and_then(|it| it.parse().ok()).map_or(DRAIN_DELAY, Duration::from_millis),
     })
+}
+
+/// How long running flows get at the end.
+fn grace(args: &HomeArgs, deployment: &Deployment) -> Duration {
+    let given = args.property("gracefulShutdownTimeout").and_then(|millis| millis.parse().ok());
+    let graceful = args.property("gracefulShutdown").map_or(deployment.server.graceful_shutdown, |it| it != "false");
+    if !graceful {
+        return Duration::ZERO;
+    }
+    Duration::from_millis(given.unwrap_or(deployment.server.graceful_shutdown_timeout_ms))
 }
 
 /// Probes and metrics, on a thread of their own.
@@ -422,63 +444,6 @@ fn bind_address(configured: Option<&str>) -> anyhow::Result<IpAddr> {
         None => Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         Some("localhost") => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         Some(address) => address.parse().with_context(|| format!("the bind address '{address}' is no IP address")),
-    }
-}
-
-/// Brings changes of the deployment folders into the running server.
-struct Redeployer {
-    args: RunArgs,
-    http: Arc<dyn HttpClient>,
-    /// Pools outlast deployments.
-    databases: Arc<Databases>,
-    engine: Arc<Engine>,
-    inbounds: Arc<RunningInbounds>,
-    management: Arc<mi_management::ManagementContext>,
-    probes: Arc<Probes>,
-    watcher: Watcher,
-    /// Those deployed last.
-    applications: Vec<Application>,
-    enabled: bool,
-}
-
-impl Redeployer {
-    /// Deploys anew when the folders have changed and are quiet again. The new snapshot is swapped in as a whole;
-    /// running messages end on the old one. MI: `DeploymentEngine`, every 15 s.
-    fn look(&mut self) {
-        if !self.enabled {
-            return;
-        }
-        let changes = self.watcher.poll();
-        if changes.is_empty() {
-            return;
-        }
-        let began = Instant::now();
-        let prepared = match Prepared::read(&self.args) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                log::error!(target: "DeploymentEngine", "The changes are not deployed: {error:#}");
-                return;
-            }
-        };
-        let before = self.engine.snapshot();
-        let Services { metrics, watch, keeper, .. } = &*before.services;
-        let lasting = (metrics.clone(), watch.clone(), keeper.clone());
-        let services = services(&prepared, self.http.clone(), before.services.senders.clone(), lasting);
-        let deployed = prepared.deploy(services, &self.databases);
-        report::deployed(&deployed, Some(&changes));
-        report::undeployed(&self.applications, &deployed.applications);
-        keep_registry(&deployed.registry, &self.applications, &deployed.applications);
-        self.applications = deployed.applications;
-        self.engine.swap(deployed.snapshot);
-        metrics::services_changed(Some(&before), &self.engine.snapshot());
-        self.inbounds.apply();
-        self.management.redeployed(deployed.managed);
-        self.probes.serving(deployed.faulty, deployed.degraded);
-        let (written, removed) = (changes.written.len(), changes.removed.len());
-        log::info!(
-            target: "DeploymentEngine",
-            "Deployed {written} new or changed and removed {removed} files in {} ms", began.elapsed().as_millis()
-        );
     }
 }
 
