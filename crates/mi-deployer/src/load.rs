@@ -412,6 +412,8 @@ fn application_paths(home: &Home, out: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     }
     for path in &home.named {
         if path.exists() {
+            // It stands for the one of that name in a folder.
+            found.retain(|other: &PathBuf| other.file_name() != path.file_name());
             found.push(path.clone());
         } else {
             out.push(Diagnostic::of_file(Severity::Error, path.to_string_lossy().into_owned(), "is not there"));

@@ -24,6 +24,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Build CAR files from project folders.
     Pack(PackArgs),
+    /// Tell what an application would add, change and remove in a home, and change nothing.
+    Plan(PlanArgs),
     /// Run the unit tests of projects (src/test/wso2mi), without opening a port.
     Test(TestArgs),
     /// Ask a running server whether it is ready; the exit code is 0 when it is.
@@ -78,6 +80,14 @@ pub struct PackArgs {
     /// Folder for the CAR files.
     #[arg(short, long, default_value = ".", value_name = "DIR")]
     pub output: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    /// CAR file or project folder; it stands for the one of the same file name in the home.
+    pub application: PathBuf,
+    #[command(flatten)]
+    pub home: HomeArgs,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Some(Command::Run(args)) => commands::run::run(&args),
         Some(Command::Check(args)) => commands::check::run(&args),
         Some(Command::Pack(args)) => commands::pack::run(&args),
+        Some(Command::Plan(args)) => commands::plan::run(&args),
         Some(Command::Test(args)) => commands::test::run(&args),
         Some(Command::Probe(args)) => commands::probe::run(&args),
         Some(Command::Version) => commands::print(&format!(

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod pack;
+pub mod plan;
 pub mod probe;
 pub mod run;
 pub mod test;
