@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{conformance, crash, demo, fuzz, licences, process, tidy};
+use crate::{conformance, crash, demo, fuzz, licences, process, roll, tidy};
 
 /// One step: `cargo xtask NAME` runs it alone.
 pub(crate) struct Step {
@@ -28,6 +28,12 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "release", about: "release build of the server", needs: None, run: release },
     Step { name: "demo", about: "the sample applications answer as expected", needs: Some("release"), run: demo::run },
     Step { name: "crash", about: "a server that is killed loses nothing", needs: Some("release"), run: crash::short },
+    Step {
+        name: "roll",
+        about: "rolling updates under load lose no request",
+        needs: Some("release"),
+        run: roll::short,
+    },
     Step { name: "fuzz", about: "the fuzz targets, some seconds each", needs: None, run: fuzz::short },
     Step {
         name: "conformance",

@@ -14,6 +14,7 @@ mod fuzz;
 mod http;
 mod licences;
 mod process;
+mod roll;
 mod tidy;
 mod workspace;
 
@@ -46,6 +47,7 @@ fn run(args: &[&str]) -> anyhow::Result<()> {
         "ci" => ci::all(&workspace),
         // Without options it is the step of CI.
         "crash" if !rest.is_empty() => crash::command(&workspace, rest),
+        "roll" if !rest.is_empty() => roll::command(&workspace, rest),
         "fuzz" if !rest.is_empty() => fuzz::command(&workspace, rest),
         "conformance" => conformance::command(&workspace, rest),
         "pack" => demo::pack_samples(&workspace),
@@ -62,6 +64,8 @@ fn usage() -> String {
         "cargo xtask conformance --update  takes new passes into tests/conformance-passing.txt\n",
         "            … --allow-shrink      and lets cases leave it; --suite NAME narrows either\n",
         "cargo xtask crash --kills 200     the crash test at length; --shared FILES, --journal true, --seed N, --binary PATH\n",
+        "cargo xtask crash --kills 200     the crash test at length; --shared FILES, --seed N, --binary PATH\n",
+        "cargo xtask roll --cycles 20      the rolling updates at length; --binary PATH\n",
         "cargo xtask fuzz --seconds 600   the fuzz targets at length; TARGET… narrows it\n",
         "cargo xtask pack                  builds carbonapps/*.car from samples/\n",
     ));
