@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{conformance, crash, demo, fuzz, licences, process, roll, tidy};
+use crate::{conformance, crash, demo, fuzz, image, licences, process, roll, tidy};
 
 /// One step: `cargo xtask NAME` runs it alone.
 pub(crate) struct Step {
@@ -34,6 +34,7 @@ pub(crate) const STEPS: &[Step] = &[
         needs: Some("release"),
         run: roll::short,
     },
+    Step { name: "image", about: "the layout of the image under three users", needs: Some("release"), run: image::run },
     Step { name: "fuzz", about: "the fuzz targets, some seconds each", needs: None, run: fuzz::short },
     Step {
         name: "conformance",

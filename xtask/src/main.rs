@@ -12,6 +12,7 @@ mod crash;
 mod demo;
 mod fuzz;
 mod http;
+mod image;
 mod licences;
 mod process;
 mod roll;
