@@ -37,6 +37,17 @@ impl Document {
         self.graft(copy, &free)
     }
 
+    /// A document of its own with a copy of `n` as its root. See [`Document::import`].
+    pub fn subtree(&self, n: NodeId) -> Self {
+        let mut own = Self { names: self.names.clone(), ..Self::new() };
+        let copy = own.import(self, n);
+        // Declarations that had to be added come behind everything else; without them the ids are in order.
+        let in_order = !own.nodes.last().is_some_and(|last| last.has(IMPLIED) && last.kind() == NAMESPACE);
+        own.append_child(Self::ROOT, copy);
+        own.in_order = in_order;
+        own
+    }
+
     /// Copies a node of this document with everything below it; the copy is detached. See [`Document::import`].
     pub fn copy(&mut self, n: NodeId) -> NodeId {
         let n = if n == Self::ROOT { self.root_element().unwrap_or(n) } else { n };

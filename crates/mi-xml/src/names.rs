@@ -13,6 +13,13 @@ use crate::{XML_NAMESPACE, XMLNS_NAMESPACE, XSI_NAMESPACE};
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
 pub struct NameId(pub(crate) u32);
 
+impl NameId {
+    /// The number of the name, for side tables: names are numbered from zero without gaps.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// An interned string.

@@ -313,6 +313,57 @@ pub(crate) enum NoMatch {
     Fail,
 }
 
+/// What a template does to a node of a copied document.
+#[derive(Debug)]
+pub(crate) enum Edit {
+    /// The node stays; templates are applied to its attributes and children.
+    Keep,
+    /// The node stays with everything below it.
+    KeepAll,
+    Drop,
+    /// The element stays under this or another name.
+    Element(Box<ElementEdit>),
+    /// The template is run and its result put in place of the node.
+    Run,
+}
+
+/// How an element is changed.
+#[derive(Debug, Default)]
+pub(crate) struct ElementEdit {
+    /// The template is a literal element, which gives the name.
+    pub(crate) renames: bool,
+    /// Attributes that those of the source overwrite.
+    pub(crate) before: Vec<NewAttribute>,
+    /// Attributes that overwrite those of the source.
+    pub(crate) after: Vec<NewAttribute>,
+    /// The attributes of the source are taken as they are.
+    pub(crate) plain_attributes: bool,
+}
+
+/// An `xsl:attribute` of a fixed name without a namespace.
+#[derive(Debug)]
+pub(crate) struct NewAttribute {
+    pub(crate) local: String,
+    /// Its place in the content of the element.
+    pub(crate) instruction: usize,
+}
+
+/// What the templates of the default mode do to a document, if they keep most of it.
+#[derive(Debug)]
+pub(crate) struct Edits {
+    /// Rules for nodes of these kinds do more than to keep them.
+    pub(crate) attributes: bool,
+    pub(crate) texts: bool,
+    pub(crate) comments: bool,
+    pub(crate) pis: bool,
+    /// Nodes without a rule stay.
+    pub(crate) by_default: bool,
+    /// What each template does to an element.
+    pub(crate) elements: Vec<Edit>,
+    /// What each template does to other nodes.
+    pub(crate) leaves: Vec<Edit>,
+}
+
 /// The rules of a mode, best first, found by what they can match.
 #[derive(Debug, Default)]
 pub(crate) struct Mode {
@@ -374,6 +425,8 @@ pub(crate) struct Plan {
     pub(crate) named: HashMap<Key, usize>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) modes: Vec<Mode>,
+    /// What the stylesheet does to documents, if it keeps most of them.
+    pub(crate) edits: Option<Edits>,
     pub(crate) mode_names: HashMap<Key, usize>,
     pub(crate) globals: Vec<Global>,
     pub(crate) global_index: HashMap<Key, usize>,

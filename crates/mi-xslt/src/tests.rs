@@ -5,6 +5,7 @@ use mi_xml::{Document, ParseError};
 
 use crate::{NoResolver, Output, PlainHost, Resolver, Stylesheet, TransformErrorKind};
 
+mod edits;
 mod functions;
 mod later;
 mod rows;

@@ -4,6 +4,7 @@
 
 mod constructors;
 mod declarations;
+mod edits;
 pub(crate) mod flow;
 mod instructions;
 mod modes;
@@ -92,6 +93,7 @@ pub(crate) fn compile(
         compiler.declare_names();
         compiler.compile_declarations();
         compiler.finish_modes();
+        compiler.finish_edits();
         compiler.plan.mode_names = std::mem::take(&mut compiler.mode_index);
     }
     if compiler.errors.is_empty() { Ok(compiler.plan) } else { Err(compiler.errors) }

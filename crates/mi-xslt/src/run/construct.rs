@@ -69,7 +69,13 @@ impl<'s, 'd> Run<'s, 'd> {
     }
 
     /// The text of `select` or content.
-    fn text_of(&self, value: &'s Value, separator: Option<&str>, first_only: bool, cx: &Cx<'s, 'd>) -> Outcome<String> {
+    pub(super) fn text_of(
+        &self,
+        value: &'s Value,
+        separator: Option<&str>,
+        first_only: bool,
+        cx: &Cx<'s, 'd>,
+    ) -> Outcome<String> {
         match &value.select {
             Some(select) if first_only && select.xpath.version() == Version::V1 => self.eval_string(select, cx),
             Some(select) if first_only => Ok(self.eval(select, cx)?.to_str_as(Version::V2).into_string()),

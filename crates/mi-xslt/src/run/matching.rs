@@ -43,7 +43,7 @@ impl<'s, 'd> Run<'s, 'd> {
         Ok(false)
     }
 
-    fn matches_one(&self, alternative: &'s Alternative, node: &Node<'d>, cx: &Cx<'s, 'd>) -> Outcome<bool> {
+    pub(super) fn matches_one(&self, alternative: &'s Alternative, node: &Node<'d>, cx: &Cx<'s, 'd>) -> Outcome<bool> {
         if let ([step], Start::Anything) = (alternative.steps.as_slice(), &alternative.start) {
             // The commonest form.
             return Ok(step.test.matches(&node.doc, node.id) && self.predicates(step, node, cx)?);

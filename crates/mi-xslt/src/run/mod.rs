@@ -8,6 +8,7 @@
 mod apply;
 mod build;
 mod construct;
+mod edits;
 mod exec;
 mod flow;
 pub(crate) mod functions;
@@ -251,7 +252,13 @@ impl<'s, 'd> Run<'s, 'd> {
                 let message = "there is neither a source nor a template to start from (XTDE0040)";
                 return Err(TransformError::dynamic(message));
             }
-            None => self.apply_one(&cx, &[])?,
+            None => {
+                let edited = if start.mode.is_none() { self.edited(&cx)? } else { None };
+                if let Some(document) = edited {
+                    return Ok(output_of(document, HashSet::new(), self.plan.output.clone(), self.plan.is_old));
+                }
+                self.apply_one(&cx, &[])?;
+            }
         }
         let tree = match self.out.borrow_mut().pop() {
             Some(Destination::Tree(tree)) => tree,

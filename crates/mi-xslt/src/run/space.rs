@@ -10,12 +10,7 @@ pub(super) fn prepare(plan: &Plan, document: &Document, root: NodeId) -> Option<
     if root == Document::ROOT && !strips {
         return None;
     }
-    let mut own = Document::new();
-    let tops: Vec<NodeId> = if root == Document::ROOT { document.children(root).collect() } else { vec![root] };
-    for top in tops {
-        let copy = own.import(document, top);
-        own.append_child(Document::ROOT, copy);
-    }
+    let mut own = if root == Document::ROOT { document.clone() } else { document.subtree(root) };
     if strips {
         strip(plan, &mut own);
     }
