@@ -48,7 +48,7 @@ use std::sync::Arc;
 use chrono::{DateTime, FixedOffset};
 use mi_xml::{Document, NodeId};
 
-pub use builder::TreeBuilder;
+pub use builder::{Opened, TreeBuilder};
 pub use convert::ValueType;
 pub use datetime::{Duration, DurationKind, Moment, MomentKind};
 pub use decimal::Decimal;

@@ -5,22 +5,37 @@
 //! from what the instructions would build (declarations on renamed elements, CDATA sections), nothing is done
 //! and the stylesheet runs in the ordinary way.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
-use mi_expr::xpath::{Item, Node, TreeBuilder};
+use mi_expr::xpath::{Item, Node, Opened, TreeBuilder};
 use mi_xml::{Document, NodeId, NodeKind};
 
 use super::build::Destination;
+use super::changed::changed;
 use super::{Cx, Outcome, Run};
 use crate::error::TransformErrorKind;
 use crate::pattern::Start;
 use crate::plan::{Edit, Edits, ElementEdit, Instruction, Literal, Op};
 
+/// What happens to nodes, in document order.
+pub(super) type Changes<'s> = Vec<(NodeId, Change<'s>)>;
+/// What templates put out, and texts of it that are not to be escaped.
+pub(super) type Results = (Document, HashSet<NodeId>);
+
 /// A node that does not stay as it is.
-enum Change<'s> {
+pub(super) enum Change<'s> {
     Drop,
-    Element { edit: &'s ElementEdit, literal: Option<&'s Literal>, rule: usize, values: Vec<String> },
-    Run { rule: usize, result: Document },
+    Element {
+        edit: &'s ElementEdit,
+        literal: Option<&'s Literal>,
+        rule: usize,
+        values: Vec<String>,
+    },
+    /// The results of templates lie side by side in one document.
+    Run {
+        rule: usize,
+    },
 }
 
 /// What happens to a node.
@@ -51,11 +66,11 @@ impl<'s, 'd> Run<'s, 'd> {
         }
         let said = self.messages.borrow().len();
         let made = self.changes(edits, cx).and_then(|changes| match changes {
-            Some(changes) => self.run_changes(changes, cx),
+            Some(changes) => self.run_changes(changes, cx).map(Some),
             None => Ok(None),
         });
         match made {
-            Ok(Some(changes)) => Ok(changed(&self.source.doc, &changes)),
+            Ok(Some((changes, results))) => Ok(changed(&self.source.doc, &changes, &results)),
             Err(error) if matches!(error.kind, TransformErrorKind::Limit | TransformErrorKind::Stack) => Err(error),
             // The ordinary way gives the result, or fails with the error at its place.
             _ => {
@@ -66,7 +81,7 @@ impl<'s, 'd> Run<'s, 'd> {
     }
 
     /// What happens to the nodes of the source, in document order.
-    fn changes(&self, edits: &'s Edits, cx: &Cx<'s, 'd>) -> Outcome<Option<Vec<(NodeId, Change<'s>)>>> {
+    fn changes(&self, edits: &'s Edits, cx: &Cx<'s, 'd>) -> Outcome<Option<Changes<'s>>> {
         let doc: &Document = &self.source.doc;
         let mut known: Vec<Option<Candidates>> = Vec::new();
         let mut changes = Vec::new();
@@ -168,7 +183,7 @@ impl<'s, 'd> Run<'s, 'd> {
             Edit::Keep => Fate::Stays,
             Edit::KeepAll => Fate::StaysWhole,
             Edit::Drop => Fate::Changes(Change::Drop),
-            Edit::Run => Fate::Changes(Change::Run { rule, result: Document::new() }),
+            Edit::Run => Fate::Changes(Change::Run { rule }),
             Edit::Element(edit) => {
                 let literal = match self.plan.templates[template].body.first().map(|it| &it.op) {
                     Some(Op::Literal(literal)) if edit.renames => Some(&**literal),
@@ -183,20 +198,14 @@ impl<'s, 'd> Run<'s, 'd> {
     }
 
     /// Adds what happens to a node that is no element; `false` if it cannot be done here.
-    fn leaf(
-        &self,
-        edits: &'s Edits,
-        node: NodeId,
-        cx: &Cx<'s, 'd>,
-        changes: &mut Vec<(NodeId, Change<'s>)>,
-    ) -> Outcome<bool> {
+    fn leaf(&self, edits: &'s Edits, node: NodeId, cx: &Cx<'s, 'd>, changes: &mut Changes<'s>) -> Outcome<bool> {
         let rule = self.find_rule(&self.at(node), cx, |_| true)?;
         let kind = self.source.doc.kind(node);
         match rule.map(|rule| (rule, &edits.leaves[self.plan.rules[rule].template])) {
             None if edits.by_default || kind == NodeKind::Text => {}
             None if kind == NodeKind::Attribute => return Ok(false),
             None | Some((_, Edit::Drop)) => changes.push((node, Change::Drop)),
-            Some((rule, Edit::Run)) => changes.push((node, Change::Run { rule, result: Document::new() })),
+            Some((rule, Edit::Run)) => changes.push((node, Change::Run { rule })),
             Some(_) => {}
         }
         Ok(true)
@@ -206,13 +215,12 @@ impl<'s, 'd> Run<'s, 'd> {
         Node { doc: self.source.doc.clone(), id: node }
     }
 
-    /// Runs what has to be run for the changes; `None` if a result does not fit.
-    fn run_changes(
-        &self,
-        mut changes: Vec<(NodeId, Change<'s>)>,
-        cx: &Cx<'s, 'd>,
-    ) -> Outcome<Option<Vec<(NodeId, Change<'s>)>>> {
+    /// Runs what has to be run for the changes. The results of templates are the children of a document, each in an
+    /// element like that around its node.
+    fn run_changes(&self, mut changes: Changes<'s>, cx: &Cx<'s, 'd>) -> Outcome<(Changes<'s>, Results)> {
         let mut inner = cx.clone();
+        let mut tree = Box::new(TreeBuilder::new());
+        tree.open("", "results", "");
         for (node, change) in &mut changes {
             inner.focus.item = Some(Item::Node(self.at(*node)));
             match change {
@@ -221,43 +229,34 @@ impl<'s, 'd> Run<'s, 'd> {
                     inner.rule = Some(*rule);
                     *values = self.framed(|| self.attribute_values(edit, *literal, *rule, &inner))?;
                 }
-                Change::Run { rule, result } => {
+                Change::Run { rule } => {
                     inner.rule = Some(*rule);
+                    let opened = self.open_result(&mut tree, *node);
                     let template = self.plan.rules[*rule].template;
-                    let Some(made) = self.made(*node, || self.run_template(template, &[], &inner))? else {
-                        return Ok(None);
-                    };
-                    *result = made;
+                    let work = || self.run_template(template, &[], &inner);
+                    if let Destination::Tree(filled) = self.redirected(Destination::Tree(tree), work)? {
+                        tree = filled;
+                    } else {
+                        tree = Box::new(TreeBuilder::new());
+                    }
+                    tree.close(opened);
                 }
             }
         }
-        Ok(Some(changes))
+        Ok((changes, tree.finish()))
     }
 
-    /// What a template puts out, in an element like that around the node; `None` if it does not fit there.
-    fn made(&self, node: NodeId, work: impl FnOnce() -> Outcome<()>) -> Outcome<Option<Document>> {
+    /// Opens an element with the name and the namespaces of that around a node.
+    fn open_result(&self, tree: &mut TreeBuilder, node: NodeId) -> Opened {
         let doc: &Document = &self.source.doc;
-        let mut tree = TreeBuilder::new();
-        let parent = doc.parent(node).filter(|it| doc.is_element(*it));
-        if let Some(parent) = parent {
-            tree.open(doc.prefix(parent), doc.local_name(parent), doc.namespace(parent));
-            for (prefix, uri) in doc.in_scope_namespaces(parent) {
-                tree.declare(prefix, uri);
-            }
+        let Some(parent) = doc.parent(node).filter(|it| doc.is_element(*it)) else {
+            return tree.open("", "result", "");
+        };
+        let opened = tree.open(doc.prefix(parent), doc.local_name(parent), doc.namespace(parent));
+        for (prefix, uri) in doc.in_scope_namespaces(parent) {
+            tree.declare(prefix, uri);
         }
-        let Destination::Tree(tree) = self.redirected(Destination::Tree(Box::new(tree)), work)? else {
-            return Ok(None);
-        };
-        let (made, raw) = tree.finish();
-        let top = top(&made, parent.is_some());
-        let fits = if doc.kind(node) == NodeKind::Attribute {
-            let mut attributes = made.attributes(top);
-            let plain = attributes.next().is_none_or(|it| made.namespace(it).is_empty());
-            plain && attributes.next().is_none() && made.first_child(top).is_none()
-        } else {
-            made.attributes(top).next().is_none()
-        };
-        Ok((raw.is_empty() && fits).then_some(made))
+        opened
     }
 
     /// The values of new attributes: those of a literal element, then those before and behind the others.
@@ -299,11 +298,6 @@ fn is_special(edits: &Edits, kind: NodeKind) -> bool {
     }
 }
 
-/// What holds the result of a template.
-fn top(made: &Document, wrapped: bool) -> NodeId {
-    made.root_element().filter(|_| wrapped).unwrap_or(Document::ROOT)
-}
-
 /// The next node in document order, behind or below a node.
 fn next(doc: &Document, node: NodeId, below: bool) -> Option<NodeId> {
     let child = if below { doc.first_child(node) } else { None };
@@ -329,109 +323,4 @@ fn fits(doc: &Document, node: NodeId, literal: &Literal) -> bool {
         bound(&literal.prefix).is_none_or(|it| it == literal.namespace)
     };
     own && doc.namespace_decls(node).next().is_none() && literal.namespaces.iter().all(free)
-}
-
-/// A copy of the source with the changes.
-fn changed(source: &Document, changes: &[(NodeId, Change<'_>)]) -> Option<Document> {
-    let mut doc = source.clone();
-    let mut emptied: Vec<NodeId> = Vec::new();
-    for (node, change) in changes {
-        match change {
-            Change::Drop => {
-                emptied.extend(doc.parent(*node));
-                doc.detach(*node);
-            }
-            Change::Element { edit, literal, values, .. } => element(&mut doc, *node, edit, *literal, values),
-            Change::Run { result, .. } if doc.kind(*node) == NodeKind::Attribute => {
-                attribute(&mut doc, *node, result)?;
-            }
-            Change::Run { result, .. } => {
-                emptied.extend(doc.parent(*node));
-                let wrapped = doc.parent(*node).is_some_and(|it| doc.is_element(it));
-                for child in result.children(top(result, wrapped)) {
-                    let copy = doc.import(result, child);
-                    doc.insert_before(*node, copy);
-                }
-                doc.detach(*node);
-            }
-        }
-    }
-    emptied.dedup();
-    for parent in emptied {
-        join_texts(&mut doc, parent);
-    }
-    Some(doc)
-}
-
-fn element(doc: &mut Document, node: NodeId, edit: &ElementEdit, literal: Option<&Literal>, values: &[String]) {
-    let mut values = values.iter();
-    let literals = literal.map(|it| it.attributes.as_slice()).unwrap_or_default();
-    let first = literals.iter().map(|it| &it.local).chain(edit.before.iter().map(|it| &it.local));
-    let first: Vec<(&String, &String)> = first.zip(values.by_ref()).collect();
-    let missing = |it: &&(String, String)| doc.lookup_namespace(node, &it.0) != Some(&it.1);
-    let namespaces: Vec<_> = literal.iter().flat_map(|it| &it.namespaces).filter(missing).collect();
-    // What the template adds comes first.
-    let moves = !first.is_empty() || !namespaces.is_empty();
-    let old: Vec<NodeId> = doc.attributes(node).filter(|_| moves).collect();
-    for attribute in &old {
-        doc.detach(*attribute);
-    }
-    for (prefix, uri) in namespaces {
-        doc.declare_namespace(node, prefix, uri);
-    }
-    for (local, value) in first {
-        doc.set_attribute(node, "", local, "", value);
-    }
-    for attribute in old {
-        match doc.attribute_node(node, doc.namespace(attribute), doc.local_name(attribute)) {
-            Some(new) => {
-                let value = doc.value(attribute).into_owned();
-                doc.set_value(new, &value);
-            }
-            None => doc.append_child(node, attribute),
-        }
-    }
-    for (new, value) in edit.after.iter().zip(values) {
-        doc.set_attribute(node, "", &new.local, "", value);
-    }
-    if let Some(literal) = literal {
-        doc.rename(node, &literal.prefix, &literal.local, &literal.namespace);
-    }
-}
-
-/// Puts another attribute in place of one; `None` if its element has one of that name already.
-fn attribute(doc: &mut Document, node: NodeId, result: &Document) -> Option<()> {
-    let made = result.root_element().and_then(|it| result.attributes(it).next());
-    let Some(made) = made else {
-        doc.detach(node);
-        return Some(());
-    };
-    let (local, value) = (result.local_name(made), result.value(made));
-    let clash = doc.parent(node).and_then(|it| doc.attribute_node(it, "", local)).is_some_and(|it| it != node);
-    if clash {
-        return None;
-    }
-    doc.rename(node, "", local, "");
-    doc.set_value(node, &value);
-    Some(())
-}
-
-/// Makes neighbouring texts one.
-fn join_texts(doc: &mut Document, parent: NodeId) {
-    let mut at = doc.first_child(parent);
-    while let Some(node) = at {
-        at = doc.next_sibling(node);
-        if doc.kind(node) != NodeKind::Text {
-            continue;
-        }
-        let mut joined: Option<String> = None;
-        while let Some(next) = at.filter(|it| doc.kind(*it) == NodeKind::Text) {
-            joined.get_or_insert_with(|| doc.value(node).into_owned()).push_str(&doc.value(next));
-            at = doc.next_sibling(next);
-            doc.detach(next);
-        }
-        if let Some(text) = joined {
-            doc.set_value(node, &text);
-        }
-    }
 }

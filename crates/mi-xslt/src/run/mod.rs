@@ -7,6 +7,7 @@
 
 mod apply;
 mod build;
+mod changed;
 mod construct;
 mod edits;
 mod exec;
