@@ -115,15 +115,42 @@ pub fn words(number: i64) -> String {
     out.join(" ")
 }
 
+/// `twenty first`; see [`words`].
+pub fn ordinal_words(number: i64) -> String {
+    const IRREGULAR: [(&str, &str); 7] = [
+        ("one", "first"),
+        ("two", "second"),
+        ("three", "third"),
+        ("five", "fifth"),
+        ("eight", "eighth"),
+        ("nine", "ninth"),
+        ("twelve", "twelfth"),
+    ];
+    let text = words(number);
+    let start = text.rfind(' ').map_or(0, |at| at + 1);
+    let (before, last) = text.split_at(start);
+    if let Some((_, ordinal)) = IRREGULAR.iter().find(|(cardinal, _)| *cardinal == last) {
+        return format!("{before}{ordinal}");
+    }
+    match last.strip_suffix('y') {
+        Some(stem) => format!("{before}{stem}ieth"),
+        None => format!("{text}th"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{letters, ordinal_suffix, roman, title, words};
+    use super::{letters, ordinal_suffix, ordinal_words, roman, title, words};
 
     #[test]
     fn numbers_in_writing() {
         assert_eq!([1, 26, 27, 703].map(|n| letters(n, b'a')), ["a", "z", "aa", "aaa"]);
         assert_eq!([4, 9, 1990, 2024].map(roman), ["IV", "IX", "MCMXC", "MMXXIV"]);
         assert_eq!([1, 2, 3, 4, 11, 22, 113].map(ordinal_suffix), ["st", "nd", "rd", "th", "th", "nd", "th"]);
+        assert_eq!(
+            [1, 9, 12, 30, 104].map(ordinal_words),
+            ["first", "ninth", "twelfth", "thirtieth", "one hundred and fourth"]
+        );
         assert_eq!(words(0), "zero");
         assert_eq!(title(&words(1_121)), "One Thousand One Hundred and Twenty One");
     }

@@ -103,8 +103,15 @@ impl<'d> Evaluator<'_, 'd> {
         {
             return Ok(result);
         }
-        let left: Vec<_> = left.into_items().into_iter().map(Item::atomize).collect();
-        let right: Vec<_> = right.into_items().into_iter().map(Item::atomize).collect();
+        let atoms = |value: Sequence<'d>| {
+            let arrays = matches!(&value.0, Repr::One(Item::Array(_)))
+                || matches!(&value.0, Repr::Many(items) if items.iter().any(|it| matches!(it, Item::Array(_))));
+            if arrays {
+                return super::call::atoms(value);
+            }
+            Ok(value.into_items().into_iter().map(Item::atomize).collect::<Vec<_>>())
+        };
+        let (left, right) = (atoms(left)?, atoms(right)?);
         if op == Comparison::Eq
             && left.len().min(right.len()) >= HASH_FROM
             && left.iter().chain(&right).all(|i| i.is_text())

@@ -356,7 +356,9 @@ impl<'e, 'd> Evaluator<'e, 'd> {
             let inner = Cx { item: Focus::Item(&item), position: i + 1, size, vars: cx.vars };
             let value = self.eval(right, &inner)?;
             if !value.is_empty() {
-                if value.is_nodeset() { nodes = true } else { atoms = true }
+                let plain = value.is_nodeset();
+                atoms |= !plain;
+                nodes |= plain || value.node_iter().next().is_some();
             }
             out.extend(self, value)?;
         }

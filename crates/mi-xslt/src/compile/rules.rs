@@ -213,12 +213,39 @@ fn element(doc: &Document, node: NodeId, wrong: &mut Vec<(NodeId, String)>) {
     {
         wrong.push((node, "it needs xsl:matching-substring or xsl:non-matching-substring (XTSE1130)".to_owned()));
     }
+    if matches!(*name, "break" | "next-iteration") && !is_last_in_iteration(doc, node) {
+        wrong.push((node, format!("xsl:{name} must be the last thing that an xsl:iterate does (XTSE3120)")));
+    }
     for child in doc.children(node) {
         if let Some(message) = misplaced(doc, child, name, *content) {
             wrong.push((if doc.is_element(child) { child } else { node }, message));
         }
     }
     order(doc, node, name, wrong);
+}
+
+/// Whether nothing can run behind an instruction in the `xsl:iterate` around it.
+fn is_last_in_iteration(doc: &Document, node: NodeId) -> bool {
+    let own = |it: NodeId| if doc.namespace(it) == XSLT_NAMESPACE { doc.local_name(it) } else { "" };
+    let mut at = node;
+    loop {
+        let branch = matches!(own(at), "when" | "otherwise" | "catch");
+        let mut behind = std::iter::successors(doc.next_sibling(at), |it| doc.next_sibling(*it));
+        let counts = |it: NodeId| match doc.kind(it) {
+            NodeKind::Element => !matches!(own(it), "fallback" | "catch"),
+            NodeKind::Text => !doc.is_whitespace(it),
+            _ => false,
+        };
+        if !branch && behind.any(counts) {
+            return false;
+        }
+        let Some(parent) = doc.parent(at) else { return false };
+        match own(parent) {
+            "iterate" => return true,
+            "if" | "when" | "otherwise" | "choose" | "try" | "catch" => at = parent,
+            _ => return false,
+        }
+    }
 }
 
 /// Why a child cannot stand in an element.

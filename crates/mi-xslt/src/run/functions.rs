@@ -108,6 +108,10 @@ impl<'d> View<'_, '_, 'd> {
     /// `format-number` and `generate-id`.
     fn own(&self, local: &str, args: &[Sequence<'d>]) -> Result<Sequence<'d>, XPathError> {
         match (local, args) {
+            ("generate-id", [nodes]) if nodes.len() > 1 && !self.run.plan.is_old => Err(XPathError::dynamic(
+                "XPTY0004",
+                "the argument of generate-id() must be one node, but there are several",
+            )),
             ("generate-id", [node]) => Ok(node.first_node().map_or(String::new(), |it| self.run.id_of(&it)).into()),
             ("format-number", [number, picture]) => self.format_number(number, picture, ""),
             ("format-number", [number, picture, name]) => self.format_number(number, picture, &name.to_str()),

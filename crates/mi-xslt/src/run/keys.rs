@@ -19,6 +19,8 @@ impl<'s, 'd> Run<'s, 'd> {
             let key = self.comparable(&value.atomize());
             if let Some(nodes) = index.get(&key) {
                 found.extend(nodes);
+            } else if !self.plan.is_old {
+                // Numbers and texts are different values.
             } else if let Some(nodes) = key.strip_prefix('n').and_then(|number| index.get(&format!("s{number}"))) {
                 // XSLT 1.0 compares everything as text.
                 found.extend(nodes);

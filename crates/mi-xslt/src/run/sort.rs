@@ -83,7 +83,11 @@ impl<'s, 'd> Run<'s, 'd> {
 
 fn sort_key(value: &Sequence<'_>, typed: bool, direction: &Direction) -> SortKey {
     let Some(item) = value.first() else {
-        return if typed || direction.number { SortKey::Nothing } else { SortKey::Text(String::new()) };
+        return match (direction.number, typed) {
+            (true, _) => SortKey::Number(f64::NAN),
+            (false, true) => SortKey::Nothing,
+            (false, false) => SortKey::Text(String::new()),
+        };
     };
     if direction.number || (typed && item.is_numeric()) {
         return SortKey::Number(item.to_number());

@@ -60,7 +60,11 @@ fn of_json<'d>(ev: &Evaluator<'_, 'd>, json: &Json) -> Sequence<'d> {
             let mut map = MapItem::default();
             for (key, value) in entries {
                 let key = Item::String(key.clone().into());
-                map.insert(ev.key_of(&key), key, of_json(ev, value));
+                let name = ev.key_of(&key);
+                // Of several entries with one key the first counts.
+                if map.get(&name).is_none() {
+                    map.insert(name, key, of_json(ev, value));
+                }
             }
             Sequence::one(Item::Map(Arc::new(map)))
         }

@@ -125,6 +125,17 @@ impl<'d> Args<'_, '_, 'd> {
         self.ev.eval(self.expr(i), self.cx)
     }
 
+    /// An argument of at most one item.
+    fn single(&self, i: usize) -> Result<Option<Item<'d>>, XPathError> {
+        let found = self.sequence(i)?;
+        if found.len() > 1 {
+            let name = self.call.function.name;
+            let message = format!("argument {} of {name}() must be one item, but there are {}", i + 1, found.len());
+            return Err(XPathError::type_error(message));
+        }
+        Ok(found.first())
+    }
+
     /// The typed values of an argument.
     fn atoms(&self, i: usize) -> Result<Vec<Item<'d>>, XPathError> {
         self.ev.atomized(self.sequence(i)?)

@@ -48,7 +48,7 @@ fn no_collection<'d>() -> Outcome<'d> {
 }
 
 fn node<'d>(args: &Args<'_, '_, 'd>) -> Result<Option<Node<'d>>, XPathError> {
-    let item = if args.len() > 0 { args.ev.first(args.expr(0), args.cx)? } else { Some(args.cx.context()?) };
+    let item = if args.len() > 0 { args.single(0)? } else { Some(args.cx.context()?) };
     match item {
         None => Ok(None),
         Some(Item::Node(node)) => Ok(Some(node)),
@@ -257,22 +257,24 @@ fn format_integer<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
         return Err(XPathError::dynamic("FODF1310", "the picture of format-integer() is empty"));
     }
     let ordinal = modifier.starts_with('o');
+    let size = number.saturating_abs();
+    let worded = || if ordinal { numerals::ordinal_words(size) } else { numerals::words(size) };
     let text = match token {
-        "A" | "a" if number > 0 => numerals::letters(number, token.as_bytes()[0]),
-        "I" if (1..5000).contains(&number) => numerals::roman(number),
-        "i" if (1..5000).contains(&number) => numerals::roman(number).to_lowercase(),
-        "w" => numerals::words(number),
-        "W" => numerals::words(number).to_uppercase(),
-        "Ww" => numerals::title(&numerals::words(number)),
+        "A" | "a" if size > 0 => numerals::letters(size, token.as_bytes()[0]),
+        "I" if (1..5000).contains(&size) => numerals::roman(size),
+        "i" if (1..5000).contains(&size) => numerals::roman(size).to_lowercase(),
+        "w" => worded(),
+        "W" => worded().to_uppercase(),
+        "Ww" => numerals::title(&worded()),
         _ => {
             let mut out = decimal(number, token)?;
             if ordinal {
                 out.push_str(numerals::ordinal_suffix(number));
             }
-            out
+            return Ok(out.into());
         }
     };
-    Ok(text.into())
+    Ok(if number < 0 { format!("-{text}") } else { text }.into())
 }
 
 /// `#,##0`, `001`

@@ -37,7 +37,13 @@ pub(super) const TABLE: &[Builtin] = &[
 
 /// The node in argument `i`, or the context node if there are fewer arguments; `None` for the empty sequence.
 fn node<'d>(args: &Args<'_, '_, 'd>, i: usize) -> Result<Option<Node<'d>>, XPathError> {
-    let item = if i < args.len() { args.ev.first(args.expr(i), args.cx)? } else { Some(args.cx.context()?) };
+    let item = if i >= args.len() {
+        Some(args.cx.context()?)
+    } else if args.v1() {
+        args.ev.first(args.expr(i), args.cx)?
+    } else {
+        args.single(i)?
+    };
     match item {
         None => Ok(None),
         Some(Item::Node(node)) => Ok(Some(node)),

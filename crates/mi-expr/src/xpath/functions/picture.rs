@@ -3,7 +3,7 @@
 use chrono::{Datelike, Timelike};
 
 use crate::java_date::{DAYS, MONTHS};
-use crate::numerals::{letters, ordinal_suffix, roman, title, words};
+use crate::numerals::{letters, ordinal_suffix, ordinal_words, roman, title, words};
 use crate::xpath::datetime::{Moment, MomentKind, calendar, week_of_month, zone_text};
 use crate::xpath::error::XPathError;
 
@@ -141,9 +141,15 @@ fn value(number: u32, form: &Form<'_>, default: &str, name: Option<&str>) -> Str
         Some('i') if number > 0 => roman(i64::from(number)).to_lowercase(),
         Some('A') => letters(i64::from(number), b'A'),
         Some('a') => letters(i64::from(number), b'a'),
-        Some('w') => words(i64::from(number)),
-        Some('W') if presentation == "Ww" => title(&words(i64::from(number))),
-        Some('W') => words(i64::from(number)).to_uppercase(),
+        Some('w' | 'W') => {
+            let number = i64::from(number);
+            let text = if ordinal { ordinal_words(number) } else { words(number) };
+            return match presentation.trim_end_matches(['o', 'c', 't']) {
+                "w" => text,
+                "Ww" => title(&text),
+                _ => text.to_uppercase(),
+            };
+        }
         _ => {
             let width = presentation.chars().filter(char::is_ascii_digit).count().max(form.least.unwrap_or(1));
             format!("{number:0>width$}")
