@@ -8,7 +8,7 @@ use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
 
-use super::xslt::{Stylesheets, result_element, run};
+use super::xslt::{Logger, Stylesheets, keep_results, result_element, run};
 use crate::payload;
 use crate::resource::Resources;
 
@@ -36,7 +36,9 @@ impl Mediator for FastXslt {
         let stylesheet = self.0.current(cx)?;
         let envelope = cx.message.body.envelope()?;
         let payload = envelope.payload().ok_or_else(|| failed(Fault::new("the message has no payload")))?;
-        let output = run(&stylesheet, envelope.document(), payload, &[], cx, "FastXSLTMediator").map_err(failed)?;
+        let logger = Logger::keeping("FastXSLTMediator");
+        let mut output = run(&stylesheet, envelope.document(), payload, &[], cx, logger).map_err(failed)?;
+        keep_results(&mut output, cx).map_err(failed)?;
         let result = result_element(output).map_err(failed)?;
         if let Some(root) = result.nodes.first() {
             payload::set_element(&mut cx.message, &result.document, *root);

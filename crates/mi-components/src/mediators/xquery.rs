@@ -16,7 +16,7 @@ use mi_message::{Message, Value, XmlValue, java_double, java_float};
 use mi_xml::{Document, NodeId, NodeKind};
 use mi_xslt::XQuery;
 
-use super::xslt::MessageHost;
+use super::xslt::{Logger, MessageHost};
 use crate::resource::{self, Cached};
 use crate::xml;
 
@@ -149,7 +149,7 @@ impl XQueryMediator {
                 values.push((variable.name.as_str(), Sequence::one(item)));
             }
         }
-        let host = MessageHost::of(cx, "XQueryMediator");
+        let host = MessageHost::of(cx, Logger::new("XQueryMediator"));
         let result = query.run(&values, &host).map_err(|error| Fault::new(error.to_string()))?;
         // MI: only the first item counts.
         match result.first() {

@@ -28,6 +28,8 @@ pub(super) const SPEC: MediatorSpec = MediatorSpec::new("xslt", parse)
 const MAX_TIME: Duration = Duration::from_mins(1);
 /// Makes the mediator keep the result in the target property as text.
 const DISABLE_BUILD: &str = "transform.xslt.result.disableBuild";
+/// What the names of properties with further results start with.
+const RESULT: &str = "xslt.result.";
 
 #[derive(Debug)]
 struct Xslt {
@@ -118,15 +120,17 @@ impl Xslt {
             params.extend(value.map(|value| (property.name.as_str(), value)));
         }
         let stylesheet = self.stylesheets.current(cx)?;
-        let output = match &place {
+        let mut output = match &place {
             Place::Message(node) => {
-                run(&stylesheet, cx.message.body.envelope()?.document(), *node, &params, cx, "XSLTMediator")?
+                let document = cx.message.body.envelope()?.document();
+                run(&stylesheet, document, *node, &params, cx, Logger::keeping("XSLTMediator"))?
             }
             Place::Value(value) => {
                 let node = value.nodes.first().copied().unwrap_or(Document::ROOT);
-                run(&stylesheet, &value.document, node, &params, cx, "XSLTMediator")?
+                run(&stylesheet, &value.document, node, &params, cx, Logger::keeping("XSLTMediator"))?
             }
         };
+        keep_results(&mut output, cx)?;
         if let Some(target) = &self.target {
             let as_text =
                 cx.message.properties.get_str(DISABLE_BUILD).is_some_and(|it| it.eq_ignore_ascii_case("true"));
@@ -230,6 +234,38 @@ fn replace(cx: &mut Context, source: NodeId, result: &XmlValue) -> Result<(), Fa
     Ok(())
 }
 
+/// Puts the results of `xsl:result-document` into properties, by their `href`. MI writes files.
+pub(super) fn keep_results(output: &mut Output, cx: &mut Context) -> Result<(), Fault> {
+    for (href, other) in std::mem::take(&mut output.others) {
+        let value = match other.method {
+            Method::Text => Value::from(other.serialize()),
+            _ => Value::Xml(result_element(other)?),
+        };
+        cx.message.properties.set(format!("{RESULT}{href}"), value);
+    }
+    Ok(())
+}
+
+/// Who runs a stylesheet, for the log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Logger {
+    name: &'static str,
+    /// It looks at results beside the main one.
+    keeps: bool,
+}
+
+impl Logger {
+    /// One that uses the main result only.
+    pub(super) const fn new(name: &'static str) -> Self {
+        Self { name, keeps: false }
+    }
+
+    /// One that calls [`keep_results`].
+    pub(super) const fn keeping(name: &'static str) -> Self {
+        Self { name, keeps: true }
+    }
+}
+
 /// Runs a stylesheet on a node of the message.
 pub(super) fn run(
     stylesheet: &Stylesheet,
@@ -237,7 +273,7 @@ pub(super) fn run(
     node: NodeId,
     params: &[(&str, Arc<str>)],
     cx: &Context,
-    logger: &'static str,
+    logger: Logger,
 ) -> Result<Output, Fault> {
     let host = MessageHost::of(cx, logger);
     let params: Vec<(&str, Sequence<'_>)> =
@@ -250,12 +286,12 @@ pub(super) struct MessageHost<'a> {
     now: i64,
     offset: i32,
     started: Instant,
-    logger: &'static str,
+    logger: Logger,
     prefix: &'a str,
 }
 
 impl<'a> MessageHost<'a> {
-    pub(super) fn of(cx: &'a Context, logger: &'static str) -> Self {
+    pub(super) fn of(cx: &'a Context, logger: Logger) -> Self {
         let now = cx.snapshot.now_millis();
         let offset = cx.snapshot.zone_offset_seconds(now);
         Self { now, offset, started: Instant::now(), logger, prefix: &cx.artifact.log_prefix }
@@ -268,7 +304,11 @@ impl Host for MessageHost<'_> {
     }
 
     fn message(&self, text: &str) {
-        log::info!(target: self.logger, "{}{text}", self.prefix);
+        log::info!(target: self.logger.name, "{}{text}", self.prefix);
+    }
+
+    fn keeps_results(&self) -> bool {
+        self.logger.keeps
     }
 
     fn expired(&self) -> bool {
@@ -387,6 +427,20 @@ mod tests {
             "<o/>",
             "<r>o</r>",
         );
+    }
+
+    #[test]
+    fn further_results_are_properties() {
+        let body = "<xsl:template match='o'><r/><xsl:result-document href='audit'><a><xsl:value-of select='n'/></a>\
+            </xsl:result-document><xsl:result-document href='log' method='text'>n=<xsl:value-of select='n'/>\
+            </xsl:result-document></xsl:template>";
+        for mediator in ["<xslt key='s'/>", "<fastXSLT key='s'/>"] {
+            let outcome = run(mediator, body, "<o><n>1</n></o>");
+            assert_eq!(outcome.fault(), None);
+            assert_eq!(outcome.payload_xml(), "<r/>");
+            assert_eq!(outcome.property("xslt.result.audit").as_deref(), Some("<a>1</a>"));
+            assert_eq!(outcome.property("xslt.result.log").as_deref(), Some("n=1"));
+        }
     }
 
     #[test]

@@ -72,7 +72,8 @@ impl Transformation {
             })
             .collect();
         let params: Vec<(&str, Arc<str>)> = params.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-        let output = xslt::run(stylesheet, envelope.document(), node, &params, cx, "DataMapperMediator")?;
+        let output =
+            xslt::run(stylesheet, envelope.document(), node, &params, cx, xslt::Logger::new("DataMapperMediator"))?;
         let result = xslt::result_element(output)?;
         Ok(Arc::unwrap_or_clone(result.document))
     }
