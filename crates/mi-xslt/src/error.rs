@@ -29,6 +29,8 @@ pub struct TransformError {
     pub line: u32,
     /// Column of the instruction, zero if unknown.
     pub column: u32,
+    /// The name of the template that was running, or its pattern; empty outside of templates.
+    pub template: String,
     /// The code of `xsl:message`.
     pub(crate) given_code: Option<String>,
 }
@@ -49,7 +51,8 @@ pub enum TransformErrorKind {
 
 impl TransformError {
     pub(crate) fn new(kind: TransformErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), stylesheet: String::new(), line: 0, column: 0, given_code: None }
+        let (stylesheet, template) = (String::new(), String::new());
+        Self { kind, message: message.into(), stylesheet, line: 0, column: 0, template, given_code: None }
     }
 
     pub(crate) fn dynamic(message: impl Into<String>) -> Self {
@@ -84,7 +87,11 @@ impl fmt::Display for TransformError {
         if self.has_place() {
             write!(f, "{}:{}:{}: ", self.stylesheet, self.line, self.column)?;
         }
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        if !self.template.is_empty() {
+            write!(f, ", in the template {}", self.template)?;
+        }
+        Ok(())
     }
 }
 

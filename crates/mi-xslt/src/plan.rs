@@ -278,6 +278,8 @@ pub(crate) struct ResultDocument {
 
 #[derive(Debug)]
 pub(crate) struct Template {
+    /// Its name or its pattern, for errors.
+    pub(crate) label: Box<str>,
     pub(crate) params: Vec<Binding>,
     pub(crate) body: Body,
     /// The type of `as`.

@@ -198,6 +198,84 @@ fn failures_have_a_place() {
 }
 
 #[test]
+fn failures_name_their_template() {
+    for (body, expected) in [
+        ("<xsl:template match='o[1]'><xsl:value-of select='1 div 0'/></xsl:template>", ", in the template o[1]"),
+        (
+            "<xsl:template match='/'><xsl:call-template name='t'/></xsl:template>\
+             <xsl:template name='t'><xsl:value-of select='xs:date(1)'/></xsl:template>",
+            ", in the template t",
+        ),
+    ] {
+        let found = transformed("2.0", body, "<o/>");
+        assert!(found.starts_with("error: s:") && found.ends_with(expected), "{found}");
+    }
+}
+
+/// A host whose time is up at once.
+struct NoTime;
+
+impl crate::Host for NoTime {
+    fn now(&self) -> crate::Moment {
+        crate::moment(0, 0)
+    }
+
+    fn expired(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn caps_are_faults_that_name_them() {
+    let source = Document::parse(format!("<o>{}</o>", "<i/>".repeat(10_000))).expect("it is well formed");
+    let double = "<xsl:template name='t'><xsl:param name='d'/><xsl:choose><xsl:when test='string-length($d) &lt; 1000000000'>\
+        <xsl:call-template name='t'><xsl:with-param name='d' select='concat($d, $d)'/></xsl:call-template></xsl:when>\
+        <xsl:otherwise/></xsl:choose></xsl:template><xsl:template match='/'><xsl:call-template name='t'>\
+        <xsl:with-param name='d' select='\"0123456789\"'/></xsl:call-template></xsl:template>";
+    let deep = "<xsl:template name='t'><xsl:param name='n'/><xsl:if test='$n &gt; 0'><xsl:call-template name='t'>\
+        <xsl:with-param name='n' select='$n - 1'/></xsl:call-template></xsl:if></xsl:template>\
+        <xsl:template match='/'><xsl:call-template name='t'><xsl:with-param name='n' select='1000000'/></xsl:call-template></xsl:template>";
+    // Nodes are counted where they are put out, even if nothing is copied.
+    let many = "<xsl:template match='/'><xsl:variable name='v' as='node()*'><xsl:sequence select='for $i in 1 to 2000 return /'/>\
+        </xsl:variable><xsl:value-of select='count($v)'/></xsl:template>";
+    let items = "<xsl:template match='/'><xsl:value-of select='count(1 to 3000000)'/></xsl:template>";
+    for (body, expected) in
+        [(deep, "recursion"), (double, "bytes in one string"), (many, "nodes"), (items, "items in one sequence")]
+    {
+        let sheet = compile("2.0", body).expect("it compiles");
+        let error = sheet.transform(&source, Document::ROOT, &[], &PlainHost::default()).expect_err("it is too much");
+        assert_eq!(error.kind, TransformErrorKind::Limit, "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let sheet =
+        compile("2.0", "<xsl:template match='/'><xsl:for-each select='1 to 10000'><a/></xsl:for-each></xsl:template>");
+    let error = sheet.expect("it compiles").transform(&source, Document::ROOT, &[], &NoTime).expect_err("time is up");
+    assert!(error.to_string().contains("takes too long"), "{error}");
+}
+
+#[test]
+fn nothing_is_reached_that_was_not_given() {
+    for call in [
+        "doc('file:///etc/passwd')",
+        "document('http://localhost/x')",
+        "doc('../secret.xml')",
+        "unparsed-text('file:///etc/passwd')",
+        "unparsed-text-lines('/etc/passwd')",
+        "collection('file:///etc')",
+        "environment-variable('PATH')[error()]",
+        "doc-available('file:///etc/passwd') or error()",
+        "unparsed-text-available('/etc/passwd') or error()",
+    ] {
+        let body = format!("<xsl:template match='/'><r><xsl:value-of select=\"{call}\"/></r></xsl:template>");
+        let found = transformed("3.0", &body, "<o/>");
+        let nothing = found == "<r/>" || (found.starts_with("error: ") && !found.contains("root:"));
+        assert!(nothing, "{call}: {found}");
+    }
+    assert!(compile("2.0", "<xsl:include href='file:///etc/passwd'/>").is_err());
+    assert!(compile("2.0", "<xsl:import href='http://localhost/x.xsl'/>").is_err());
+}
+
+#[test]
 fn limits() {
     let source = Document::parse("<o/>").expect("it is well formed");
     for (body, expected) in [

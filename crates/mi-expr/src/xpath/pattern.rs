@@ -5,7 +5,9 @@
 //! run on the backtracking engine, which counts its steps.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::iter::Peekable;
+use std::rc::Rc;
 use std::str::Chars;
 
 use regex::RegexBuilder;
@@ -13,6 +15,21 @@ use regex::RegexBuilder;
 use super::ast::Expr;
 use super::error::XPathError;
 use super::eval::push_str;
+
+/// Most computed patterns that a thread keeps, and the longest of them in bytes.
+const MAX_RECENT: usize = 4;
+const MAX_RECENT_SOURCE: usize = 500;
+
+/// A computed pattern with what it was compiled from.
+struct Recent {
+    source: String,
+    flags: String,
+    pattern: Rc<Pattern>,
+}
+
+thread_local! {
+    static RECENT: RefCell<Vec<Recent>> = const { RefCell::new(Vec::new()) };
+}
 
 #[derive(Debug)]
 pub(super) struct Pattern {
@@ -42,6 +59,26 @@ impl Pattern {
             None => "",
         };
         Self::compile(source, flags).ok()
+    }
+
+    /// [`Pattern::compile`] for patterns that are computed: the last ones of this thread are kept, because the same ones
+    /// come again and again in a loop.
+    pub(super) fn recent(source: &str, flags: &str) -> Result<Rc<Self>, XPathError> {
+        let known = RECENT.with_borrow(|recent| {
+            recent.iter().find(|it| it.source == source && it.flags == flags).map(|it| it.pattern.clone())
+        });
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let pattern = Rc::new(Self::compile(source, flags)?);
+        if source.len() <= MAX_RECENT_SOURCE {
+            let entry = Recent { source: source.to_owned(), flags: flags.to_owned(), pattern: pattern.clone() };
+            RECENT.with_borrow_mut(|recent| {
+                recent.truncate(MAX_RECENT - 1);
+                recent.insert(0, entry);
+            });
+        }
+        Ok(pattern)
     }
 
     pub(super) fn compile(source: &str, flags: &str) -> Result<Self, XPathError> {

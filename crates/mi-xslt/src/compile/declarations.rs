@@ -118,6 +118,7 @@ impl Compiler<'_> {
         let pattern = self.pattern(scope, declaration.node, "/")?;
         let template = self.plan.templates.len();
         self.plan.templates.push(Template {
+            label: "/".into(),
             params: Vec::new(),
             body,
             cast: None,
@@ -142,12 +143,14 @@ impl Compiler<'_> {
         if name.is_none() && matched.is_none() {
             return Err("it needs the attribute `match` or `name`".to_owned());
         }
+        let label = name.as_ref().or(matched.as_ref()).map(|it| it.trim().into()).unwrap_or_default();
         let pattern = matched.map(|source| self.pattern(scope, node, &source)).transpose()?;
         let params = self.params(scope, node);
         let body = self.body(scope, node, &["param"]);
         let declared = scope.attr(node, "as");
         let template = self.plan.templates.len();
         self.plan.templates.push(Template {
+            label,
             params,
             body,
             cast: cast(scope, node, declared.as_deref()),

@@ -5,7 +5,7 @@ use mi_xml::{Document, NodeKind};
 
 use super::variables::Arguments;
 use super::{Cx, Outcome, Run};
-use crate::error::TransformError;
+use crate::error::{TransformError, TransformErrorKind};
 use crate::plan::{Binding, ModeRef, NoMatch, Sort};
 
 impl<'s, 'd> Run<'s, 'd> {
@@ -79,7 +79,12 @@ impl<'s, 'd> Run<'s, 'd> {
                 self.sequence(value)
             }
         });
-        result.map_err(|error| self.placed(error, template.place))
+        result.map_err(|mut error| {
+            if error.template.is_empty() && error.kind != TransformErrorKind::Stack {
+                error.template = template.label.to_string();
+            }
+            self.placed(error, template.place)
+        })
     }
 
     /// What happens to a node without a rule.

@@ -200,7 +200,7 @@ impl<'d> Args<'_, '_, 'd> {
             return run(pattern);
         }
         let flags = if flags < self.len() { self.string(flags)? } else { Str::Borrowed("") };
-        run(&Pattern::compile(&self.string(1)?, &flags)?)
+        run(&*Pattern::recent(&self.string(1)?, &flags)?)
     }
 }
 
