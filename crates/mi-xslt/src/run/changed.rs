@@ -12,6 +12,10 @@ pub(super) fn changed(source: &Document, changes: &[(NodeId, Change<'_>)], resul
         return None;
     }
     let mut doc = source.clone();
+    // White space around the root belongs to no node: moving the last one makes the document be written node by node.
+    if let Some(last) = doc.last_child(Document::ROOT) {
+        doc.append_child(Document::ROOT, last);
+    }
     let results = results.root_element().map(|root| doc.import(results, root));
     let mut next = results.and_then(|it| doc.first_child(it));
     let mut emptied: Vec<NodeId> = Vec::new();

@@ -94,6 +94,14 @@ fn modes_of_later_versions_keep_documents() {
 }
 
 #[test]
+fn white_space_around_the_root_is_none_of_the_document() {
+    let sheet = compile("1.0", IDENTITY).expect("it compiles");
+    let source = parsed("<?xml version='1.0'?>\n<!--c-->\n<o  a='1'>x</o>\n").expect("it parses");
+    let output = sheet.transform(&source, Document::ROOT, &[], &keeper()).expect("it runs");
+    assert_eq!(output.document.to_xml(Document::ROOT), "<!--c--><o  a='1'>x</o>");
+}
+
+#[test]
 fn joined_texts_are_one() {
     let body = format!(
         "{IDENTITY}<xsl:template match='v'/><xsl:template match='w'>-<xsl:value-of select='.'/></xsl:template>"
