@@ -3,6 +3,7 @@
 //! All findings are listed, not only the first. The rules themselves are in [`arrows`] and [`sources`].
 
 mod arrows;
+mod named_tests;
 mod sources;
 
 use anyhow::{Context, Result, bail};
@@ -22,6 +23,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         }
     }
     findings.extend(sources::check(&texts));
+    findings.extend(named_tests::check(&texts));
     if findings.is_empty() {
         println!("{} files and the arrows between the crates are tidy", texts.len());
         return Ok(());
