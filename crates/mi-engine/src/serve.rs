@@ -1,9 +1,7 @@
 //! The life of a request: dispatch on the snapshot, the in flow, and what the client gets when nobody answered.
 //! MI: `ServerWorker`, `SynapseMessageReceiver`, `RestRequestHandler`, `ProxyServiceMessageReceiver`.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -123,42 +121,13 @@ fn begin(
             let exchange = Arc::new(Exchange::new(info, sender));
             let guard = snapshot.services.begin_service(&artifact, exchange.request.secure);
             let mut cx = Context::new(message, snapshot, exchange, artifact);
-            let flow = async move {
+            // A task of its own: the flow goes on when the client hangs up, and a thread does the same step for many messages
+            // before the next one. In the task of the connection it is a fifth fewer instructions and a quarter more CPU time.
+            tokio::spawn(async move {
                 run_request(&mut cx, first, then).await;
                 drop(guard);
-            };
-            Box::pin(Running { flow: Some(Box::pin(flow)), receiver })
-        }
-    }
-}
-
-/// A flow that runs in the task of its client's connection, and resolves with its answer. What is left of it when it has
-/// answered, or when the client hangs up, goes on in a task of its own.
-struct Running {
-    /// `None` when it has ended, also by a panic.
-    flow: Option<BoxFuture<'static, ()>>,
-    receiver: oneshot::Receiver<HttpReply>,
-}
-
-impl Future for Running {
-    type Output = Option<HttpReply>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        if let Some(mut flow) = self.flow.take()
-            && flow.as_mut().poll(cx).is_pending()
-        {
-            self.flow = Some(flow);
-        }
-        Pin::new(&mut self.receiver).poll(cx).map(Result::ok)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(flow) = self.flow.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(flow);
+            });
+            async move { receiver.await.ok() }.boxed()
         }
     }
 }
@@ -172,9 +141,7 @@ pub(crate) fn call_proxy(
 ) -> BoxFuture<'static, Option<HttpReply>> {
     message.axis2.put(names::REST_URL_POSTFIX, rest_postfix(&info.target));
     let entry = start_proxy(proxy, &mut message);
-    // A task of its own, so that proxies that call each other do not pile up on one stack.
-    let reply = tokio::spawn(begin(snapshot, message, info, entry));
-    async move { reply.await.ok().flatten() }.boxed()
+    begin(snapshot, message, info, entry)
 }
 
 impl HttpService for Engine {
