@@ -447,7 +447,7 @@ impl Worker {
             target: "VFSTransportListener",
             "File object '{path}' could not be moved or deleted; it is marked and not processed again: {error}"
         );
-        self.remember(found, outcome, Instant::now() + self.settings.retry_moves_after);
+        self.remember(found, outcome, Instant::now() + self.before_next_try(error));
         let (file, settings, clock) = (found.clone(), self.settings.clone(), self.clock.clone());
         if let Err(error) = self.disk.run(move || after::mark(&file, outcome, &settings, &*clock)).await {
             log::error!(target: "VFSUtils", "Could not create the failure record for file: {path}: {error}");
@@ -458,6 +458,11 @@ impl Worker {
             )));
         }
         Ok(())
+    }
+
+    /// Time before a failed move is tried again. While a disk is full every pass begins with it, and goes no further.
+    fn before_next_try(&self, error: &io::Error) -> Duration {
+        if disk::is_full(error) { Duration::ZERO } else { self.settings.retry_moves_after }
     }
 
     fn remember(&self, found: &Found, outcome: Outcome, due: Instant) {
@@ -503,7 +508,7 @@ impl Worker {
                 }
                 Err(error) => {
                     if let Some(marked) = state.marked.get_mut(&path) {
-                        marked.due = now + self.settings.retry_moves_after;
+                        marked.due = now + self.before_next_try(&error);
                     }
                     drop(state);
                     if disk::is_full(&error) {

@@ -94,8 +94,10 @@ impl Session {
 
     async fn sign_in(&mut self, credentials: &Credentials) -> io::Result<()> {
         let Credentials { user, password, bearer } = credentials;
-        let ways = self.abilities.iter().find(|it| it.len() >= 5 && it[..4].eq_ignore_ascii_case("AUTH"));
-        let ways = ways.map(|it| it[5..].to_ascii_uppercase()).unwrap_or_default();
+        // What a server says may hold any character.
+        let ways = self.abilities.iter().filter_map(|it| it.split_once([' ', '=']));
+        let ways = ways.filter(|(name, _)| name.eq_ignore_ascii_case("AUTH")).map(|(_, ways)| ways).next();
+        let ways = ways.unwrap_or_default().to_ascii_uppercase();
         let has = |way: &str| ways.split_ascii_whitespace().any(|it| it == way);
         if *bearer {
             let token = BASE64.encode(format!("user={user}\u{1}auth=Bearer {password}\u{1}\u{1}"));
