@@ -120,7 +120,7 @@ async fn signing_in() {
     let who = [("mail.user", "kim"), ("mail.password", "secret")];
     let (got, sent) = run("smtp", "250-AUTH LOGIN PLAIN\r\n", "", &who).await;
     assert_eq!((got[1].as_str(), sent), ("AUTH PLAIN AGtpbQBzZWNyZXQ=", Ok(())));
-    let (got, sent) = run("smtp", "250-AUTH LOGIN\r\n", "", &who).await;
+    let (got, sent) = run("smtp", "250-XA€€ 1\r\n250-AUTH LOGIN\r\n", "", &who).await;
     assert_eq!((got[1..4].join("|").as_str(), sent), ("AUTH LOGIN|a2lt|c2VjcmV0", Ok(())));
     let token = [who[0], who[1], ("mail.bearer", "true")];
     let (got, _) = run("smtp", "250-AUTH XOAUTH2\r\n", "", &token).await;
