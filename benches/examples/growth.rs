@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mi_benches::load::{self, Plan};
 use mi_benches::process::{self, Folder, Process};
-use mi_benches::{Failure, payload};
+use mi_benches::{Failure, numbers, payload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -44,20 +44,18 @@ impl Options {
             rounds: 5,
             report: None,
         };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(name) = arguments.next() {
-            let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
-            let numbers = || value.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>();
-            match name.as_str() {
+        mi_benches::options(|name, value| {
+            match name {
                 "--server" => options.server = value.into(),
-                "--cars" => options.cars = numbers()?,
-                "--apis" => options.apis = numbers()?,
-                "--connections" => options.connections = numbers()?,
+                "--cars" => options.cars = numbers(&value)?,
+                "--apis" => options.apis = numbers(&value)?,
+                "--connections" => options.connections = numbers(&value)?,
                 "--rounds" => options.rounds = value.parse()?,
                 "--report" => options.report = Some(value.into()),
-                _ => return Err(format!("unknown option {name}").into()),
+                _ => return Ok(false),
             }
-        }
+            Ok(true)
+        })?;
         Ok(options)
     }
 }

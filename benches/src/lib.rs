@@ -15,6 +15,29 @@ use rustix::time::{ClockId, clock_gettime};
 /// Why a benchmark could not be made.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// Hands the options of the command line, each with its value, to `take`, which says whether it knows them.
+///
+/// # Errors
+/// An option without a value, one that is not known, or what `take` says.
+pub fn options(mut take: impl FnMut(&str, String) -> Result<bool, Failure>) -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
+        if !take(&name, value)? {
+            return Err(format!("unknown option {name}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Numbers with commas in between.
+///
+/// # Errors
+/// One of them is none.
+pub fn numbers(text: &str) -> Result<Vec<usize>, Failure> {
+    Ok(text.split(',').map(str::parse).collect::<Result<_, _>>()?)
+}
+
 /// Rounds each measurement takes; the best one counts.
 const ROUNDS: u32 = 25;
 /// CPU time one round should take, so that the clock's grain does not matter.

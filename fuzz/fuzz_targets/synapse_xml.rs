@@ -9,7 +9,7 @@ use mi_config::{SourceFile, parse_artifact};
 use mi_engine::{Services, Settings, Specs, build};
 
 static SERVICES: LazyLock<Arc<Services>> = LazyLock::new(|| {
-    let specs = Specs::new(&[mi_components::mediators::UNSUPPORTED, mi_components::TABLE, mi_data::TABLE]);
+    let specs = Specs::new(&[mi_components::mediators::UNSUPPORTED, mi_components::TABLE]);
     Arc::new(Services::offline(specs))
 });
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use mi_benches::load::{self, Plan};
 use mi_benches::process::{Folder, Nginx, Process};
-use mi_benches::{Failure, payload, process};
+use mi_benches::{Failure, numbers, payload, process};
 use report::Row;
 
 /// Port of the echo back end; the endpoint of the flows names it.
@@ -76,20 +76,19 @@ impl Options {
             rounds: 3,
             report: None,
         };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(name) = arguments.next() {
-            let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
-            match name.as_str() {
+        mi_benches::options(|name, value| {
+            match name {
                 "--server" => options.server = value.into(),
                 "--only" => options.only = Some(value),
-                "--sizes" => options.sizes = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
+                "--sizes" => options.sizes = numbers(&value)?,
                 "--connections" => options.connections = value.parse()?,
                 "--seconds" => options.seconds = value.parse()?,
                 "--rounds" => options.rounds = value.parse()?,
                 "--report" => options.report = Some(value.into()),
-                _ => return Err(format!("unknown option {name}").into()),
+                _ => return Ok(false),
             }
-        }
+            Ok(true)
+        })?;
         Ok(options)
     }
 }
