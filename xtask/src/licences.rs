@@ -14,8 +14,7 @@ use crate::process;
 use crate::workspace::{Workspace, text};
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let policy =
-        Policy::read(&std::fs::read_to_string(workspace.root.join("deny.toml")).context("cannot read deny.toml")?)?;
+    let policy = policy(workspace)?;
     let packages: Vec<Package> = workspace.packages(&policy.targets)?.iter().map(Package::from_metadata).collect();
     let findings = policy.check(&packages);
     for finding in &findings {
@@ -31,6 +30,15 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     }
     println!("cargo-deny is not installed; advisories and licence texts were not looked at");
     Ok(())
+}
+
+/// The targets that the server is built for.
+pub(crate) fn targets(workspace: &Workspace) -> Result<Vec<String>> {
+    Ok(policy(workspace)?.targets)
+}
+
+fn policy(workspace: &Workspace) -> Result<Policy> {
+    Policy::read(&std::fs::read_to_string(workspace.root.join("deny.toml")).context("cannot read deny.toml")?)
 }
 
 struct Package {

@@ -16,6 +16,7 @@ mod image;
 mod licences;
 mod process;
 mod roll;
+mod sbom;
 mod tidy;
 mod workspace;
 
@@ -65,7 +66,6 @@ fn usage() -> String {
         "cargo xtask conformance --update  takes new passes into tests/conformance-passing.txt\n",
         "            … --allow-shrink      and lets cases leave it; --suite NAME narrows either\n",
         "cargo xtask crash --kills 200     the crash test at length; --shared FILES, --journal true, --seed N, --binary PATH\n",
-        "cargo xtask crash --kills 200     the crash test at length; --shared FILES, --seed N, --binary PATH\n",
         "cargo xtask roll --cycles 20      the rolling updates at length; --binary PATH\n",
         "cargo xtask fuzz --seconds 600   the fuzz targets at length; TARGET… narrows it\n",
         "cargo xtask pack                  builds carbonapps/*.car from samples/\n",

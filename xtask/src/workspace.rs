@@ -52,17 +52,23 @@ impl Workspace {
 
     /// Every package that is built for `targets`, members and registry crates alike.
     pub(crate) fn packages(&self, targets: &[String]) -> Result<Vec<Value>> {
-        let mut args = vec!["--locked", "--all-features"];
-        for target in targets {
-            args.extend(["--filter-platform", target]);
-        }
-        let data = metadata(&self.root, &args)?;
+        let data = self.resolved(targets, &["--all-features"])?;
         // `packages` lists the whole lock file; only what the resolved graph names is ever built for these targets.
         let used: Vec<&str> = array(&data["resolve"]["nodes"]).filter_map(|node| node["id"].as_str()).collect();
         Ok(array(&data["packages"])
             .filter(|it| it["id"].as_str().is_some_and(|id| used.contains(&id)))
             .cloned()
             .collect())
+    }
+
+    /// What `cargo metadata` says of every package and how they are resolved for `targets`.
+    pub(crate) fn resolved(&self, targets: &[String], features: &[&str]) -> Result<Value> {
+        let mut args = vec!["--locked"];
+        args.extend(features);
+        for target in targets {
+            args.extend(["--filter-platform", target]);
+        }
+        metadata(&self.root, &args)
     }
 
     /// The files that git knows or would take in, relative to the root.
