@@ -1,7 +1,9 @@
 //! What the server is made of, as a CycloneDX 1.5 document.
 //!
-//! It lists the crates that are compiled into `micro-integrator` or run while it is built, with the checksums of
-//! `Cargo.lock`. Crates that only tests use are left out. The same lock file gives the same bytes.
+//! It lists the crates that are compiled into `micro-integrator` or run while it is built, on any target of `deny.toml`,
+//! with the checksums of `Cargo.lock`. Crates that only tests use are left out. The same lock file gives the same bytes.
+//!
+//! `cargo metadata` joins the features of all members, so a crate may be listed that the server alone would not turn on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,11 +43,11 @@ fn document(metadata: &Value, checksums: &BTreeMap<(String, String), String>) ->
         array(&metadata["packages"]).filter_map(|it| Some((it["id"].as_str()?, it))).collect();
     let edges: BTreeMap<&str, Vec<&str>> =
         array(&metadata["resolve"]["nodes"]).filter_map(|it| Some((it["id"].as_str()?, needed(it)))).collect();
-    let root = packages.iter().find(|(_, it)| it["name"] == ROOT).map(|(id, _)| *id);
-    let root = root.with_context(|| format!("cargo metadata does not know {ROOT}"))?;
+    let root = packages.iter().find(|(_, it)| it["name"] == ROOT);
+    let (&root_id, &root) = root.with_context(|| format!("cargo metadata does not know {ROOT}"))?;
 
-    let mut reached = BTreeSet::from([root]);
-    let mut open = vec![root];
+    let mut reached = BTreeSet::from([root_id]);
+    let mut open = vec![root_id];
     while let Some(id) = open.pop() {
         open.extend(edges.get(id).into_iter().flatten().copied().filter(|it| reached.insert(it)));
     }
@@ -55,11 +57,10 @@ fn document(metadata: &Value, checksums: &BTreeMap<(String, String), String>) ->
         let on: BTreeSet<String> =
             edges.get(id).into_iter().flatten().filter_map(|it| packages.get(it)).map(|it| reference(it)).collect();
         dependencies.insert(reference(package), json!({"ref": reference(package), "dependsOn": on}));
-        if id != root {
+        if id != root_id {
             components.insert(reference(package), component(package, "library", checksums)?);
         }
     }
-    let root = packages.get(root).context("the root is a package")?;
     Ok(json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -106,8 +107,14 @@ mod tests {
     use super::*;
 
     fn metadata() -> Value {
-        let package = |name: &str, source: Option<&str>| json!({"id": name, "name": name, "version": "1.0.0+x", "license": "MIT/Apache-2.0", "source": source});
-        let edge = |to: &str, kinds: &[Option<&str>]| json!({"pkg": to, "dep_kinds": kinds.iter().map(|it| json!({"kind": it})).collect::<Vec<_>>()});
+        let package = |name: &str, source: Option<&str>| {
+            let licence = "MIT/Apache-2.0";
+            json!({"id": name, "name": name, "version": "1.0.0+x", "license": licence, "source": source})
+        };
+        let edge = |to: &str, kinds: &[Option<&str>]| {
+            let kinds: Vec<Value> = kinds.iter().map(|it| json!({"kind": it})).collect();
+            json!({"pkg": to, "dep_kinds": kinds})
+        };
         json!({
             "packages": [
                 package("mi-server", None), package("own", None), package("used", Some("registry")),
