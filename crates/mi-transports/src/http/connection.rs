@@ -21,6 +21,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The number of fields for which hyper's parser has room without allocating it for each message.
 const PARSER_HEADERS: usize = 100;
 
+/// Requests of one HTTP/2 connection that may be reset before their answer, whatever the others do.
+const RESETS: u32 = 200;
+
 /// What a client that does not finish its request head is told.
 const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
@@ -128,6 +131,7 @@ async fn serve_hyper(io: Io, adapter: Adapter) {
 async fn serve_h2(io: Io, adapter: Adapter) {
     let listening = adapter.listening.clone();
     let activity = adapter.activity.clone();
+    let peer = adapter.peer;
     let limits = &listening.limits;
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -144,6 +148,10 @@ async fn serve_h2(io: Io, adapter: Adapter) {
     let ended = std::future::poll_fn(|cx| {
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
             return Poll::Ready(Ended::Done(result));
+        }
+        if activity.resets_too_much(RESETS) {
+            log::warn!("{}: {peer} resets most of its requests: the connection is closed", listening.name);
+            return Poll::Ready(Ended::Cut);
         }
         match watch.poll_event(cx) {
             Poll::Pending => Poll::Pending,

@@ -50,6 +50,10 @@ pub(crate) struct Activity {
     body_wanted: AtomicBool,
     /// A body came to a halt for longer than it may.
     stalled: AtomicBool,
+    /// HTTP/2: requests that came.
+    streams: AtomicU32,
+    /// HTTP/2: requests that the client reset before their answer.
+    abandoned: AtomicU32,
     /// Wakes the connection's task.
     task: OnceLock<Waker>,
 }
@@ -118,6 +122,24 @@ impl Activity {
     /// See [`Self::note_stall`].
     pub(crate) fn has_stalled(&self) -> bool {
         self.stalled.load(Relaxed)
+    }
+
+    /// An HTTP/2 request came.
+    pub(crate) fn note_stream(&self) {
+        self.streams.fetch_add(1, Relaxed);
+    }
+
+    /// An HTTP/2 request was reset, by the client or because of what it sent, while it was worked on.
+    pub(crate) fn note_abandoned(&self) {
+        self.abandoned.fetch_add(1, Relaxed);
+        self.wake();
+    }
+
+    /// The client asks in order to take back: more than `allowed` requests were reset, and most of those that came. Each
+    /// may still occupy a flow, which no limit of streams counts any more.
+    pub(crate) fn resets_too_much(&self, allowed: u32) -> bool {
+        let abandoned = self.abandoned.load(Relaxed);
+        abandoned > allowed && abandoned > self.streams.load(Relaxed) / 2
     }
 
     /// The peer has finished sending.

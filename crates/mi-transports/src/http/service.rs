@@ -104,6 +104,9 @@ impl hyper::service::Service<Request<Incoming>> for Adapter {
             http1: request.version() < Version::HTTP_2,
             head: request.method() == Method::HEAD,
         };
+        if !replying.http1 {
+            self.activity.note_stream();
+        }
         if let Some(status) = screen::refuse(&request, &self.listening.limits) {
             let reply = HttpReply { close: true, ..HttpReply::new(status) };
             replying.state = State::Refused(Some(replying.response(reply, Some(guard))));
@@ -225,6 +228,9 @@ impl Drop for Call {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let guard = self.guard.take();
+            if let Some(guard) = &guard {
+                guard.activity.note_abandoned();
+            }
             runtime.spawn(async move {
                 drop(future.await);
                 drop(guard);
