@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use http::StatusCode;
 use mi_message::{Message, Text};
 use tokio::sync::oneshot;
 
@@ -32,6 +33,7 @@ pub struct Exchange {
     replied: AtomicBool,
     send_tried: AtomicBool,
     faulted: AtomicBool,
+    refused: AtomicBool,
     held: Mutex<Vec<Box<dyn Any + Send>>>,
     responder: Option<Arc<dyn Responder>>,
     /// What the listener knew about the request.
@@ -73,6 +75,7 @@ impl Exchange {
             replied: AtomicBool::new(false),
             send_tried: AtomicBool::new(false),
             faulted: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             held: Mutex::default(),
             responder: None,
             request,
@@ -86,6 +89,7 @@ impl Exchange {
             replied: AtomicBool::new(false),
             send_tried: AtomicBool::new(false),
             faulted: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             held: Mutex::default(),
             responder: None,
             request: RequestInfo::default(),
@@ -111,6 +115,22 @@ impl Exchange {
             Some(sender) => sender.send(reply).is_ok(),
             None => false,
         }
+    }
+
+    /// Sends the client away, because there is no memory for its request: 503, and to come again. What the flow answers
+    /// after that is dropped.
+    pub fn refuse(&self) {
+        if self.awaits_answer() {
+            self.refused.store(true, Ordering::Relaxed);
+            let mut reply = HttpReply::new(StatusCode::SERVICE_UNAVAILABLE);
+            reply.headers.set("Retry-After", "1");
+            self.answer(reply);
+        }
+    }
+
+    /// True after [`Exchange::refuse`].
+    pub fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Keeps `guard` until the client is answered, or until nobody is left who could answer it.

@@ -99,6 +99,9 @@ impl From<BodyError> for Fault {
             BodyError::Transport(cause) => {
                 Self::coded(codes::SND_IO_RECEIVING, "Error while reading the message", cause.to_string())
             }
+            BodyError::NoRoom => {
+                Self::coded(codes::SND_IO_RECEIVING, "Error while reading the message", BodyError::NoRoom.to_string())
+            }
             other => Self::new(format!("Error while building message. {other}")),
         }
     }

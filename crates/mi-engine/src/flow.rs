@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use mi_message::BodyError;
+
 use crate::context::{Context, FaultHandler, Frame};
 use crate::fault::{Fault, codes};
 use crate::mediator::{Flow, Sequence};
+use crate::room;
 use crate::trail;
 
 /// How a flow ended.
@@ -114,16 +117,33 @@ fn next_step(cx: &mut Context, depth: usize, sequence: &Sequence) -> Option<usiz
 
 /// Reads and builds the payload, within the limit for bodies held in memory. MI: `RelayUtils#buildMessage`.
 pub async fn build_body(cx: &mut Context) -> Result<(), Fault> {
-    read_body(cx).await?;
+    read(cx, room::BUILT).await?;
     crate::incoming::build(&mut cx.message)
 }
 
 /// Reads the payload, within the same limit, and does not look into it.
 pub(crate) async fn read_body(cx: &mut Context) -> Result<(), Fault> {
+    read(cx, 1).await
+}
+
+/// Reads the payload in memory that counts `weight` times its size.
+async fn read(cx: &mut Context, weight: usize) -> Result<(), Fault> {
+    if !cx.message.body.is_unread() {
+        return Ok(());
+    }
     let limit = cx.snapshot.settings.max_built_body;
     let deadline = cx.snapshot.settings.socket_timeout;
-    match tokio::time::timeout(deadline, cx.message.body.read(limit)).await {
-        Ok(read) => read.map_err(Fault::from),
+    let memory = &cx.snapshot.services.bodies;
+    let from_client = !cx.message.is_response && !cx.response_received;
+    let budget = if from_client { &memory.requests } else { &memory.others };
+    match tokio::time::timeout(deadline, cx.message.body.read_into(limit, budget.lend(weight))).await {
+        Ok(Err(error)) => {
+            if from_client && matches!(error, BodyError::NoRoom) {
+                cx.exchange.refuse();
+            }
+            Err(error.into())
+        }
+        Ok(Ok(())) => Ok(()),
         Err(_) => Err(Fault::coded(
             codes::SND_IO_RECEIVING,
             "Timed out while reading the message",
@@ -175,4 +195,59 @@ fn unhandled(cx: &mut Context, fault: &Fault) -> Result<(), Unhandled> {
         cx.exchange.answer(reply);
     }
     Err(Unhandled)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full};
+    use mi_message::{Body, BodyStream, Message};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::exchange::{Exchange, RequestInfo};
+    use crate::room::BodyMemory;
+    use crate::transport::HttpReply;
+    use crate::{Services, Snapshot, Specs};
+
+    /// A message with an unread body of 100 KB, and where its client waits.
+    fn large(services: &Arc<Services>) -> (Context, oneshot::Receiver<HttpReply>) {
+        let (reply, answer) = oneshot::channel();
+        let exchange = Arc::new(Exchange::new(RequestInfo::default(), reply));
+        let snapshot = Arc::new(Snapshot::empty(services.clone(), crate::snapshot::Settings::default()));
+        let mut message = Message::new();
+        let full = Full::new(Bytes::from(vec![b'x'; 100 << 10])).map_err(|never| match never {});
+        message.body = Body::from_stream(BodyStream::new(full), Some("text/plain".into()));
+        (Context::new(message, snapshot, exchange, Arc::default()), answer)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_room_is_sent_away_and_an_answer_without_it_is_a_fault() {
+        let bodies = Arc::new(BodyMemory::new(500 << 10, Duration::from_secs(1)));
+        let services = Arc::new(Services { bodies: bodies.clone(), ..Services::offline(Specs::new(&[])) });
+        let (mut first, mut client) = large(&services);
+        build_body(&mut first).await.unwrap();
+        assert!(client.try_recv().is_err() && first.message.body.is_built());
+        assert_eq!(bodies.requests.lent(), 400 << 10);
+
+        let (mut second, client) = large(&services);
+        let fault = build_body(&mut second).await.unwrap_err();
+        assert!(fault.detail.contains("no memory was left for the body"), "{}", fault.detail);
+        let sent = client.await.unwrap();
+        assert_eq!((sent.status.as_u16(), sent.headers.get("Retry-After")), (503, Some("1")));
+        // What a fault sequence answers after that reaches nobody, and is nothing to complain of.
+        crate::reply::send_back(&mut second).await.unwrap();
+
+        // Answers have memory of their own; without room for one the flow goes on with its fault sequence.
+        let (mut third, _client) = large(&services);
+        third.message.is_response = true;
+        build_body(&mut third).await.unwrap();
+        let (mut fourth, mut client) = large(&services);
+        fourth.message.is_response = true;
+        assert!(build_body(&mut fourth).await.is_err());
+        assert!(client.try_recv().is_err());
+        assert_eq!((bodies.requests.refused(), bodies.others.refused()), (1, 1));
+    }
 }

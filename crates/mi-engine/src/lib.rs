@@ -23,6 +23,7 @@ pub mod outflow;
 pub mod processor;
 pub mod proxy;
 pub mod reply;
+pub mod room;
 pub mod scheduler;
 pub mod serve;
 pub mod services;

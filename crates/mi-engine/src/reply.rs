@@ -25,6 +25,9 @@ pub async fn send_back(cx: &mut Context) -> Result<(), Fault> {
         return hand_over(cx, &*responder).await;
     }
     if cx.exchange.is_answered() {
+        if cx.exchange.is_refused() {
+            return Ok(());
+        }
         log::warn!(
             target: "Axis2Sender",
             "{}Trying to send a response to an already responded client request", cx.artifact.log_prefix

@@ -12,6 +12,7 @@ use crate::exchange::{RequestInfo, Responder};
 use crate::fault::{Fault, codes};
 use crate::keep::Keeper;
 use crate::metrics::{Measured, Metrics};
+use crate::room::BodyMemory;
 use crate::spec::Specs;
 use crate::trail::Watch;
 use crate::transport::{HttpClient, HttpReply, Incoming, Outgoing, Payload, SendError};
@@ -105,6 +106,8 @@ pub struct Services {
     pub watch: Arc<Watch>,
     /// State that outlasts deployments.
     pub keeper: Arc<Keeper>,
+    /// The memory for bodies.
+    pub bodies: Arc<BodyMemory>,
 }
 
 /// Values that come from the process.
@@ -194,6 +197,7 @@ impl Services {
             metrics: Arc::default(),
             watch: Arc::default(),
             keeper: Arc::default(),
+            bodies: Arc::default(),
         }
     }
 

@@ -1,9 +1,11 @@
 //! The body of a message: unread stream, raw bytes, or built in its native form with converted views beside it.
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http_body::Body as _;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 
 use crate::convert::{self, ConvertOptions};
@@ -26,6 +28,9 @@ pub enum BodyError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The bodies being held take all the memory that they may, and none was given back in time.
+    #[error("no memory was left for the body: the messages being worked on take all that they may")]
+    NoRoom,
     /// The bytes are not what the content type says.
     #[error("{0}")]
     Malformed(String),
@@ -33,6 +38,35 @@ pub enum BodyError {
     #[error("the body has not been read")]
     Unread,
 }
+
+/// The memory that a body was given, in the books of whoever counts it. It is given back when the last copy of the body
+/// is gone or has another content.
+pub type Held = Arc<dyn Any + Send + Sync>;
+
+/// Who gives memory to a body that is being read.
+pub trait Room {
+    /// Makes room for `bytes` in all, which may take its time; [`BodyError::NoRoom`] when there is none.
+    fn cover(&mut self, bytes: usize) -> impl Future<Output = Result<(), BodyError>> + Send;
+    /// What the body keeps for as long as it is held.
+    fn into_held(self) -> Option<Held>;
+}
+
+/// Room without end, for bodies that nobody counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Uncounted;
+
+impl Room for Uncounted {
+    async fn cover(&mut self, _: usize) -> Result<(), BodyError> {
+        Ok(())
+    }
+
+    fn into_held(self) -> Option<Held> {
+        None
+    }
+}
+
+/// So much of the length that a sender announces is taken at its word; room for more is made as the bytes come.
+const TRUSTED: usize = 1 << 20;
 
 /// The native form of a built body.
 #[derive(Debug)]
@@ -114,6 +148,7 @@ pub struct Body {
     /// Parts that came with the root of a multipart body.
     attachments: Vec<Attachment>,
     options: ConvertOptions,
+    held: Option<Held>,
 }
 
 impl Default for Body {
@@ -166,6 +201,7 @@ impl Body {
             json_view: OnceCell::new(),
             attachments: Vec::new(),
             options: ConvertOptions::default(),
+            held: None,
         }
     }
 
@@ -196,14 +232,26 @@ impl Body {
 
     /// Reads an unread stream into memory, at most `limit` bytes. Does nothing when it was read before.
     pub async fn read(&mut self, limit: usize) -> Result<(), BodyError> {
+        self.read_into(limit, Uncounted).await
+    }
+
+    /// The same, in memory that `room` gives before it is used.
+    pub async fn read_into(&mut self, limit: usize, mut room: impl Room) -> Result<(), BodyError> {
         let Some(mut stream) = self.unread_stream() else { return Ok(()) };
+        let announced = stream.size_hint().lower();
+        if announced > limit as u64 {
+            return Err(BodyError::TooLarge { limit });
+        }
+        room.cover(TRUSTED.min(announced as usize)).await?;
         let mut first = Bytes::new();
         let mut more = Vec::new();
         while let Some(frame) = stream.frame().await {
             let Ok(data) = frame.map_err(BodyError::Transport)?.into_data() else { continue };
-            if first.len() + more.len() + data.len() > limit {
+            let read = first.len() + more.len() + data.len();
+            if read > limit {
                 return Err(BodyError::TooLarge { limit });
             }
+            room.cover(read).await?;
             if first.is_empty() && more.is_empty() {
                 first = data;
             } else {
@@ -213,6 +261,7 @@ impl Body {
             }
         }
         self.content = Content::Raw(if more.is_empty() { first } else { more.into() });
+        self.held = room.into_held();
         Ok(())
     }
 
@@ -286,6 +335,7 @@ impl Body {
     /// Replaces everything.
     pub fn set(&mut self, native: Native) {
         self.content = Content::Built(native);
+        self.held = None;
         self.envelope_view.take();
         self.json_view.take();
     }
@@ -379,6 +429,7 @@ impl Body {
             json_view: OnceCell::new(),
             attachments: self.attachments.clone(),
             options: self.options.clone(),
+            held: self.held.clone(),
         }
     }
 }

@@ -19,7 +19,7 @@ mod value;
 
 pub use addressing::Addressing;
 pub use attachment::Attachment;
-pub use body::{Body, BodyError, BodyStream, BoxError, JsonBody, Native};
+pub use body::{Body, BodyError, BodyStream, BoxError, Held, JsonBody, Native, Room, Uncounted};
 pub use headers::Headers;
 pub use message::{FunctionScope, Message, Opaque};
 pub use property::Properties;

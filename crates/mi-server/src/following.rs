@@ -29,7 +29,7 @@ pub struct Following {
 impl Following {
     /// What outlasts deployments, at the start.
     pub fn lasting(&self) -> Lasting {
-        (Arc::default(), self.watch.clone(), Arc::default())
+        Lasting { watch: self.watch.clone(), ..Lasting::default() }
     }
 }
 

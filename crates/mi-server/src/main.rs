@@ -13,6 +13,7 @@ mod defaults;
 mod following;
 mod logging;
 mod management;
+mod memory;
 mod metrics;
 mod probes;
 mod proxies;

@@ -83,9 +83,29 @@ fn endpoints(snapshot: &Snapshot) -> String {
         "# HELP wso2_integration_endpoint_state 1 active, 2 timed out, 3 suspended, 4 switched off\n\
          # TYPE wso2_integration_endpoint_state gauge\n{}\
          # HELP wso2_integration_messages_in_flight Flows being run\n\
-         # TYPE wso2_integration_messages_in_flight gauge\nwso2_integration_messages_in_flight {in_flight}.0\n",
-        states.concat()
+         # TYPE wso2_integration_messages_in_flight gauge\nwso2_integration_messages_in_flight {in_flight}.0\n{}",
+        states.concat(),
+        body_memory(&snapshot.services.bodies)
     )
+}
+
+/// What bodies take, may take, and how many found no room.
+fn body_memory(bodies: &mi_engine::room::BodyMemory) -> String {
+    let mut text = String::new();
+    let kinds = [("requests", &bodies.requests), ("answers", &bodies.others)];
+    let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&mi_engine::room::Budget) -> u64| {
+        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        for (of, budget) in kinds {
+            text.push_str(&format!("{name}{{of=\"{of}\"}} {}.0\n", value(budget)));
+        }
+    };
+    let lent = "wso2_integration_body_memory_bytes";
+    family(lent, "gauge", "Memory that bodies of messages take", &|it| it.lent() as u64);
+    let most = "wso2_integration_body_memory_limit_bytes";
+    family(most, "gauge", "Memory that bodies of messages may take", &|it| it.capacity() as u64);
+    let refused = "wso2_integration_body_memory_refused_total";
+    family(refused, "counter", "Messages for whose bodies there was no memory", &|it| it.refused());
+    text
 }
 
 fn now() -> f64 {

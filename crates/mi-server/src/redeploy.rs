@@ -12,7 +12,7 @@ use mi_engine::{Engine, Services, Snapshot};
 
 use crate::cli::RunArgs;
 use crate::probes::Probes;
-use crate::server::{Deployed, Prepared, services};
+use crate::server::{Deployed, Lasting, Prepared, services};
 use crate::{metrics, report};
 
 /// Brings changes of the deployment folders into the running server.
@@ -47,8 +47,13 @@ impl Redeployer {
         let mut former = self.former.clone();
         loop {
             let prepared = Prepared::read_over(&self.args, &former)?;
-            let Services { metrics, watch, keeper, .. } = &*before.services;
-            let lasting = (metrics.clone(), watch.clone(), keeper.clone());
+            let Services { metrics, watch, keeper, bodies, .. } = &*before.services;
+            let lasting = Lasting {
+                metrics: metrics.clone(),
+                watch: watch.clone(),
+                keeper: keeper.clone(),
+                bodies: bodies.clone(),
+            };
             let services = services(&prepared, self.http.clone(), before.services.senders.clone(), lasting);
             let deployed = prepared.deploy(services, &self.databases);
             let (faulty, files) = &deployed.broken;

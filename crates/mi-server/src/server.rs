@@ -15,6 +15,7 @@ use mi_deployer::{Application, Former, Home, LoadedDeployment, Origin, Registry,
 use mi_engine::inbound::RunningInbounds;
 use mi_engine::keep::Keeper;
 use mi_engine::metrics::Metrics;
+use mi_engine::room::BodyMemory;
 use mi_engine::trail::Watch;
 use mi_engine::transport::{HttpClient, HttpService};
 use mi_engine::{Built, Engine, Services, Snapshot, Specs};
@@ -27,7 +28,7 @@ use crate::cli::{HomeArgs, RunArgs};
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::redeploy::{Redeployer, keep_registry};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, connectors, coordination, defaults, following, logging, management, metrics, report};
+use crate::{banner, connectors, coordination, defaults, following, logging, management, memory, metrics, report};
 use crate::{tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
@@ -266,16 +267,22 @@ fn system_properties(args: &HomeArgs) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Metrics, who follows messages, and state, which outlast deployments.
-pub type Lasting = (Arc<Metrics>, Arc<Watch>, Arc<Keeper>);
+/// What outlasts deployments.
+#[derive(Default)]
+pub struct Lasting {
+    /// Counters of services.
+    pub metrics: Arc<Metrics>,
+    /// Who follows messages.
+    pub watch: Arc<Watch>,
+    /// State of artifacts.
+    pub keeper: Arc<Keeper>,
+    /// The memory for bodies.
+    pub bodies: Arc<BodyMemory>,
+}
 
 /// What all deployments share.
-pub fn services(
-    prepared: &Prepared,
-    http: Arc<dyn HttpClient>,
-    senders: Senders,
-    (metrics, watch, keeper): Lasting,
-) -> Arc<Services> {
+pub fn services(prepared: &Prepared, http: Arc<dyn HttpClient>, senders: Senders, lasting: Lasting) -> Arc<Services> {
+    let Lasting { metrics, watch, keeper, bodies } = lasting;
     Arc::new(Services {
         http,
         clock: Arc::new(SystemClock),
@@ -287,6 +294,7 @@ pub fn services(
         metrics,
         watch,
         keeper,
+        bodies,
     })
 }
 
@@ -338,7 +346,9 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let client = Client::new(client_config(args, &prepared.deployment, keys.client.clone()));
     let http: Arc<dyn HttpClient> = Arc::new(client.clone());
     let following = following::start(&prepared, &config, &args.home, &http)?;
-    let services = services(&prepared, http.clone(), senders(&client, keys.client.clone()), following.lasting());
+    let bodies = memory::for_bodies(&prepared.deployment.http);
+    let lasting = Lasting { bodies, ..following.lasting() };
+    let services = services(&prepared, http.clone(), senders(&client, keys.client.clone()), lasting);
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
     let property = |name: &str| args.home.property(name).map(str::to_owned);
     let databases = Arc::new(Databases::new(&home.root));

@@ -73,6 +73,11 @@ pub struct HttpSettings {
     pub connection_timeout_ms: Option<u64>,
     /// `max_http_connection_per_host_port`
     pub max_connections_per_host: u32,
+    /// `body_memory_mb`: what the bodies of requests may take at a time, and those of answers as well; `None` is for the
+    /// server to say, which knows the machine
+    pub body_memory_mb: Option<u64>,
+    /// `body_memory_wait`: how long a message waits for its part of it
+    pub body_memory_wait_ms: u64,
     /// The client's User-Agent goes on to the back end.
     pub preserve_user_agent: bool,
     /// The back end's Server header goes back to the client.

@@ -230,6 +230,11 @@ impl Reader<'_> {
             socket_timeout_ms: self.property(passthru, "http.socket.timeout", 180_000),
             connection_timeout_ms: passthru.get("http.connection.timeout").and_then(|text| text.trim().parse().ok()),
             max_connections_per_host: self.property(passthru, "http.max.connection.per.host.port", 32_767),
+            body_memory_mb: match self.number(&["transport.http.body_memory_mb"], 0) {
+                0 => None,
+                megabytes => Some(megabytes),
+            },
+            body_memory_wait_ms: self.number(&["transport.http.body_memory_wait"], 10_000),
             preserve_user_agent: flag("http.user.agent.preserve"),
             preserve_server: flag("http.server.preserve"),
             preserve_headers: self
