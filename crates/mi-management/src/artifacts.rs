@@ -5,8 +5,9 @@ use std::sync::Arc;
 use http::StatusCode;
 use mi_config::params::{Aspects, Parameter, ParameterValue};
 use mi_config::{
-    ApiConfig, Artifact, ArtifactKind, EndpointConfig, EndpointTemplateConfig, InboundConfig, LocalEntryConfig,
-    MessageProcessorConfig, MessageStoreConfig, ProxyConfig, SequenceConfig, SequenceTemplateConfig, TaskConfig,
+    ApiConfig, Artifact, ArtifactKind, Diagnostic, Element, EndpointConfig, EndpointTemplateConfig, InboundConfig,
+    LocalEntryConfig, MessageProcessorConfig, MessageStoreConfig, ProxyConfig, SequenceConfig, SequenceTemplateConfig,
+    TaskConfig,
 };
 use mi_engine::transport::HttpReply;
 use serde_json::{Map, Value, json};
@@ -54,6 +55,59 @@ pub(crate) fn configuration(artifact: &DeployedArtifact) -> String {
 /// The application that brought an artifact; left out for a loose one. MI: `getArtifactContainerName`.
 pub(crate) fn container(artifact: &DeployedArtifact) -> Value {
     artifact.application.as_deref().map_or(Value::Null, Value::from)
+}
+
+/// What a listing says of an artifact: `"degraded": true` is added where steps of it cannot run here.
+pub(crate) fn mark(mut brief: Value, artifact: &DeployedArtifact) -> Value {
+    if !artifact.degraded.is_empty() {
+        brief["degraded"] = true.into();
+    }
+    brief
+}
+
+/// What is said of one artifact: `degraded` lists the steps that cannot run here, with the class and its options where
+/// the step names them, the reason, what to do, and the place in the source.
+pub(crate) fn explain(mut whole: Value, artifact: &DeployedArtifact) -> Value {
+    let steps: Vec<Value> = artifact.degraded.iter().map(|it| step(artifact.artifact.element(), it)).collect();
+    if !steps.is_empty() {
+        whole["degraded"] = steps.into();
+    }
+    whole
+}
+
+fn step(root: &Element, warning: &Diagnostic) -> Value {
+    let found = at(root, (warning.line, warning.column));
+    let class = |step: &Element| {
+        ["name", "class", "jndiName"].into_iter().find_map(|name| Some(step.filled_attr(name)?.into_owned()))
+    };
+    let option = |it: Element| {
+        let name = it.attr("name")?.into_owned();
+        let value = it.attr("value").or_else(|| it.attr("expression")).unwrap_or_default().into_owned();
+        let value = if crate::masks::is_secret_option(&name) { crate::masks::masked().to_owned() } else { value };
+        Some((name, Value::from(value)))
+    };
+    let options = |step: &Element| step.children_named("property").filter_map(option).collect::<Map<String, Value>>();
+    without_nulls(json!({
+        "mediator": found.as_ref().map(Element::name),
+        "class": found.as_ref().and_then(class),
+        "options": found.as_ref().map(options).filter(|it| !it.is_empty()),
+        "reason": warning.message,
+        "hint": warning.hint,
+        "line": warning.line,
+        "column": warning.column,
+    }))
+}
+
+/// The element that begins at a place.
+fn at(root: &Element, place: (u32, u32)) -> Option<Element> {
+    let mut open = vec![root.clone()];
+    while let Some(element) = open.pop() {
+        if element.position() == place {
+            return Some(element);
+        }
+        open.extend(element.children());
+    }
+    None
 }
 
 /// An object without the members that are null, which MI's JSON library leaves out.

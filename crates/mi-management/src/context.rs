@@ -11,7 +11,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use log::LevelFilter;
-use mi_config::{Artifact, ArtifactKind, Deployment};
+use mi_config::{Artifact, ArtifactKind, Deployment, Diagnostic};
 use mi_engine::Engine;
 
 use crate::switches::Switches;
@@ -23,6 +23,8 @@ pub struct DeployedArtifact {
     pub artifact: Artifact,
     /// Id of the application that brought it.
     pub application: Option<Arc<str>>,
+    /// Steps of it that cannot run here, each as deployment warned of it: messages that reach one get a fault.
+    pub degraded: Vec<Diagnostic>,
 }
 
 /// An application, deployed or faulty.

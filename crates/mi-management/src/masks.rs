@@ -38,6 +38,12 @@ pub(crate) fn is_secret(name: &str) -> bool {
     name.to_ascii_lowercase().contains("password")
 }
 
+/// Is this the name of an option of a class whose value is not shown? Nobody knows what the options of a class mean.
+pub(crate) fn is_secret_option(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    ["password", "secret", "token", "key"].iter().any(|part| lower.contains(part))
+}
+
 /// The mask itself.
 pub(crate) fn masked() -> &'static str {
     MASK

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Method, Version};
 use http_body_util::{BodyExt, Full};
-use mi_config::{Artifact, Deployment, NoPlaceholders, SourceFile, parse_artifact};
+use mi_config::{Artifact, Deployment, Diagnostic, NoPlaceholders, SourceFile, parse_artifact};
 use mi_engine::transport::{HttpRequest, HttpService, Payload};
 use mi_engine::{Engine, Services, Settings, Specs};
 use mi_message::Headers;
@@ -65,6 +65,7 @@ const ARTIFACTS: &[&str] = &[
     r#"<proxy name="Echo"><target><inSequence/></target></proxy>"#,
     r#"<endpoint name="Back"><address uri="http://u:canary@h/x"/></endpoint>"#,
     r#"<sequence name="main"><description>d</description><log/><http.get/></sequence>"#,
+    r#"<sequence name="audit"><log/><class name="org.acme.Audit"><property name="level" value="high"/><property name="apiToken" value="t0k"/></class></sequence>"#,
     r#"<localEntry key="db"><db><password>canary</password></db></localEntry>"#,
     r#"<messageStore name="Store"><parameter name="store.jdbc.password">canary</parameter></messageStore>"#,
 ];
@@ -77,6 +78,12 @@ fn artifacts() -> Vec<Artifact> {
         artifacts
     };
     ARTIFACTS.iter().flat_map(read).collect()
+}
+
+/// What deployment says of steps that it knows nothing about.
+fn degraded(artifact: &Artifact) -> Vec<Diagnostic> {
+    let steps = artifact.element().children_named("class").chain(artifact.element().children_named("ejb"));
+    steps.map(|it| it.warning("is Java code").hint("use a script")).collect()
 }
 
 fn service(toml: &str, folder: &str) -> ManagementService {
@@ -99,7 +106,10 @@ fn service(toml: &str, folder: &str) -> ManagementService {
         correlation: Arc::default(),
     };
     let deployed = Deployed {
-        artifacts: artifacts().into_iter().map(|artifact| DeployedArtifact { artifact, application: None }).collect(),
+        artifacts: artifacts()
+            .into_iter()
+            .map(|artifact| DeployedArtifact { degraded: degraded(&artifact), artifact, application: None })
+            .collect(),
         registry: Arc::new(Memory::default()),
         ..Deployed::default()
     };
@@ -191,6 +201,13 @@ fn artifacts_are_listed_told_and_switched() {
             (("POST /endpoints", "", &[], r#"{"name":"Back","status":"inactive"}"#), 200, "Back is switched Off"),
             (("GET /endpoints?endpointName=Back", "", &[], ""), 200, r#""isActive":false"#),
             (("GET /sequences?sequenceName=main", "", &[], ""), 200, r#""mediators":["LogMediator","InvokeMediator"]"#),
+            (("GET /sequences?searchKey=aud", "", &[], ""), 200, r#""degraded":true"#),
+            (("GET /sequences?searchKey=main", "", &[], ""), 200, r#""tracing":"disabled"}]}"#),
+            (
+                ("GET /sequences?sequenceName=audit", "", &[], ""),
+                200,
+                r#""degraded":[{"mediator":"class","class":"org.acme.Audit","options":{"level":"high","apiToken":"*****"},"reason":"is Java code","hint":"use a script","line":1,"column":70}]"#,
+            ),
             (("GET /local-entries?name=db", "", &[], ""), 200, "<password>*****</password>"),
             (("GET /local-entries?searchKey=db", "", &[], ""), 200, r#""count":-1"#),
             (("GET /message-stores?name=Store", "", &[], ""), 200, r#""store.jdbc.password":"*****""#),

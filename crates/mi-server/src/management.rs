@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use log::LevelFilter;
-use mi_config::{Artifact, ArtifactKind, Deployment};
+use mi_config::{Artifact, ArtifactKind, Deployment, Diagnostic};
 use mi_deployer::{Home, LoadedDeployment, Origin, Registry, RegistryResource};
 use mi_engine::Engine;
 use mi_engine::inbound::{Phase, RunningInbounds};
@@ -115,8 +115,14 @@ impl Management {
 }
 
 /// What the API shows of a deployment. `artifacts` are those that were compiled, in the order of `loaded` with the
-/// server's own at the end; `failed` are indexes of those that do not run.
-pub fn deployed(loaded: &LoadedDeployment, artifacts: Vec<Artifact>, failed: &HashSet<usize>) -> Deployed {
+/// server's own at the end; `failed` are indexes of those that do not run; `warnings` that name an artifact say that it
+/// works in part only.
+pub fn deployed(
+    loaded: &LoadedDeployment,
+    artifacts: Vec<Artifact>,
+    failed: &HashSet<usize>,
+    warnings: &[Diagnostic],
+) -> Deployed {
     let origin = |index: usize| match loaded.artifacts.get(index).map(|it| &it.origin) {
         Some(Origin::Application(id)) => Some(id.clone()),
         Some(Origin::File(_)) | None => None,
@@ -133,8 +139,14 @@ pub fn deployed(loaded: &LoadedDeployment, artifacts: Vec<Artifact>, failed: &Ha
         reasons: it.reasons.iter().map(ToString::to_string).collect(),
         ..application(&it.name, &it.version, &it.artifacts)
     });
+    let running = running.map(|(index, artifact)| {
+        let of_it =
+            |it: &&Diagnostic| it.artifact.as_deref() == Some(artifact.name()) && it.file == artifact.source().name;
+        let degraded = warnings.iter().filter(of_it).cloned().collect();
+        DeployedArtifact { artifact, application: origin(index), degraded }
+    });
     Deployed {
-        artifacts: running.map(|(index, artifact)| DeployedArtifact { artifact, application: origin(index) }).collect(),
+        artifacts: running.collect(),
         applications: running_applications.collect(),
         faulty: faulty.collect(),
         connectors: loaded

@@ -121,7 +121,7 @@ impl Prepared {
         degraded.extend(served);
         let failed: HashSet<usize> = built.failed.iter().map(|(index, _)| *index).collect();
         built.snapshot.shared.insert(Executors::of(&artifacts));
-        let managed = management::deployed(&self.loaded, artifacts, &failed);
+        let managed = management::deployed(&self.loaded, artifacts, &failed, &built.warnings);
         let deployments = report::Deployments::of(&self.loaded, &failed);
         let mut broken_files = std::mem::take(&mut self.loaded.broken_files);
         for (index, found) in &built.failed {

@@ -6,7 +6,7 @@ use mi_engine::transport::HttpReply;
 use serde_json::{Value, json};
 
 use crate::answer::{self, enabled};
-use crate::artifacts::{Subject, change_aspects, configuration, deployed, without_nulls};
+use crate::artifacts::{Subject, change_aspects, configuration, deployed, explain, mark, without_nulls};
 use crate::context::{DeployedArtifact, ManagementContext};
 use crate::request::{Request, text};
 
@@ -16,10 +16,14 @@ pub(super) fn handle(cx: &ManagementContext, request: &Request) -> HttpReply {
     }
     let deployed = deployed(cx);
     if let Some(name) = request.query("apiName") {
-        return answer::found(deployed.apis().find(|(api, _)| &*api.name == name).map(|(api, it)| whole(cx, api, it)));
+        return answer::found(
+            deployed.apis().find(|(api, _)| &*api.name == name).map(|(api, it)| explain(whole(cx, api, it), it)),
+        );
     }
     let searched = request.searches();
-    answer::list(deployed.apis().filter(|(api, _)| searched(&api.name)).map(|(api, _)| brief(cx, api)).collect())
+    answer::list(
+        deployed.apis().filter(|(api, _)| searched(&api.name)).map(|(api, it)| mark(brief(cx, api), it)).collect(),
+    )
 }
 
 fn brief(cx: &ManagementContext, api: &ApiConfig) -> Value {

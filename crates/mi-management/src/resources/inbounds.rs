@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::answer::{self, active, enabled};
 use crate::artifacts::{
-    Startable, Subject, change_aspects, change_state, configuration, deployed, is_active, parameters, without_nulls,
+    Startable, Subject, change_aspects, change_state, configuration, deployed, explain, is_active, mark, parameters,
+    without_nulls,
 };
 use crate::context::{DeployedArtifact, ManagementContext};
 use crate::request::{Request, text};
@@ -20,13 +21,14 @@ pub(super) fn handle(cx: &ManagementContext, request: &Request) -> HttpReply {
     let deployed = deployed(cx);
     if let Some(name) = request.query("inboundEndpointName") {
         let found = deployed.inbounds().find(|(inbound, _)| &*inbound.name == name);
-        return answer::found(found.map(|(inbound, it)| whole(cx, inbound, it)));
+        return answer::found(found.map(|(inbound, it)| explain(whole(cx, inbound, it), it)));
     }
     let searched = request.searches();
     let list = deployed.inbounds().filter(|(inbound, _)| searched(&inbound.name));
     answer::list(
-        list.map(|(inbound, _)| {
-            without_nulls(json!({"name": &*inbound.name, "protocol": inbound.protocol, "status": status(cx, inbound)}))
+        list.map(|(inbound, it)| {
+            let brief = json!({"name": &*inbound.name, "protocol": inbound.protocol, "status": status(cx, inbound)});
+            mark(without_nulls(brief), it)
         })
         .collect(),
     )

@@ -5,7 +5,7 @@ use mi_engine::transport::HttpReply;
 use serde_json::{Value, json};
 
 use crate::answer::{self, enabled};
-use crate::artifacts::{Subject, change_aspects, configuration, deployed};
+use crate::artifacts::{Subject, change_aspects, configuration, deployed, explain, mark};
 use crate::audit;
 use crate::context::{DeployedArtifact, ManagementContext};
 use crate::request::{Request, text};
@@ -17,14 +17,14 @@ pub(super) fn handle(cx: &ManagementContext, request: &Request) -> HttpReply {
     let deployed = deployed(cx);
     if let Some(name) = request.query("proxyServiceName") {
         let found = deployed.proxies().find(|(proxy, _)| &*proxy.name == name);
-        return answer::found(found.map(|(proxy, it)| whole(cx, proxy, it)));
+        return answer::found(found.map(|(proxy, it)| explain(whole(cx, proxy, it), it)));
     }
     let searched = request.searches();
     let list = deployed.proxies().filter(|(proxy, _)| searched(&proxy.name));
     answer::list(
-        list.map(|(proxy, _)| {
+        list.map(|(proxy, it)| {
             let (wsdl1, wsdl2) = wsdl(cx, &proxy.name);
-            json!({"name": &*proxy.name, "wsdl1_1": wsdl1, "wsdl2_0": wsdl2})
+            mark(json!({"name": &*proxy.name, "wsdl1_1": wsdl1, "wsdl2_0": wsdl2}), it)
         })
         .collect(),
     )

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::mediators;
 use crate::answer::{self, enabled};
-use crate::artifacts::{Subject, change_aspects, configuration, container, deployed, without_nulls};
+use crate::artifacts::{Subject, change_aspects, configuration, container, deployed, explain, mark, without_nulls};
 use crate::context::{DeployedArtifact, ManagementContext};
 use crate::request::{Request, text};
 
@@ -18,7 +18,7 @@ pub(super) fn handle(cx: &ManagementContext, request: &Request) -> HttpReply {
     if let Some(name) = request.query("sequenceName") {
         let found = deployed.sequences().find(|(sequence, _)| &*sequence.name == name);
         return answer::found(found.map(|(sequence, it)| {
-            let mut value = brief(cx, sequence, it);
+            let mut value = explain(brief(cx, sequence, it), it);
             value["mediators"] = mediators::classes(&sequence.body.element).into();
             value["configuration"] = configuration(it).into();
             value
@@ -26,7 +26,7 @@ pub(super) fn handle(cx: &ManagementContext, request: &Request) -> HttpReply {
     }
     let searched = request.searches();
     let list = deployed.sequences().filter(|(sequence, _)| searched(&sequence.name));
-    answer::list(list.map(|(sequence, it)| brief(cx, sequence, it)).collect())
+    answer::list(list.map(|(sequence, it)| mark(brief(cx, sequence, it), it)).collect())
 }
 
 fn brief(cx: &ManagementContext, sequence: &SequenceConfig, artifact: &DeployedArtifact) -> Value {

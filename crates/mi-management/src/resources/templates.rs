@@ -6,7 +6,7 @@ use mi_engine::transport::HttpReply;
 use serde_json::{Value, json};
 
 use crate::answer;
-use crate::artifacts::{Subject, change_aspects, configuration, deployed, without_nulls};
+use crate::artifacts::{Subject, change_aspects, configuration, deployed, explain, without_nulls};
 use crate::context::{Deployed, DeployedArtifact, ManagementContext};
 use crate::request::{Request, text};
 
@@ -69,12 +69,13 @@ fn of_sequence(template: &SequenceTemplateConfig, artifact: &DeployedArtifact) -
             "description": it.description,
         }))
     };
-    json!({
+    let whole = json!({
         "name": &*template.name,
         "Parameters": template.parameters.iter().map(parameter).collect::<Vec<_>>(),
         "configuration": configuration(artifact),
         "type": "sequence",
-    })
+    });
+    explain(whole, artifact)
 }
 
 fn change(cx: &ManagementContext, request: &Request) -> HttpReply {
