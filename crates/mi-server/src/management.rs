@@ -196,6 +196,10 @@ fn kind_name(kind: ArtifactKind) -> Option<&'static str> {
 }
 
 impl RunControl for Inbounds {
+    fn trigger(&self, task: &str) -> Option<Result<(), String>> {
+        self.0.trigger(task)
+    }
+
     fn store_size(&self, store: &str) -> Option<u64> {
         self.0.engine().snapshot().stores.by_name(store)?.size()
     }

@@ -51,6 +51,8 @@ struct Active {
     activation: Option<Arc<Activation>>,
     gauge: Arc<Gauge>,
     task: JoinHandle<()>,
+    /// Runs of a task that were asked for beside its schedule.
+    triggered: Vec<JoinHandle<()>>,
 }
 
 /// What the management API and metrics show of one of them.
@@ -150,7 +152,7 @@ impl RunningInbounds {
         for task in
             snapshot.tasks.iter().filter(|it| is_for_this_server(&snapshot, &it.config.pinned_servers, &it.name))
         {
-            match take("task", &task.name, &task.fingerprint) {
+            match take(TASK, &task.name, &task.fingerprint) {
                 Some(same) => wanted.push(same),
                 None => fresh.push(Fresh::Task(task.clone())),
             }
@@ -217,12 +219,36 @@ impl RunningInbounds {
                 }
             }
         };
+        let task = self.spawn(work);
+        Active { kind, name, fingerprint, switch, activation, gauge, task, triggered: Vec::new() }
+    }
+
+    /// Spawns on one of the threads, in turn.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let at = self.next_handle.fetch_add(1, Ordering::Relaxed);
-        let task = match self.handles.get(at % self.handles.len().max(1)) {
+        match self.handles.get(at % self.handles.len().max(1)) {
             Some(handle) => handle.spawn(work),
             None => tokio::spawn(work),
-        };
-        Active { kind, name, fingerprint, switch, activation, gauge, task }
+        }
+    }
+
+    /// Runs a task once, now, whatever its schedule says. `None` when it is not meant for this server; the error is that
+    /// of a task that is not active. MI: `StartUpController#trigger`.
+    pub fn trigger(&self, name: &str) -> Option<Result<(), String>> {
+        let snapshot = self.engine.snapshot();
+        let task = snapshot.tasks.iter().find(|it| &*it.name == name)?.clone();
+        let mut active = self.lock();
+        let found = active.iter_mut().find(|it| it.kind == TASK && &*it.name == name)?;
+        log::info!(target: "StartUpController", "Triggering the Task: {name}");
+        if found.switch.phase() != Phase::Running {
+            return Some(Err(format!("Cannot trigger the task: {name} as it is not active.")));
+        }
+        let cx = JobCx { name: task.name.clone(), engine: self.engine.clone() };
+        let gauge = found.gauge.clone();
+        found.triggered.retain(|it| !it.is_finished());
+        found.triggered.push(self.spawn(async move { scheduler::once(&*task.job, &cx, &gauge).await }));
+        log::info!(target: "StartUpController", "Task [{name}] is successfully triggered.");
+        Some(Ok(()))
     }
 
     /// Pauses or resumes one by name; false when there is none. `kind` is `inboundendpoint`, `task` or `messageprocessor`.
@@ -264,18 +290,20 @@ impl RunningInbounds {
         let deadline = Instant::now() + grace;
         let mut left = 0;
         for active in ending {
-            let Active { kind, name, mut task, .. } = active;
-            match tokio::time::timeout_at(deadline, &mut task).await {
-                Ok(Err(error)) if error.is_panic() => {
-                    log::error!(target: "InboundEndpoint", "{kind} {name} ended in a panic");
-                }
-                Ok(_) => {}
-                Err(_) => {
-                    log::warn!(target: "InboundEndpoint", "{kind} {name} did not finish within the grace time");
-                    left += 1;
-                    task.abort();
-                    // Aborting drops what it holds, which gives claimed files back.
-                    drop(task.await);
+            let Active { kind, name, task, triggered, .. } = active;
+            for mut task in triggered.into_iter().chain([task]) {
+                match tokio::time::timeout_at(deadline, &mut task).await {
+                    Ok(Err(error)) if error.is_panic() => {
+                        log::error!(target: "InboundEndpoint", "{kind} {name} ended in a panic");
+                    }
+                    Ok(_) => {}
+                    Err(_) => {
+                        log::warn!(target: "InboundEndpoint", "{kind} {name} did not finish within the grace time");
+                        left += 1;
+                        task.abort();
+                        // Aborting drops what it holds, which gives claimed files back.
+                        drop(task.await);
+                    }
                 }
             }
         }
@@ -294,6 +322,9 @@ enum Fresh {
     Processor(Arc<Processor>),
 }
 
+/// What tasks are called in [`Status::kind`].
+const TASK: &str = "task";
+
 /// What message processors are called in [`Status::kind`].
 const PROCESSOR: &str = "messageprocessor";
 
@@ -301,7 +332,7 @@ impl Fresh {
     fn key(&self) -> (&'static str, &Arc<str>) {
         match self {
             Self::Intake(intake) => (intake.kind, &intake.name),
-            Self::Task(task) => ("task", &task.name),
+            Self::Task(task) => (TASK, &task.name),
             Self::Processor(processor) => (PROCESSOR, &processor.name),
         }
     }

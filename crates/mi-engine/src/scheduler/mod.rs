@@ -189,7 +189,8 @@ pub(crate) async fn run(job: &dyn Job, schedule: &Schedule, cx: &JobCx, control:
     while under_way.next().await.is_some() {}
 }
 
-async fn once(job: &dyn Job, cx: &JobCx, gauge: &Gauge) {
+/// One run, counted and with its error in the log.
+pub(crate) async fn once(job: &dyn Job, cx: &JobCx, gauge: &Gauge) {
     let outcome = match AssertUnwindSafe(job.run(cx)).catch_unwind().await {
         Ok(outcome) => outcome,
         Err(_) => Err("it ended in a panic".to_owned()),

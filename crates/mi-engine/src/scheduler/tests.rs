@@ -304,3 +304,21 @@ async fn a_task_that_may_overlap_keeps_its_times() {
     assert_eq!(running.stop(Duration::from_mins(1)).await, 0);
     assert_eq!(notes().len(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_triggered_runs_beside_its_schedule_and_is_waited_for() {
+    let task =
+        "<task name='t' class='counting'><trigger cron='0 0 0 1 1 ? 2099'/><property name='takes' value='25'/></task>";
+    let running = RunningInbounds::start_all(&engine_of(&[task]), Vec::new());
+    assert!(running.trigger("other").is_none());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(notes().is_empty());
+    assert_eq!(running.trigger("t"), Some(Ok(())));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((notes(), running.list()[0].gauge.counts()[0]), (vec!["t runs".to_owned()], 0));
+    assert!(running.set_running("task", "t", Phase::Paused));
+    assert_eq!(running.trigger("t"), Some(Err("Cannot trigger the task: t as it is not active.".to_owned())));
+    let gauge = running.list()[0].gauge.clone();
+    assert_eq!(running.stop(Duration::from_mins(1)).await, 0);
+    assert_eq!(gauge.counts()[0], 1, "the end waits for it");
+}
