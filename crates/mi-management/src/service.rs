@@ -40,9 +40,17 @@ impl fmt::Debug for ManagementService {
 }
 
 impl ManagementService {
-    /// A service with the users and settings of the context's `deployment.toml`.
-    pub fn new(context: Arc<ManagementContext>) -> Self {
-        let auth = Auth::new(&context.deployment);
+    /// A service with the users and settings of the context's `deployment.toml`. `outside`: other machines reach it, who
+    /// are not to know the passwords of a default configuration.
+    pub fn new(context: Arc<ManagementContext>, outside: bool) -> Self {
+        let auth = Auth::new(&context.deployment, outside);
+        if let Some((name, password)) = auth.generated() {
+            log::warn!(
+                target: "ManagementInternalApi",
+                "No user is named in deployment.toml: the management API knows {name} from other machines by the password \
+                 {password}, made for this run. Name users with [[internal_apis.users]]"
+            );
+        }
         if !auth.is_on() {
             log::warn!(
                 target: "ManagementInternalApi",

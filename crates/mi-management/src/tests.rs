@@ -113,7 +113,7 @@ fn service(toml: &str, folder: &str) -> ManagementService {
         registry: Arc::new(Memory::default()),
         ..Deployed::default()
     };
-    ManagementService::new(Arc::new(ManagementContext::new(parts, deployed)))
+    ManagementService::new(Arc::new(ManagementContext::new(parts, deployed)), true)
 }
 
 /// `GET /path`, the value of Authorization or nothing, further header fields, the body.

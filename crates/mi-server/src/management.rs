@@ -81,7 +81,8 @@ pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Mana
         let mut config = ListenerConfig::new("Management HTTPS", SocketAddr::new(address, port));
         config.plain_codec = true;
         config.tls = Some(tls);
-        Some(HttpServer::start(vec![(config, Arc::new(ManagementService::new(context.clone())))], 1)?)
+        let service = ManagementService::new(context.clone(), !address.is_loopback());
+        Some(HttpServer::start(vec![(config, Arc::new(service))], 1)?)
     } else {
         log::warn!(
             target: "ManagementInternalApi",

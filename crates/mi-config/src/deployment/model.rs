@@ -337,6 +337,8 @@ pub struct ManagementApi {
     pub token_store_size: usize,
     /// The oldest token goes when the store is full.
     pub remove_oldest_token: bool,
+    /// What servers that accept each other's tokens have in common; of this server
+    pub token_secret: Option<Secret>,
     /// Users show their password with every request.
     pub basic: bool,
     /// Some resources are for administrators.
@@ -355,6 +357,16 @@ pub struct ManagementApi {
     pub read_only_users: bool,
     /// TLS of the internal HTTPS listener
     pub tls: TlsListener,
+}
+
+/// A text that is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// A user of the internal APIs.

@@ -378,6 +378,18 @@ impl Reader<'_> {
         }
     }
 
+    /// A secret that is short enough to be guessed would let everybody make tokens.
+    fn token_secret(&mut self, key: &str) -> Option<Secret> {
+        const SHORTEST: usize = 32;
+        let secret = self.text(&[key])?;
+        if secret.len() < SHORTEST {
+            let text = format!("{key} needs at least {SHORTEST} characters; tokens of other servers are not accepted");
+            self.table.warn(key, text, self.out);
+            return None;
+        }
+        Some(Secret(secret))
+    }
+
     fn management(&mut self, keystore: &KeyStore, truststore: &TrustStore) -> ManagementApi {
         let protocols = self.text(&["management_api.protocols"]).unwrap_or("https http".to_owned());
         let serves = |name: &str| protocols.split([' ', ',']).any(|it| it.eq_ignore_ascii_case(name));
@@ -390,6 +402,7 @@ impl Reader<'_> {
             token_expiry_s: self.number(&[&key("token_config.expiry")], 3600),
             token_store_size: self.number(&[&key("token_store_config.max_size")], 200),
             remove_oldest_token: self.flag(&key("token_store_config.remove_oldest_token_on_overflow"), true),
+            token_secret: self.token_secret(&key("token_config.secret")),
             basic: self.flag("management_api.basic_security_handler.enable", false),
             authorization: self.flag("management_api.authorization_handler.enable", true),
             cors_enabled: self.flag("management_api.cors.enable", true),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::StatusCode;
 use mi_config::Deployment;
 use mi_config::deployment::User;
@@ -28,8 +28,10 @@ const WWW_AUTHENTICATE: &str = "WWW_Authenticate";
 /// Users and what they may show.
 pub(crate) struct Auth {
     users: Vec<User>,
-    /// The users are those that hold without any configuration; they answer on this machine only.
+    /// The users are those that hold without any configuration; with their passwords they answer on this machine only.
     default_users: bool,
+    /// The password that their administrator has for others, made for this run.
+    generated: Option<String>,
     basic: bool,
     pub(crate) jwt: bool,
     pub(crate) tokens: Tokens,
@@ -37,17 +39,21 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    pub(crate) fn new(deployment: &Deployment) -> Self {
+    /// `outside`: other machines reach the listener.
+    pub(crate) fn new(deployment: &Deployment, outside: bool) -> Self {
         let management = &deployment.management;
+        let wanted = outside && management.default_users && (management.basic || management.jwt);
         Self {
             users: management.users.clone(),
             default_users: management.default_users,
+            generated: if wanted { generate() } else { None },
             basic: management.basic,
             jwt: management.jwt,
             tokens: Tokens::new(
                 Duration::from_secs(management.token_expiry_s),
                 management.token_store_size,
                 management.remove_oldest_token,
+                management.token_secret.as_ref().map(|it| it.0.as_str()),
             ),
             brake: Brake::default(),
         }
@@ -107,22 +113,40 @@ impl Auth {
         }
     }
 
+    /// The administrator of the default configuration and the password for other machines, to be told to the operator.
+    pub(crate) fn generated(&self) -> Option<(&str, &str)> {
+        let user = self.users.iter().find(|user| user.admin)?;
+        Some((&user.name, self.generated.as_deref()?))
+    }
+
     fn check(&self, name: &str, password: &str, peer: IpAddr) -> Option<&User> {
         // A user that does not exist costs as much time as one with another password.
         let user = self.users.iter().find(|user| user.name == name);
+        let generated = self.generated().filter(|(known, _)| *known == name).map_or("", |(_, password)| password);
+        if same(password, generated) && !generated.is_empty() {
+            return user;
+        }
         let known = user.map_or("", |user| user.password.as_str());
         let equal = same(password, known) && !known.trim().is_empty();
         let user = user.filter(|_| equal)?;
         if self.default_users && !is_loopback(peer) {
             log::warn!(
                 target: "FileBasedUserStoreManager",
-                "The user {} of the default configuration answers on this machine only; name users with [[internal_apis.users]]",
+                "The user {} of the default configuration has its password on this machine only; elsewhere it is the one that \
+                 was told at the start. Name users with [[internal_apis.users]]",
                 user.name
             );
             return None;
         }
         Some(user)
     }
+}
+
+/// A password of 120 bits, in letters and digits and two signs; `None` without a source of random numbers.
+fn generate() -> Option<String> {
+    let mut bytes = [0; 15];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 fn caller_of(user: &User) -> Caller {
@@ -137,4 +161,39 @@ fn is_loopback(peer: IpAddr) -> bool {
 fn same(left: &str, right: &str) -> bool {
     let digest = |text: &str| digest::digest(&digest::SHA256, text.as_bytes());
     verify_slices_are_equal(digest(left).as_ref(), digest(right).as_ref()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use mi_config::NoPlaceholders;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn auth(toml: &str, outside: bool) -> Auth {
+        Auth::new(&Deployment::parse("deployment.toml", toml, &NoPlaceholders).0, outside)
+    }
+
+    #[test]
+    fn the_default_password_is_for_this_machine_and_others_need_the_generated_one() {
+        let default = auth("", true);
+        let (name, password) = default.generated().expect("a password");
+        assert_eq!(name, "admin");
+        assert_ne!(Some(password), auth("", true).generated().map(|(_, password)| password), "of each run its own");
+        let may = |auth: &Auth, name: &str, password: &str, peer| auth.check(name, password, peer).is_some();
+        assert!(password.len() == 20 && may(&default, "admin", password, ELSEWHERE));
+        assert!(may(&default, "admin", password, HERE) && may(&default, "admin", "admin", HERE));
+        assert!(!may(&default, "admin", "admin", ELSEWHERE) && !may(&default, "other", password, ELSEWHERE));
+        assert!(!may(&default, "admin", "", ELSEWHERE) && !may(&default, "", "", ELSEWHERE));
+
+        let inside = auth("", false);
+        assert!(inside.generated().is_none() && may(&inside, "admin", "admin", HERE));
+        assert!(!may(&inside, "admin", "", HERE) && !may(&inside, "admin", "admin", ELSEWHERE));
+
+        let named =
+            auth("[[internal_apis.users]]\nuser.name = 'op'\nuser.password = 'secret'\nuser.is_admin = true", true);
+        assert!(named.generated().is_none() && may(&named, "op", "secret", ELSEWHERE));
+    }
 }
