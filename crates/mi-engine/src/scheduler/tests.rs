@@ -311,7 +311,7 @@ async fn a_task_that_is_triggered_runs_beside_its_schedule_and_is_waited_for() {
         "<task name='t' class='counting'><trigger cron='0 0 0 1 1 ? 2099'/><property name='takes' value='25'/></task>";
     let running = RunningInbounds::start_all(&engine_of(&[task]), Vec::new());
     assert!(running.trigger("other").is_none());
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert!(notes().is_empty());
     assert_eq!(running.trigger("t"), Some(Ok(())));
     tokio::time::sleep(Duration::from_secs(1)).await;
