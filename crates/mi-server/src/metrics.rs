@@ -6,8 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::StatusCode;
+use mi_engine::inbound::{Phase, RunningInbounds, Status};
+use mi_engine::room::{BodyMemory, Budget};
 use mi_engine::transport::HttpReply;
-use mi_engine::{Engine, Snapshot, reply};
+use mi_engine::{Snapshot, reply};
 
 use crate::probes::MI_VERSION;
 
@@ -17,26 +19,30 @@ pub const PATH: &str = "/metric-service/metrics";
 /// What the page reads; empty until the first deployment has finished.
 #[derive(Debug, Default)]
 pub struct Page {
-    engine: OnceLock<Arc<Engine>>,
+    running: OnceLock<Arc<RunningInbounds>>,
 }
 
 impl Page {
-    /// From now on the page shows what `engine` counts. `host` and `port` are those of the HTTP listener.
-    pub fn open(&self, engine: Arc<Engine>, host: &str, port: u16) {
-        let snapshot = engine.snapshot();
+    /// From now on the page shows what is counted of `running` and its engine. `host` and `port` are those of the HTTP
+    /// listener.
+    pub fn open(&self, running: Arc<RunningInbounds>, host: &str, port: u16) {
+        let snapshot = running.engine().snapshot();
         snapshot.services.metrics.set_server_up(host, port, MI_VERSION, now());
         services_changed(None, &snapshot);
         // A second call would be of the same engine.
-        self.engine.get_or_init(|| engine);
+        self.running.get_or_init(|| running);
     }
 
     /// The page.
     pub fn answer(&self) -> HttpReply {
-        let mut text = match self.engine.get() {
-            Some(engine) => {
-                let snapshot = engine.snapshot();
-                let services = mi_telemetry::metrics::render(&snapshot.services.metrics.gather());
-                services + &endpoints(&snapshot)
+        let mut text = match self.running.get() {
+            Some(running) => {
+                let snapshot = running.engine().snapshot();
+                let mut lines = Lines(mi_telemetry::metrics::render(&snapshot.services.metrics.gather()));
+                deployed(&snapshot, &mut lines);
+                intakes(running, &mut lines);
+                body_memory(&snapshot.services.bodies, &mut lines);
+                lines.0
             }
             None => String::new(),
         };
@@ -66,48 +72,95 @@ fn services(snapshot: &Snapshot) -> BTreeSet<(Arc<str>, &'static str)> {
     apis.chain(proxies).chain(inbounds.map(|it| (it.name.clone(), "inboundendpoint"))).collect()
 }
 
-/// State of each named endpoint, and the flows being run.
-fn endpoints(snapshot: &Snapshot) -> String {
-    let mut states: Vec<String> = snapshot
-        .endpoints
-        .iter()
-        .filter_map(|(name, endpoint)| {
-            let state = endpoint.state()?.state();
-            let name = mi_telemetry::metrics::escaped(name);
-            Some(format!("wso2_integration_endpoint_state{{endpoint=\"{name}\"}} {}.0\n", state as u8))
-        })
-        .collect();
-    states.sort_unstable();
+/// Lines of metrics of this server's own.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    /// A family with its series: labels as they are written, and the value.
+    fn family(&mut self, name: &str, kind: &str, help: &str, series: impl IntoIterator<Item = (String, f64)>) {
+        let mut series: Vec<(String, f64)> = series.into_iter().collect();
+        series.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        self.0.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        for (labels, value) in series {
+            let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+            self.0.push_str(&format!("{name}{labels} {value:?}\n"));
+        }
+    }
+}
+
+fn label(name: &str, value: &str) -> String {
+    format!("{name}=\"{}\"", mi_telemetry::metrics::escaped(value))
+}
+
+/// State of each named endpoint, depth of each store, and the flows being run.
+fn deployed(snapshot: &Snapshot, lines: &mut Lines) {
+    let endpoints = snapshot.endpoints.iter();
+    let states =
+        endpoints.filter_map(|(name, it)| Some((label("endpoint", name), f64::from(it.state()?.state() as u8))));
+    let help = "1 active, 2 timed out, 3 suspended, 4 switched off";
+    lines.family("wso2_integration_endpoint_state", "gauge", help, states);
+    let stores = snapshot.stores.iter();
+    let depths = stores.filter_map(|(name, it)| Some((label("store", name), it.size()? as f64)));
+    lines.family("wso2_integration_message_store_messages", "gauge", "Messages in a store", depths);
     let in_flight = snapshot.services.in_flight.load(std::sync::atomic::Ordering::Relaxed);
-    format!(
-        "# HELP wso2_integration_endpoint_state 1 active, 2 timed out, 3 suspended, 4 switched off\n\
-         # TYPE wso2_integration_endpoint_state gauge\n{}\
-         # HELP wso2_integration_messages_in_flight Flows being run\n\
-         # TYPE wso2_integration_messages_in_flight gauge\nwso2_integration_messages_in_flight {in_flight}.0\n{}",
-        states.concat(),
-        body_memory(&snapshot.services.bodies)
-    )
+    let series = [(String::new(), in_flight as f64)];
+    lines.family("wso2_integration_messages_in_flight", "gauge", "Flows being run", series);
+}
+
+/// What polls, listens or runs by itself: is it active, what has it done, and when did it last look?
+fn intakes(running: &RunningInbounds, lines: &mut Lines) {
+    let all = running.list();
+    let named = |it: &Status| format!("{},{}", label("kind", it.kind), label("name", &it.name));
+    let active = all.iter().map(|it| (named(it), if it.phase == Phase::Running { 1.0 } else { 0.0 }));
+    let help = "1 active, 0 paused";
+    lines.family("wso2_integration_intake_active", "gauge", help, active);
+    let counted = |at: [usize; 2]| {
+        let outcomes = move |it: &Status| {
+            let counts = it.gauge.counts();
+            ["done", "failed"].map(|outcome| (outcome, named(it))).into_iter().zip(at.map(|at| counts[at] as f64))
+        };
+        all.iter().flat_map(outcomes).map(|((outcome, named), count)| (format!("{named},outcome=\"{outcome}\""), count))
+    };
+    let help = "Messages taken in, or runs of a task";
+    lines.family("wso2_integration_intake_messages_total", "counter", help, counted([0, 1]));
+    lines.family("wso2_integration_intake_passes_total", "counter", "Looks of a poller", counted([3, 4]));
+    let lag = all.iter().filter_map(|it| Some((named(it), it.gauge.since_pass()?.as_secs_f64())));
+    let help = "Time since a poller last looked with success";
+    lines.family("wso2_integration_intake_seconds_since_pass", "gauge", help, lag);
 }
 
 /// What bodies take, may take, and how many found no room.
-fn body_memory(bodies: &mi_engine::room::BodyMemory) -> String {
-    let mut text = String::new();
-    let kinds = [("requests", &bodies.requests), ("answers", &bodies.others)];
-    let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&mi_engine::room::Budget) -> u64| {
-        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-        for (of, budget) in kinds {
-            text.push_str(&format!("{name}{{of=\"{of}\"}} {}.0\n", value(budget)));
-        }
+fn body_memory(bodies: &BodyMemory, lines: &mut Lines) {
+    let each = |value: fn(&Budget) -> u64| {
+        [("requests", &bodies.requests), ("answers", &bodies.others)]
+            .map(|(of, budget)| (label("of", of), value(budget) as f64))
     };
-    let lent = "wso2_integration_body_memory_bytes";
-    family(lent, "gauge", "Memory that bodies of messages take", &|it| it.lent() as u64);
-    let most = "wso2_integration_body_memory_limit_bytes";
-    family(most, "gauge", "Memory that bodies of messages may take", &|it| it.capacity() as u64);
-    let refused = "wso2_integration_body_memory_refused_total";
-    family(refused, "counter", "Messages for whose bodies there was no memory", &|it| it.refused());
-    text
+    let help = "Memory that bodies of messages take";
+    lines.family("wso2_integration_body_memory_bytes", "gauge", help, each(|it| it.lent() as u64));
+    let help = "Memory that bodies of messages may take";
+    lines.family("wso2_integration_body_memory_limit_bytes", "gauge", help, each(|it| it.capacity() as u64));
+    let help = "Messages for whose bodies there was no memory";
+    lines.family("wso2_integration_body_memory_refused_total", "counter", help, each(Budget::refused));
 }
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_are_sorted_and_labels_escaped() {
+        let mut lines = Lines::default();
+        let series = [(label("store", "b\"x\n"), 2.0), (label("store", "a"), 0.25)];
+        lines.family("depth", "gauge", "Messages", series);
+        lines.family("flows", "gauge", "Flows", [(String::new(), 3.0)]);
+        lines.family("none", "gauge", "Nothing", []);
+        let expected = "# HELP depth Messages\n# TYPE depth gauge\ndepth{store=\"a\"} 0.25\ndepth{store=\"b\\\"x\\n\"} 2.0\n\
+                        # HELP flows Flows\n# TYPE flows gauge\nflows 3.0\n# HELP none Nothing\n# TYPE none gauge\n";
+        assert_eq!(lines.0, expected);
+    }
 }

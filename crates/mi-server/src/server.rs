@@ -377,7 +377,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let management = management::start(handover, managed).context("cannot open the management API")?;
     main.listen(listeners(&deployment, &keys, service)?)?;
     inbounds.begin();
-    page.open(engine.clone(), &deployment.server.hostname, deployment.http_port());
+    page.open(inbounds.clone(), &deployment.server.hostname, deployment.http_port());
     probes.serving(faulty, degraded);
     for line in summary {
         log::info!(target: "StartupFinalizer", "{line}");

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// What is known of one running intake.
 #[derive(Debug)]
@@ -13,6 +16,9 @@ pub struct Gauge {
     passes: AtomicU64,
     failed_passes: AtomicU64,
     last_error: Mutex<Option<String>>,
+    began: Instant,
+    /// Milliseconds from `began` to the end of the last good pass, and one more; 0 before the first.
+    passed: AtomicU64,
 }
 
 impl Gauge {
@@ -26,6 +32,8 @@ impl Gauge {
             passes: AtomicU64::new(0),
             failed_passes: AtomicU64::new(0),
             last_error: Mutex::new(None),
+            began: Instant::now(),
+            passed: AtomicU64::new(0),
         }
     }
 
@@ -46,6 +54,7 @@ impl Gauge {
 
     pub(crate) fn pass_succeeded(&self) {
         self.passes.fetch_add(1, Ordering::Relaxed);
+        self.passed.store(self.began.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
         if self.lock().take().is_some() {
             log::info!(target: "InboundPoller", "{} works again", self.name);
         }
@@ -65,6 +74,12 @@ impl Gauge {
     pub fn counts(&self) -> [u64; 5] {
         [&self.messages, &self.failed_messages, &self.ignored_faults, &self.passes, &self.failed_passes]
             .map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// How long ago the last good pass of a poller ended; `None` before the first.
+    pub fn since_pass(&self) -> Option<Duration> {
+        let passed = self.passed.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.began.elapsed().saturating_sub(Duration::from_millis(passed)))
     }
 
     /// Why the last pass failed; nothing after one that did not.
