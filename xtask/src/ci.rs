@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{conformance, crash, demo, fuzz, image, licences, process, roll, sbom, tidy};
+use crate::{conformance, crash, demo, fuzz, image, licences, process, roll, sbom, smuggling, tidy};
 
 /// One step: `cargo xtask NAME` runs it alone.
 pub(crate) struct Step {
@@ -34,6 +34,12 @@ pub(crate) const STEPS: &[Step] = &[
         about: "rolling updates under load lose no request",
         needs: Some("release"),
         run: roll::short,
+    },
+    Step {
+        name: "smuggling",
+        about: "no request hides in another; nginx and haproxy beside us",
+        needs: Some("release"),
+        run: smuggling::short,
     },
     Step { name: "image", about: "the layout of the image under three users", needs: Some("release"), run: image::run },
     Step { name: "fuzz", about: "the fuzz targets, some seconds each", needs: None, run: fuzz::short },

@@ -17,6 +17,7 @@ mod licences;
 mod process;
 mod roll;
 mod sbom;
+mod smuggling;
 mod tidy;
 mod workspace;
 
@@ -50,6 +51,7 @@ fn run(args: &[&str]) -> anyhow::Result<()> {
         // Without options it is the step of CI.
         "crash" if !rest.is_empty() => crash::command(&workspace, rest),
         "roll" if !rest.is_empty() => roll::command(&workspace, rest),
+        "smuggling" if !rest.is_empty() => smuggling::command(&workspace, rest),
         "fuzz" if !rest.is_empty() => fuzz::command(&workspace, rest),
         "conformance" => conformance::command(&workspace, rest),
         "pack" => demo::pack_samples(&workspace),
@@ -67,6 +69,7 @@ fn usage() -> String {
         "            … --allow-shrink      and lets cases leave it; --suite NAME narrows either\n",
         "cargo xtask crash --kills 200     the crash test at length; --shared FILES, --journal true, --seed N, --binary PATH\n",
         "cargo xtask roll --cycles 20      the rolling updates at length; --binary PATH\n",
+        "cargo xtask smuggling --all       every case, also those that nginx and haproxy read as we do; --binary PATH\n",
         "cargo xtask fuzz --seconds 600   the fuzz targets at length; TARGET… narrows it\n",
         "cargo xtask pack                  builds carbonapps/*.car from samples/\n",
     ));

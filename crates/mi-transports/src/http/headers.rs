@@ -90,6 +90,10 @@ const IS_TOKEN: [bool; 256] = {
     table
 };
 
+pub(crate) fn is_token(byte: u8) -> bool {
+    IS_TOKEN[usize::from(byte)]
+}
+
 /// Fields as hyper has them; what cannot stand in a head, and what the transport writes itself, is left out.
 pub(crate) fn to_map(headers: &Headers) -> HeaderMap {
     let mut map = HeaderMap::with_capacity(headers.len());

@@ -2,6 +2,8 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::super::headers::is_token;
+
 /// Bytes of extensions and trailers that one body may have.
 const MAX_EXTRA: usize = 16 * 1024;
 
@@ -10,7 +12,9 @@ const MAX_EXTRA: usize = 16 * 1024;
 enum State {
     /// In a size; digits seen.
     Size(u8),
-    /// Behind the size, up to the line's end.
+    /// In white space behind a size.
+    Space,
+    /// In extensions, up to the line's end.
     Extension,
     /// The line feed behind a size line.
     SizeEnd,
@@ -19,8 +23,11 @@ enum State {
     /// Carriage return and line feed behind data.
     DataCr,
     DataLf,
-    /// In the trailers; true at the start of a line.
-    Trailer(bool),
+    /// In the trailers: where a field or the empty line begins, in a name, in a value, at the line feed behind it.
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
     /// The line feed behind the empty line.
     LastLf,
     Over,
@@ -87,17 +94,25 @@ impl Chunks {
             }
             (State::Size(0), _) => return Err("a chunk has no size"),
             (State::Size(_), b'\r') => State::SizeEnd,
-            (State::Size(_) | State::Extension, b';' | b' ' | b'\t') => self.extra(State::Extension)?,
-            (State::Extension, b'\r') => State::SizeEnd,
-            (State::Extension, b'\n') => return Err("a chunk size ends with a bare line feed"),
-            (State::Extension, _) => self.extra(State::Extension)?,
-            (State::SizeEnd, b'\n') if self.left == 0 => State::Trailer(true),
+            (State::Size(_) | State::Space, b' ' | b'\t') => self.extra(State::Space)?,
+            (State::Size(_) | State::Space, b';') => self.extra(State::Extension)?,
+            (State::Space | State::Extension, b'\r') => State::SizeEnd,
+            (State::Space | State::Extension, b'\n') => return Err("a chunk size ends with a bare line feed"),
+            (State::Extension, _) if is_text(byte) => self.extra(State::Extension)?,
+            (State::SizeEnd, b'\n') if self.left == 0 => State::TrailerStart,
             (State::SizeEnd, b'\n') => State::Data,
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size(0),
-            (State::Trailer(true), b'\r') => State::LastLf,
-            (State::Trailer(_), b'\n') => self.extra(State::Trailer(true))?,
-            (State::Trailer(_), _) => self.extra(State::Trailer(false))?,
+            (State::TrailerStart, b'\r') => State::LastLf,
+            // Other readers may take a line that is no field, or a bare end of a line, for the end of the request.
+            (State::TrailerStart | State::TrailerName, _) if is_token(byte) => self.extra(State::TrailerName)?,
+            (State::TrailerName, b':') => self.extra(State::TrailerValue)?,
+            (State::TrailerValue, b'\r') => State::TrailerLf,
+            (State::TrailerValue, _) if is_text(byte) => self.extra(State::TrailerValue)?,
+            (State::TrailerLf, b'\n') => self.extra(State::TrailerStart)?,
+            (State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerLf, _) => {
+                return Err("a trailer is no header field");
+            }
             (State::LastLf, b'\n') => State::Over,
             _ => return Err("a chunk is not framed as it says"),
         })
@@ -107,4 +122,9 @@ impl Chunks {
         self.extra += 1;
         if self.extra > MAX_EXTRA { Err("chunk extensions or trailers are too long") } else { Ok(next) }
     }
+}
+
+/// What may stand in extensions and values: no control bytes but tabs.
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }

@@ -80,6 +80,9 @@ pub(crate) fn take_request(
     if target.len() > limits.target {
         return Err(StatusCode::URI_TOO_LONG);
     }
+    if !is_target(target) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
     let method = method(parsed.method.unwrap_or_default())?;
     let target = target.to_owned();
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
@@ -88,6 +91,12 @@ pub(crate) fn take_request(
     buffer.advance(length);
     *seen = 0;
     Ok(Some(received))
+}
+
+/// A path, an absolute URI or `*` (RFC 9112, 3.2). The authority of CONNECT passes for its method to be judged.
+fn is_target(target: &str) -> bool {
+    let is_scheme = |it: &str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    target.starts_with('/') || target == "*" || target.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
 }
 
 /// The methods that MI has; others are answered with 501, CONNECT as well: a tunnel is nothing an integration server
@@ -122,7 +131,7 @@ fn too_large(buffer: &BytesMut, limits: &RequestLimits) -> StatusCode {
 
 /// What the fields say about framing and connection.
 fn judge(method: Method, target: String, version: Version, mut headers: Headers) -> Result<Received, StatusCode> {
-    if headers.get_all("Host").nth(1).is_some() {
+    if !is_host_plain(&headers) {
         return Err(StatusCode::BAD_REQUEST);
     }
     let length = fields::content_length(&headers).map_err(|()| StatusCode::BAD_REQUEST)?;
@@ -137,12 +146,22 @@ fn judge(method: Method, target: String, version: Version, mut headers: Headers)
     } else {
         Framing::Length(length.unwrap_or_default())
     };
-    let expects_leave = match headers.get("Expect") {
-        Some(expected) if expected.trim().eq_ignore_ascii_case("100-continue") => version == Version::HTTP_11,
-        Some(_) => return Err(StatusCode::EXPECTATION_FAILED),
-        None => false,
-    };
+    let mut expects_leave = false;
+    for expected in headers.get_all("Expect") {
+        if !expected.eq_ignore_ascii_case("100-continue") {
+            return Err(StatusCode::EXPECTATION_FAILED);
+        }
+        expects_leave = version == Version::HTTP_11;
+    }
     Ok(Received { method, target, version, headers, framing, keep_alive, expects_leave })
+}
+
+/// At most one host. What begins a path, names a user or separates words stands in none: some would read another host out
+/// of it.
+fn is_host_plain(headers: &Headers) -> bool {
+    let mut hosts = headers.get_all("Host");
+    let forbidden = |it: u8| matches!(it, b' ' | b'\t' | b'/' | b'\\' | b'?' | b'#' | b'@' | b'"' | b'<' | b'>');
+    !hosts.next().is_some_and(|it| it.bytes().any(forbidden)) && hosts.next().is_none()
 }
 
 /// Only the single coding `chunked` is understood.
@@ -152,10 +171,10 @@ fn is_chunked(version: Version, headers: &Headers) -> Result<bool, StatusCode> {
     if values.next().is_some() || version == Version::HTTP_10 {
         return Err(StatusCode::BAD_REQUEST);
     }
-    let coding = coding.trim();
+    // httparse took the white space around the value; what looks like some and is none (U+00A0) belongs to it.
     if coding.eq_ignore_ascii_case("chunked") {
         return Ok(true);
     }
-    let last = coding.rsplit(',').next().unwrap_or_default().trim();
+    let last = coding.rsplit(',').next().unwrap_or_default().trim_matches([' ', '\t']);
     Err(if last.eq_ignore_ascii_case("chunked") { StatusCode::NOT_IMPLEMENTED } else { StatusCode::BAD_REQUEST })
 }
