@@ -29,6 +29,10 @@ while [ "$count" -gt 0 ]; do
         --debug|-debug)
             echo "--debug: there is no Java debugger to attach; ignored" >&2
             if [ "$count" -gt 0 ]; then shift; count=$((count - 1)); fi ;;
+        --car|-car|car)
+            if [ "$count" -eq 0 ]; then echo "$word: the name of an application is missing" >&2; exit 1; fi
+            set -- "$@" "--car=$1"
+            shift; count=$((count - 1)) ;;
         -X*) echo "$word: a JVM setting; ignored" >&2 ;;
         --env-file=*)
             set -a

@@ -59,6 +59,9 @@ pub struct RunArgs {
     /// Threads that serve requests [default: one for each core].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Run the main sequence of this application once, then end; the exit code is 1 when that failed.
+    #[arg(long, value_name = "NAME")]
+    pub car: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

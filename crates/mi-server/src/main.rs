@@ -11,6 +11,7 @@ mod connectors;
 mod coordination;
 mod defaults;
 mod following;
+mod job;
 mod logging;
 mod management;
 mod memory;

@@ -25,10 +25,11 @@ use mi_transports::http::{Client, Limits, ListenerConfig, SERVER, Server as Http
 
 use crate::back_ends::{Senders, client_config, senders};
 use crate::cli::{HomeArgs, RunArgs};
+use crate::job::Job;
 use crate::probes::{FaultyApplication, InternalService, MainService, Probes};
 use crate::redeploy::{Redeployer, keep_registry};
 use crate::wire::{EngineRegistry, ProcessEnvironment, SystemClock};
-use crate::{banner, connectors, coordination, defaults, following, logging, management, memory, metrics, report};
+use crate::{banner, connectors, coordination, defaults, following, job, logging, management, memory, metrics, report};
 use crate::{tls, wire};
 
 /// How long requests are still taken after SIGTERM, so that load balancers notice first.
@@ -324,6 +325,8 @@ pub struct Running {
     probes: Arc<Probes>,
     logs: LogHandle,
     tracer: Option<Tracer>,
+    /// What the server runs once, to end with it.
+    job: Option<Job>,
     grace: Duration,
     drain_delay: Duration,
 }
@@ -350,7 +353,6 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let lasting = Lasting { bodies, ..following.lasting() };
     let services = services(&prepared, http.clone(), senders(&client, keys.client.clone()), lasting);
     let (deployment, home) = (prepared.deployment.clone(), prepared.home.clone());
-    let property = |name: &str| args.home.property(name).map(str::to_owned);
     let databases = Arc::new(Databases::new(&home.root));
     let shared = coordination::of(&deployment, &args.home, &databases)?;
     let deployed = prepared.deploy(services, &databases);
@@ -386,6 +388,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         target: "StartupFinalizer",
         "WSO2 Micro Integrator started in {:.2} seconds", began.elapsed().as_secs_f64()
     );
+    let job = Job::of(args, &applications).map(|it| it.begin(&engine, main.handles()));
     let deployer = Redeployer {
         args: args.clone(),
         http,
@@ -408,8 +411,9 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         probes,
         logs,
         tracer: following.tracer,
+        job,
         grace: grace(&args.home, &deployment),
-        drain_delay: property("drainDelay").and_then(|it| it.parse().ok()).map_or(DRAIN_DELAY, Duration::from_millis),
+        drain_delay: drain_delay(&args.home),
     })
 }
 
@@ -421,6 +425,11 @@ fn grace(args: &HomeArgs, deployment: &Deployment) -> Duration {
         return Duration::ZERO;
     }
     Duration::from_millis(given.unwrap_or(deployment.server.graceful_shutdown_timeout_ms))
+}
+
+fn drain_delay(args: &HomeArgs) -> Duration {
+    let given = args.property("drainDelay").and_then(|millis| millis.parse().ok());
+    given.map_or(DRAIN_DELAY, Duration::from_millis)
 }
 
 /// Probes and metrics, on a thread of their own.
@@ -520,6 +529,12 @@ impl Running {
                         self.grace = Duration::ZERO;
                     }
                     break !end.graceful;
+                }
+                done = job::end(&mut self.job) => {
+                    if !done {
+                        code = ExitCode::FAILURE;
+                    }
+                    break true;
                 }
                 _ = terminate.recv() => break false,
                 _ = interrupt.recv() => break true,

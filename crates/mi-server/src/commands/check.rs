@@ -32,7 +32,7 @@ struct Findings {
 
 impl Findings {
     fn of(args: &CheckArgs) -> anyhow::Result<Self> {
-        let run = RunArgs { applications: args.applications.clone(), home: args.home.clone(), threads: None };
+        let run = RunArgs { applications: args.applications.clone(), home: args.home.clone(), ..RunArgs::default() };
         let prepared = Prepared::read(&run)?;
         let services = server::services(&prepared, Arc::new(Nothing), Vec::new(), server::Lasting::default());
         let databases = Arc::new(mi_data::Databases::new(&prepared.home.root));

@@ -36,7 +36,7 @@ impl Plan {
         let file = file.to_string_lossy().into_owned();
         let read = |applications: &[&Path]| {
             let applications = applications.iter().map(|&it| it.to_owned()).collect();
-            Prepared::read(&RunArgs { applications, home: args.home.clone(), threads: None })
+            Prepared::read(&RunArgs { applications, home: args.home.clone(), ..RunArgs::default() })
         };
         let before = read(&[])?.loaded;
         let prepared = read(&[path.as_path()])?;
