@@ -14,7 +14,8 @@ const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "
 /// An API.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
-    /// Full name.
+    /// Full name: `Name:v1.0` with a version, so that several versions of an API are deployed side by side.
+    /// MI: `API#getName`.
     pub name: Arc<str>,
     /// Begins with `/` and ends without one, save `/` itself.
     pub context: String,
@@ -129,6 +130,10 @@ impl ApiConfig {
         out.extend(element.unknown_children(&["resource", "handlers", "description"]));
         let (name, context) =
             out.take(element.scope().qualify_api(&name?, &context?).map_err(|message| element.error(message)))?;
+        let name = match &version {
+            Version::Context(version) | Version::Url(version) if !version.is_empty() => format!("{name}:v{version}"),
+            _ => name,
+        };
         let binds_to = names(element, "binds-to");
         let resources: Vec<ResourceConfig> = resources.into_iter().flatten().collect();
         for resource in &resources {

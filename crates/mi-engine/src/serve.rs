@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use mi_message::{BodyStream, Message, SoapVersion};
 use tokio::sync::oneshot;
 
-use crate::api::{Api, Cors, Found, Resource};
+use crate::api::{Api, Cors, Found, Resource, openapi};
 use crate::context::{ArtifactInfo, Context, SequenceTarget};
 use crate::exchange::{Exchange, RequestInfo};
 use crate::flow::{self, Ended};
@@ -225,6 +225,11 @@ fn dispatch(
     {
         message.axis2.put(names::REST_URL_POSTFIX, rest_postfix(&target));
         return enter_proxy(snapshot, proxy, message, info, &target, secure);
+    }
+    if info.method == "GET"
+        && let Some(contract) = openapi::answer(snapshot, &target)
+    {
+        return Entry::Reply(contract);
     }
     if &*target == "/favicon.ico" {
         return Entry::Reply(HttpReply::new(StatusCode::NOT_FOUND));

@@ -12,6 +12,7 @@ use mi_components::executors::Executors;
 use mi_config::{Artifact, Deployment, Diagnostic, SourceFile};
 use mi_data::{DataSources, Databases};
 use mi_deployer::{Application, Former, Home, LoadedDeployment, Origin, Registry, Watcher};
+use mi_engine::api::openapi::ApiDefinitions;
 use mi_engine::inbound::RunningInbounds;
 use mi_engine::keep::Keeper;
 use mi_engine::metrics::Metrics;
@@ -122,6 +123,7 @@ impl Prepared {
         degraded.extend(served);
         let failed: HashSet<usize> = built.failed.iter().map(|(index, _)| *index).collect();
         built.snapshot.shared.insert(Executors::of(&artifacts));
+        built.snapshot.shared.insert(ApiDefinitions(std::mem::take(&mut self.loaded.api_definitions)));
         let managed = management::deployed(&self.loaded, artifacts, &failed, &built.warnings);
         let deployments = report::Deployments::of(&self.loaded, &failed);
         let mut broken_files = std::mem::take(&mut self.loaded.broken_files);

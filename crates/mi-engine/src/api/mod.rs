@@ -1,6 +1,7 @@
 //! APIs: which one a request belongs to, which resource of it, and what is answered when there is none.
 
 mod cors;
+pub mod openapi;
 mod resource;
 mod table;
 
@@ -43,6 +44,8 @@ pub struct Api {
     pub resources: Vec<Resource>,
     /// Registry key of the published OpenAPI document.
     pub publish_swagger: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
     /// CORS settings of its own, from the product's handler class.
     pub cors: Option<Cors>,
     /// What counts its messages.
@@ -126,6 +129,7 @@ pub(crate) fn build(config: &ApiConfig, cx: &mut BuildCx<'_>) -> Api {
         resources,
         meters,
         publish_swagger: config.publish_swagger.clone(),
+        description: config.description.clone(),
         cors,
     }
 }

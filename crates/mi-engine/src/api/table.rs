@@ -90,6 +90,7 @@ mod tests {
             binds_to: Vec::new(),
             resources: Vec::new(),
             publish_swagger: None,
+            description: None,
             cors: None,
             meters: Metrics::default().api(name, "", ""),
         })
