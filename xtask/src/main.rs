@@ -13,6 +13,7 @@ mod demo;
 mod fuzz;
 mod http;
 mod image;
+mod kubernetes;
 mod licences;
 mod process;
 mod roll;
