@@ -343,12 +343,20 @@ impl Worker {
                 self.remember(found, outcome, Instant::now());
                 return Ok(None);
             }
-            Looked::Unreadable(why) => {
+            Looked::Unreadable(error) => {
+                let why = error.to_string();
+                // Other errors may be over with the next pass.
+                if error.kind() == io::ErrorKind::PermissionDenied && self.settings.sets_aside() {
+                    return Ok(Some(self.set_aside(found, &why)));
+                }
                 self.notice(Some(Notice { path: found.path.clone(), why }));
                 return Ok(None);
             }
             Looked::Content(content) => content,
         };
+        if let Some(why) = self.settings.beyond_limit(found.size) {
+            return Ok(Some(self.set_aside(found, &why)));
+        }
         let key = message::idempotency_key(&self.cx.name, found);
         if self.was_processed(found, &key).await? {
             return Ok(Some(Outcome::Processed));
@@ -356,16 +364,20 @@ impl Worker {
         let snapshot = self.cx.injector.snapshot();
         match message::of_content(content, found, &key, &self.settings, &snapshot.settings).await {
             Ok(message) => self.mediate(found, message, &key).await.map(Some),
-            Err(Refused::Malformed(why)) => {
-                self.cx.gauge.message_failed();
-                log::error!(target: "VFSTransportListener", "Error processing File URI : {}: {why}", found.path.display());
-                Ok(Some(Outcome::Failed))
-            }
-            Err(Refused::Unreadable(why)) => {
+            Err(Refused::Malformed(why)) => Ok(Some(self.set_aside(found, &why))),
+            Err(Refused::TooLarge(why)) if self.settings.sets_aside() => Ok(Some(self.set_aside(found, &why))),
+            Err(Refused::TooLarge(why) | Refused::Unreadable(why)) => {
                 self.notice(Some(Notice { path: found.path.clone(), why }));
                 Ok(None)
             }
         }
+    }
+
+    /// Counts a file that fails before any flow sees it, with the reason in the log.
+    pub(super) fn set_aside(&self, found: &Found, why: &str) -> Outcome {
+        self.cx.gauge.message_failed();
+        log::error!(target: "VFSTransportListener", "Error processing File URI : {}: {why}", found.path.display());
+        Outcome::Failed
     }
 
     /// Runs the flow of a file.
@@ -529,7 +541,7 @@ enum Looked {
     Changed,
     /// Its message was worked off before.
     Marked(Outcome),
-    Unreadable(String),
+    Unreadable(io::Error),
     Content(Content),
 }
 
@@ -538,7 +550,7 @@ fn look(found: &Found) -> io::Result<Looked> {
     let content = match Content::of(found) {
         Ok(Some(content)) => content,
         Ok(None) => return Ok(Looked::Changed),
-        Err(error) => return Ok(Looked::Unreadable(error.to_string())),
+        Err(error) => return Ok(Looked::Unreadable(error)),
     };
     Ok(after::marked(found)?.map_or(Looked::Content(content), Looked::Marked))
 }

@@ -284,8 +284,8 @@ pub(super) fn examine(
         return Err(if metadata.is_dir() { None } else { notice(&path, "it is no regular file".to_owned()) });
     }
     let size = metadata.len();
-    if let Some(limit) = settings.size_limit.filter(|limit| size > *limit) {
-        return Err(notice(&path, format!("its {size} bytes are more than FileSizeLimit, which is {limit}")));
+    if let Some(why) = settings.beyond_limit(size).filter(|_| !settings.sets_aside()) {
+        return Err(notice(&path, why));
     }
     let modified = metadata.modified().map_err(|error| notice(&path, error.to_string()))?;
     Ok(Found { path, subfolder, size, modified })

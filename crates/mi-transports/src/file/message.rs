@@ -35,7 +35,9 @@ const IDEMPOTENCY_KEY: &str = "IDEMPOTENCY_KEY";
 pub(super) enum Refused {
     /// It is not what its content type says: a failure of the file.
     Malformed(String),
-    /// It cannot be read, or not into memory. It stays as it is.
+    /// It is too large to be read into memory.
+    TooLarge(String),
+    /// It cannot be read. It stays as it is.
     Unreadable(String),
 }
 
@@ -108,7 +110,7 @@ pub(super) async fn of_content(
     }
     match message.body.read(engine.max_built_body).await {
         Ok(()) => {}
-        Err(error @ BodyError::TooLarge { .. }) => return Err(Refused::Unreadable(error.to_string())),
+        Err(error @ BodyError::TooLarge { .. }) => return Err(Refused::TooLarge(error.to_string())),
         Err(error) => return Err(Refused::Unreadable(error.to_string())),
     }
     incoming::build(&mut message).map_err(|fault| Refused::Malformed(fault.message))?;

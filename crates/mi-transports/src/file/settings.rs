@@ -136,6 +136,18 @@ const DEFAULT_JOURNAL_HOURS: u64 = 7 * 24;
 const DEFAULT_RECORDS_FORMAT: &str = "dd/MM/yyyy/ HH:mm:ss";
 
 impl Settings {
+    /// Failed files go to a folder of their own, and with them those that can never be taken. MI leaves such a file where
+    /// it is, and so does this server without that folder.
+    pub(super) fn sets_aside(&self) -> bool {
+        matches!(self.after_failure, Action::Move(_))
+    }
+
+    /// Why a file of this size is not taken.
+    pub(super) fn beyond_limit(&self, size: u64) -> Option<String> {
+        let limit = self.size_limit.filter(|limit| size > *limit)?;
+        Some(format!("its {size} bytes are more than FileSizeLimit, which is {limit}"))
+    }
+
     /// Reads the parameters. `None`, with a warning, when they name no source that this version can poll.
     pub(super) fn read(
         flavour: Flavour,

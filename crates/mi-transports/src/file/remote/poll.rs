@@ -186,8 +186,8 @@ impl RemotePoll {
     }
 
     fn examine(&self, entry: &Entry, path: PathBuf, subfolder: PathBuf) -> Option<Found> {
-        if let Some(limit) = self.settings().size_limit.filter(|limit| entry.size > *limit) {
-            let why = format!("its {} bytes are more than FileSizeLimit, which is {limit}", entry.size);
+        let settings = self.settings();
+        if let Some(why) = settings.beyond_limit(entry.size).filter(|_| !settings.sets_aside()) {
             self.worker.notice(Some(Notice { path, why }));
             return None;
         }
@@ -271,6 +271,10 @@ impl RemotePoll {
         if self.worker.was_processed(&found, &key).await? {
             return self.end(&found, Outcome::Processed).await.map(|()| true);
         }
+        if let Some(why) = self.settings().beyond_limit(found.size) {
+            let outcome = self.worker.set_aside(&found, &why);
+            return self.end(&found, outcome).await.map(|()| true);
+        }
         let snapshot = self.worker.cx.injector.snapshot();
         let file = match self.copy(&found).await {
             Ok(file) => file,
@@ -282,12 +286,9 @@ impl RemotePoll {
         let read = message::of_content(content, &found, &key, self.settings(), &snapshot.settings).await;
         let outcome = match read {
             Ok(message) => self.worker.mediate(&found, message, &key).await?,
-            Err(Refused::Malformed(why)) => {
-                self.worker.cx.gauge.message_failed();
-                log::error!(target: "VFSTransportListener", "Error processing File URI : {}: {why}", found.path.display());
-                Outcome::Failed
-            }
-            Err(Refused::Unreadable(why)) => {
+            Err(Refused::Malformed(why)) => self.worker.set_aside(&found, &why),
+            Err(Refused::TooLarge(why)) if self.settings().sets_aside() => self.worker.set_aside(&found, &why),
+            Err(Refused::TooLarge(why) | Refused::Unreadable(why)) => {
                 self.worker.notice(Some(Notice { path: found.path.clone(), why }));
                 return Ok(false);
             }

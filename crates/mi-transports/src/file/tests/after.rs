@@ -35,6 +35,31 @@ fn check(proxy: bool, actions: (&str, &str), steps: &str, content_type: &str, ex
     assert_eq!(folder.files(), expected, "{actions:?} {steps} {content_type}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn files_that_are_too_large_go_where_failed_ones_go() {
+    for (action, expected) in [("MOVE", ["failed/large"]), ("DELETE", ["in/large"])] {
+        let folder = Folder::new();
+        folder.write("in/large", "12345");
+        folder.write("in/small", "123");
+        let (source, failed) = (uri(&folder.path().join("in")), uri(&folder.path().join("failed")));
+        let settings = [
+            ("FileURI", &*source),
+            ("ContentType", "text/plain"),
+            ("FileSizeLimit", "3"),
+            ("ActionAfterFailure", action),
+            ("MoveAfterFailure", &failed),
+            ("CreateFolder", "true"),
+        ];
+        let mut bench = Bench::inbound("<show name='FILE_NAME'/>", &settings);
+        bench.pass().await.unwrap();
+        assert_eq!(
+            (notes(), folder.files()),
+            (vec!["small".to_owned()], expected.map(str::to_owned).to_vec()),
+            "{action}"
+        );
+    }
+}
+
 #[test]
 fn actions() {
     for proxy in [false, true] {
