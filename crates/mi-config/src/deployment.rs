@@ -17,8 +17,8 @@ use crate::scope::Placeholders;
 
 pub use model::{
     Arbiter, Cluster, Connector, Cors, DataSourceConfig, FailoverLimits, GlobalSuspension, HttpSettings, JsonSwitches,
-    KeyStore, ManagementApi, Mediation, OutboundProxy, ScriptSettings, Secret, Sender, Server, TlsListener, TrustStore,
-    User, VerifyClient,
+    KeyStore, ManagementApi, Mediation, OutboundProxy, PlainHttp, ScriptSettings, Secret, Sender, Server, TlsListener,
+    TrustStore, User, VerifyClient,
 };
 pub use table::TableSettings;
 

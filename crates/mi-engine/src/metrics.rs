@@ -261,6 +261,49 @@ mod tests {
         assert_eq!(left, expected.map(|(kind, name, requests)| (kind, name.to_owned(), requests)));
     }
 
+    /// Names, kinds and labels of MI (`PrometheusReporter`, `MetricConstants`). Those of data services belong to what has none
+    /// here, and the error counters carry the labels of the others.
+    #[test]
+    fn every_metric_has_its_name_kind_and_labels() {
+        let metrics = Metrics::default();
+        drop(metrics.api("A", "http://h/a", "https://h/a").begin(false));
+        drop(metrics.proxy("P").begin(false));
+        drop(metrics.inbound("I").begin(false));
+        metrics.set_server_up("h", 8290, "4.4.0", 1.0);
+        metrics.set_service_up("A", "api", 1.0);
+        let mut expected = vec![
+            "wso2_integration_server_up GAUGE host,java_home,java_version,port".to_owned(),
+            "wso2_integration_server_version GAUGE update_level,version".to_owned(),
+            "wso2_integration_service_up GAUGE service_name,service_type".to_owned(),
+        ];
+        for (kind, url) in [("api", "invocation_url,"), ("inbound_endpoint", ""), ("proxy", "")] {
+            let rest = [
+                ("latency_seconds", "HISTOGRAM"),
+                ("request_count_error_total", "COUNTER"),
+                ("request_count_total", "COUNTER"),
+            ];
+            let each = |(name, of)| format!("wso2_integration_{kind}_{name} {of} {url}service_name,service_type");
+            expected.extend(rest.map(each));
+        }
+        expected.sort();
+        let families = metrics.gather();
+        let shown = families.iter().map(|family| {
+            let first = family.get_metric().first().expect("a family without metrics is not gathered");
+            let mut labels: Vec<&str> = first.get_label().iter().map(prometheus::proto::LabelPair::name).collect();
+            labels.sort_unstable();
+            format!("{} {:?} {}", family.name(), family.get_field_type(), labels.join(","))
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
+        let latency = families.iter().find(|it| it.name() == "wso2_integration_api_latency_seconds").unwrap();
+        let bounds: Vec<f64> = latency.get_metric()[0]
+            .get_histogram()
+            .get_bucket()
+            .iter()
+            .map(prometheus::proto::Bucket::upper_bound)
+            .collect();
+        assert_eq!(bounds, [0.19, 0.20, 0.25, 0.30, 0.35, 0.40, 0.50, 0.60, 1.0, 5.0]);
+    }
+
     fn value(metrics: &Metrics, name: &str) -> Vec<f64> {
         let families = metrics.gather();
         let family = families.iter().find(|it| it.name() == name).unwrap();

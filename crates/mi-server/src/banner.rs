@@ -1,5 +1,7 @@
 //! What the server says once it is up: what was deployed and the URLs to try.
 
+use std::time::Duration;
+
 use mi_config::Deployment;
 use mi_deployer::Application;
 use mi_engine::Snapshot;
@@ -25,6 +27,14 @@ pub fn describe(snapshot: &Snapshot, applications: &[Application], deployment: &
         deployment.internal_http_port()
     ));
     lines
+}
+
+/// Says that the server has started, after the lines of [`describe`].
+pub fn started(lines: Vec<String>, took: Duration) {
+    for line in lines {
+        log::info!(target: "StartupFinalizer", "{line}");
+    }
+    log::info!(target: "StartupFinalizer", "WSO2 Micro Integrator started in {:.2} seconds", took.as_secs_f64());
 }
 
 /// The resources of an API as `METHOD url`, a few of them.

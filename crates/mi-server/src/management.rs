@@ -3,14 +3,19 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::StatusCode;
 use log::LevelFilter;
+use mi_config::deployment::PlainHttp;
 use mi_config::{Artifact, ArtifactKind, Deployment, Diagnostic};
 use mi_deployer::{Home, LoadedDeployment, Origin, Registry, RegistryResource};
 use mi_engine::Engine;
 use mi_engine::inbound::{Phase, RunningInbounds};
+use mi_engine::transport::{HttpReply, HttpRequest, HttpService};
 use mi_management::{
     Application, Connector, Deployed, DeployedArtifact, End, LogControl, ManagementContext, ManagementService, Parts,
     Paths, RegistryAccess, Resource, RunControl, ServerControl,
@@ -18,6 +23,7 @@ use mi_management::{
 use mi_telemetry::log::LogHandle;
 use mi_transports::http::{ListenerConfig, Server as HttpServer};
 use mi_transports::tls::ServerTls;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::probes::MI_VERSION;
@@ -29,7 +35,7 @@ pub const RESTART: u8 = 121;
 pub struct Management {
     /// Follows deployments.
     pub context: Arc<ManagementContext>,
-    server: Option<HttpServer>,
+    server: HttpServer,
     end: watch::Receiver<Option<End>>,
 }
 
@@ -53,11 +59,48 @@ pub struct Handover<'a> {
     pub tls: Arc<ServerTls>,
     /// Is the correlation log written?
     pub correlation: Arc<AtomicBool>,
+    /// The API on the internal listener.
+    pub twin: Arc<Twin>,
 }
 
-/// Opens the listener, on a thread of its own so that no request here holds up messages. Plain HTTP is never offered.
+/// The API on the listener of probes, which has no TLS: for this machine, or for everybody where `management_api.protocols` names
+/// `http`. MI: `InternalAPIDispatcher`.
+#[derive(Debug, Default)]
+pub struct Twin(OnceLock<Served>);
+
+/// The service, the thread that it works on so that no probe waits for it, and whom it is for.
+#[derive(Debug)]
+struct Served {
+    service: ManagementService,
+    thread: Handle,
+    whom: PlainHttp,
+}
+
+impl Twin {
+    /// Is a path, without its query, one of the API?
+    pub fn owns(path: &str) -> bool {
+        path.strip_prefix("/management").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// The answer; 404 for whom the API is not there.
+    pub fn answer(&self, request: HttpRequest) -> BoxFuture<'static, Option<HttpReply>> {
+        let near = request.peer.ip().to_canonical().is_loopback();
+        let served = self.0.get().filter(|it| match it.whom {
+            PlainHttp::Off => false,
+            PlainHttp::ThisMachine => near,
+            PlainHttp::Everybody => true,
+        });
+        let Some(served) = served else {
+            return futures_util::future::ready(Some(HttpReply::new(StatusCode::NOT_FOUND))).boxed();
+        };
+        let answer = served.thread.spawn(served.service.call(request));
+        async { answer.await.ok().flatten() }.boxed()
+    }
+}
+
+/// Opens the listener, on a thread of its own so that no request here holds up messages.
 pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Management> {
-    let Handover { deployment, home, log_folder, logs, engine, inbounds, address, tls, correlation } = handover;
+    let Handover { deployment, home, log_folder, logs, engine, inbounds, address, tls, correlation, twin } = handover;
     let (sender, end) = watch::channel(None);
     let applications = home.applications.iter().find(|folder| folder.is_dir()).or(home.applications.first());
     let parts = Parts {
@@ -76,20 +119,19 @@ pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Mana
         correlation,
     };
     let context = Arc::new(ManagementContext::new(parts, deployed));
-    let server = if deployment.management.https {
+    let service = ManagementService::new(context.clone(), !address.is_loopback());
+    let mut server = HttpServer::idle(1)?;
+    if deployment.management.https {
         let port = deployment.internal_https_port();
         let mut config = ListenerConfig::new("Management HTTPS", SocketAddr::new(address, port));
         config.plain_codec = true;
         config.tls = Some(tls);
-        let service = ManagementService::new(context.clone(), !address.is_loopback());
-        Some(HttpServer::start(vec![(config, Arc::new(service))], 1)?)
-    } else {
-        log::warn!(
-            target: "ManagementInternalApi",
-            "The management API is not served: it is offered over https only, which management_api.protocols leaves out"
-        );
-        None
-    };
+        server.listen(vec![(config, Arc::new(service.clone()))])?;
+    }
+    if let Some(thread) = server.handles().first().cloned() {
+        // Nobody else sets it.
+        twin.0.get_or_init(|| Served { service, thread, whom: deployment.management.http });
+    }
     Ok(Management { context, server, end })
 }
 
@@ -109,9 +151,7 @@ impl Management {
 
     /// Closes the listener.
     pub fn shutdown(self) {
-        if let Some(server) = self.server {
-            server.shutdown();
-        }
+        self.server.shutdown();
     }
 }
 
@@ -240,5 +280,20 @@ impl RegistryAccess for Files {
 
     fn delete(&self, key: &str) -> Result<bool, String> {
         self.0.delete(key).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_twin_has_the_paths_of_the_api() {
+        for path in ["/management", "/management/", "/management/apis"] {
+            assert!(Twin::owns(path), "{path}");
+        }
+        for path in ["/", "/healthz", "/managements", "/x/management", "/dashboard"] {
+            assert!(!Twin::owns(path), "{path}");
+        }
     }
 }

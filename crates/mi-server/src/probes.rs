@@ -13,6 +13,7 @@ use mi_engine::reply;
 use mi_engine::transport::{HttpReply, HttpRequest, HttpService};
 use serde_json::{Value, json};
 
+use crate::management::Twin;
 use crate::metrics;
 
 /// The MI release whose behaviour is reproduced; tools compare it.
@@ -120,19 +121,22 @@ fn json_reply(status: StatusCode, value: &Value) -> HttpReply {
     reply::plain(status, "application/json", value.to_string())
 }
 
-/// The internal listener: probes and metrics.
+/// The internal listener: probes, metrics, and the management API for whom that is offered without TLS.
 #[derive(Debug)]
 pub struct InternalService {
     /// Readiness and liveness.
     pub probes: std::sync::Arc<Probes>,
     /// Metrics.
     pub metrics: std::sync::Arc<metrics::Page>,
+    /// The management API.
+    pub management: std::sync::Arc<Twin>,
 }
 
 impl HttpService for InternalService {
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Option<HttpReply>> {
         let answer = match request.target.split('?').next() {
             Some(metrics::PATH) => self.metrics.answer(),
+            Some(path) if Twin::owns(path) => return self.management.answer(request),
             _ => self.probes.answer(&request.target).unwrap_or_else(|| HttpReply::new(StatusCode::NOT_FOUND)),
         };
         futures_util::future::ready(Some(answer)).boxed()

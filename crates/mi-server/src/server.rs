@@ -346,7 +346,9 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     }
     let probes = Arc::new(Probes::starting());
     let (address, page) = (bind_address(None)?, Arc::new(metrics::Page::default()));
-    let internal = internal_listener(&prepared.deployment, address, probes.clone(), page.clone())?;
+    let twin = Arc::new(management::Twin::default());
+    let answering = InternalService { probes: probes.clone(), metrics: page.clone(), management: twin.clone() };
+    let internal = internal_listener(&prepared.deployment, address, answering)?;
     let keys = tls::load(&prepared.home.root, &prepared.deployment)?;
     let client = Client::new(client_config(args, &prepared.deployment, keys.client.clone()));
     let http: Arc<dyn HttpClient> = Arc::new(client.clone());
@@ -377,19 +379,14 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         address,
         tls: keys.server.clone(),
         correlation: following.correlation,
+        twin,
     };
     let management = management::start(handover, managed).context("cannot open the management API")?;
     main.listen(listeners(&deployment, &keys, service)?)?;
     inbounds.begin();
     page.open(inbounds.clone(), &deployment.server.hostname, deployment.http_port());
     probes.serving(faulty, degraded);
-    for line in summary {
-        log::info!(target: "StartupFinalizer", "{line}");
-    }
-    log::info!(
-        target: "StartupFinalizer",
-        "WSO2 Micro Integrator started in {:.2} seconds", began.elapsed().as_secs_f64()
-    );
+    banner::started(summary, began.elapsed());
     let job = Job::of(args, &applications).map(|it| it.begin(&engine, main.handles()));
     let deployer = Redeployer {
         args: args.clone(),
@@ -438,16 +435,14 @@ fn drain_delay(args: &HomeArgs) -> Duration {
 fn internal_listener(
     deployment: &Deployment,
     address: IpAddr,
-    probes: Arc<Probes>,
-    metrics: Arc<metrics::Page>,
+    service: InternalService,
 ) -> anyhow::Result<Option<HttpServer>> {
     if !deployment.mediation.internal_api {
         return Ok(None);
     }
     let address = SocketAddr::new(address, deployment.internal_http_port());
     let config = ListenerConfig { plain_codec: true, ..ListenerConfig::new("Internal HTTP", address) };
-    let service: Arc<dyn HttpService> = Arc::new(InternalService { probes, metrics });
-    Ok(Some(HttpServer::start(vec![(config, service)], 1)?))
+    Ok(Some(HttpServer::start(vec![(config, Arc::new(service))], 1)?))
 }
 
 /// MI writes below `repository/logs`; the short layout of a home has `logs`.

@@ -322,11 +322,22 @@ pub struct JsonSwitches {
     pub null_for_empty_element: bool,
 }
 
+/// Whom a listener without TLS answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainHttp {
+    /// Nobody.
+    Off,
+    /// This machine: nobody has asked for more.
+    ThisMachine,
+    /// Everybody, as `deployment.toml` says.
+    Everybody,
+}
+
 /// The internal APIs: management, probes, metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ManagementApi {
-    /// The management API answers over plain HTTP.
-    pub http: bool,
+    /// Whom the management API answers over plain HTTP.
+    pub http: PlainHttp,
     /// The management API answers over HTTPS.
     pub https: bool,
     /// Users log in and show a token.

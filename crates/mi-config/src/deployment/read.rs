@@ -391,13 +391,20 @@ impl Reader<'_> {
     }
 
     fn management(&mut self, keystore: &KeyStore, truststore: &TrustStore) -> ManagementApi {
-        let protocols = self.text(&["management_api.protocols"]).unwrap_or("https http".to_owned());
-        let serves = |name: &str| protocols.split([' ', ',']).any(|it| it.eq_ignore_ascii_case(name));
+        let protocols = self.text(&["management_api.protocols"]);
+        let serves = |name: &str| {
+            let named = protocols.as_ref()?.split([' ', ',']).any(|it| it.eq_ignore_ascii_case(name));
+            Some(named)
+        };
         let jwt = "management_api.jwt_token_security_handler";
         let key = |name: &str| format!("{jwt}.{name}");
         ManagementApi {
-            http: serves("http"),
-            https: serves("https"),
+            http: match serves("http") {
+                None => PlainHttp::ThisMachine,
+                Some(true) => PlainHttp::Everybody,
+                Some(false) => PlainHttp::Off,
+            },
+            https: serves("https").unwrap_or(true),
             jwt: self.flag(&key("enable"), true),
             token_expiry_s: self.number(&[&key("token_config.expiry")], 3600),
             token_store_size: self.number(&[&key("token_store_config.max_size")], 200),

@@ -177,6 +177,17 @@ fn cycles_of_references_end() {
 }
 
 #[test]
+fn management_over_plain_http() {
+    let of = |protocols: &str| {
+        let it = check(protocols, &[]).management;
+        (it.http, it.https)
+    };
+    assert_eq!(of(""), (PlainHttp::ThisMachine, true));
+    assert_eq!(of("[management_api]\nprotocols = \"https http\""), (PlainHttp::Everybody, true));
+    assert_eq!(of("[management_api]\nprotocols = \"http\""), (PlainHttp::Everybody, false));
+}
+
+#[test]
 fn management_users_and_cors() {
     let it = check(
         r#"
@@ -194,7 +205,7 @@ token_config.expiry = "60"
 "#,
         &[],
     );
-    assert_eq!((it.management.http, it.management.https, it.management.jwt), (false, true, false));
+    assert_eq!((it.management.http, it.management.https, it.management.jwt), (PlainHttp::Off, true, false));
     assert_eq!((it.management.users[0].name.as_str(), it.management.token_expiry_s), ("a", 60));
     assert_eq!(it.mediation.cors.allow_origins, ["http://a", "http://b"]);
 }
