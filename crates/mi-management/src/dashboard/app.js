@@ -7,6 +7,8 @@ const api = '/management';
 let token = sessionStorage.getItem('token') || '';
 let view = 'Overview';
 let timer = 0;
+// What the open picture is drawn of: kind, name, source, and the parts with numbers that change.
+let drawn = null;
 
 // Views that list artifacts: path, query parameter of one artifact, columns, and what can be switched by `status`.
 const kinds = {
@@ -21,7 +23,7 @@ const kinds = {
   'Local entries': ['/local-entries', 'name', ['name', 'type'], null],
 };
 const traced = ['APIs', 'Proxy services', 'Endpoints', 'Inbound endpoints', 'Sequences'];
-const views = ['Overview', ...Object.keys(kinds), 'Log'];
+const views = ['Overview', ...Object.keys(kinds), 'Faults', 'Log'];
 
 function element(name, attributes, ...children) {
   const made = document.createElement(name);
@@ -120,7 +122,9 @@ async function refresh() {
     const live = await ask('/live');
     $('summary').textContent = live.product + ' ' + live.version + ' · up ' + duration(live.uptimeSeconds) + ' · ' +
       (live.faulty.length ? live.faulty.length + ' faulty' : 'ready');
-    const parts = shown === 'Overview' ? overview(live) : shown === 'Log' ? await logTail() : await listing(shown, live);
+    if (drawn) numbers(live);
+    const special = { Overview: () => overview(live), Log: logTail, Faults: faults };
+    const parts = await (special[shown] ? special[shown]() : listing(shown, live));
     if (shown === view) update(parts);
   } catch (error) {
     if (token || $('login').hidden) $('summary').textContent = 'No answer: ' + error.message;
@@ -199,6 +203,88 @@ async function logTail() {
   return [element('pre', { tabindex: 0, 'aria-label': 'Last lines of the log' }, lines || 'This server writes its log to standard output only.')];
 }
 
+// Warnings and errors, the last one first, each with the lines that belong to it.
+async function faults() {
+  const text = await ask('/logs?file=wso2error.log', { text: true });
+  const entries = [];
+  for (const line of text.split('\n')) {
+    const head = line.match(/^\[([^\]]+)\]\s+(\w+)\s+\{([^}]*)\} - (.*)$/);
+    if (head) entries.push(head.slice(1));
+    else if (entries.length && line) entries[entries.length - 1][3] += '\n' + line;
+  }
+  const rows = entries.slice(-100).reverse().map(([time, level, logger, what]) =>
+    [time, element('span', { class: level === 'WARN' ? 'warn' : 'bad' }, level), logger, element('span', { class: 'lines' }, what)]);
+  return [table('Recent faults', ['Time', 'Level', 'From', 'What'], rows)];
+}
+
+// Elements of a source that hold steps; what is in others belongs to the step.
+const holders = new Set(('api resource proxy target sequence inSequence outSequence faultSequence filter then else switch case default clone ' +
+  'iterate foreach aggregate onComplete call send callout endpoint failover loadbalance recipientlist scatter-gather validate on-fail cache ' +
+  'onCacheHit throttle onAccept onReject transaction template inboundEndpoint in out cloneTarget').split(' '));
+// Those of them that are one way of several, with nothing that leads from one to the next.
+const ways = new Set(('resource target inSequence outSequence faultSequence then else case default onComplete on-fail onCacheHit onAccept onReject ' +
+  'cloneTarget in out').split(' '));
+const places = ['inSequence', 'outSequence', 'faultSequence', 'onError'];
+
+// The flow of an artifact as nested lists, so that it reads well without being seen.
+function picture(kind, name, source) {
+  const root = new DOMParser().parseFromString(source, 'text/xml').documentElement;
+  if (!root || root.getElementsByTagName('parsererror').length || root.localName === 'parsererror') return null;
+  const parts = [];
+  const count = (what, of) => {
+    const part = element('span', { class: 'live' });
+    parts.push([part, what, of]);
+    return part;
+  };
+  const link = (view, of) => element('button', { type: 'button', click: () => detail(view, of) }, of);
+  const step = node => {
+    const get = key => node.getAttribute(key);
+    const said = ['methods', 'uri-template', 'url-mapping', 'name', 'context', 'value', 'expression', 'xpath', 'source', 'regex', 'category'];
+    const facts = said.filter(key => get(key)).map(key => (key === 'name' ? get(key) : key + ' ' + get(key)));
+    const shown = [element('b', {}, node.localName)];
+    if (facts.length) shown.push(element('span', { class: 'soft' }, facts.join(' · ')));
+    const plain = key => get(key) && !/[{$]/.test(get(key));
+    if (node.localName === 'endpoint' && (plain('key') || plain('name'))) {
+      const of = get('key') || get('name');
+      if (get('key')) shown.push(link('Endpoints', of));
+      shown.push(count('endpoint', of));
+    }
+    if (node.localName === 'target' && plain('endpoint')) shown.push('endpoint', link('Endpoints', get('endpoint')), count('endpoint', get('endpoint')));
+    if (node.localName === 'sequence' && plain('key')) shown.push(link('Sequences', get('key')));
+    for (const place of [...places, 'sequence']) if (plain(place)) shown.push(place, link('Sequences', get(place)));
+    if (node.localName === 'store' && plain('messageStore')) shown.push(link('Stores', get('messageStore')), count('store', get('messageStore')));
+    const inside = holders.has(node.localName) ? [...node.children].map(step) : [];
+    const classes = [inside.length && 'holds', ways.has(node.localName) && 'way'].filter(Boolean).join(' ');
+    return element('li', { class: classes || null }, element('div', { class: 'step' }, ...shown), inside.length ? element('ol', {}, ...inside) : '');
+  };
+  const top = step(root);
+  top.firstElementChild.append(count('service', name));
+  return { parts, whole: element('ol', { class: 'flow', 'aria-label': 'Flow of ' + name }, top) };
+}
+
+// Puts the numbers of this moment into the picture.
+function numbers(live) {
+  const kindOf = { 'APIs': 'API', 'Proxy services': 'Proxy service', 'Inbound endpoints': 'Inbound endpoint' }[drawn.kind];
+  for (const [part, what, of] of drawn.parts) {
+    let text = '';
+    let mood = '';
+    if (what === 'endpoint') {
+      text = live.endpoints.find(it => it.name === of)?.state || '';
+      mood = states[text] || '';
+    } else if (what === 'store') {
+      const size = live.stores.find(it => it.name === of)?.size;
+      text = size == null ? '' : size + ' messages';
+    } else {
+      const all = live.services.filter(it => it.name === of && it.kind === kindOf);
+      const sum = key => all.reduce((total, it) => total + it[key], 0);
+      if (all.length) text = sum('requests') + ' requests · ' + sum('errors') + ' errors · mean ' + (sum('requests') ? round(sum('seconds') / sum('requests') * 1000) : 0) + ' ms';
+      mood = sum('errors') ? 'warn' : '';
+    }
+    part.textContent = text;
+    part.className = 'live ' + mood;
+  }
+}
+
 async function detail(kind, name) {
   const [path, parameter, , statuses] = kinds[kind];
   $('detail-name').textContent = kind + ': ' + name;
@@ -219,13 +305,18 @@ async function detail(kind, name) {
       [element('dt', {}, key), element('dd', {}, typeof value === 'object' ? JSON.stringify(value) : String(value))]));
     $('detail-source').textContent = configuration || '';
     $('detail-source').hidden = !configuration;
+    const flow = configuration ? picture(kind, name, configuration) : null;
+    drawn = flow && { kind, parts: flow.parts };
+    $('detail-flow').replaceChildren(...(flow ? [flow.whole] : []));
+    if (drawn) numbers(await ask('/live'));
     const switches = (statuses || []).map(status => ['Set ' + status, { status }]);
     if (traced.includes(kind)) switches.push(facts.tracing === 'enabled' ? ['Stop tracing', { trace: 'disable' }] : ['Trace', { trace: 'enable' }]);
     $('detail-actions').replaceChildren(...switches.map(([text, body]) => element('button', { type: 'button', click: act(body) }, text)));
   };
   await fill();
-  $('detail').showModal();
+  if (!$('detail').open) $('detail').showModal();
 }
+$('detail').addEventListener('close', () => { drawn = null; });
 
 function start() {
   $('login').hidden = true;
