@@ -342,7 +342,9 @@ fn services_keeping(backend: Arc<Backend>, keeper: Arc<Keeper>) -> Arc<Services>
     let specs = Arc::new(specs);
     Arc::new(Services {
         http: backend.clone(),
-        senders: vec![("smtp", backend.clone()), ("smtps", backend.clone())],
+        senders: ["smtp", "smtps", "imap", "imaps", "pop3", "pop3s"]
+            .map(|scheme| (scheme, backend.clone() as Arc<dyn Sender>))
+            .into(),
         clock: Arc::new(World),
         registry: backend.clone(),
         specs,
@@ -385,7 +387,7 @@ impl HttpClient for Backend {
     }
 }
 
-/// A mail server that has no mailbox `refused@x`.
+/// A mail server that has no mailbox `refused@x`; one of mailboxes gives the answer of the back end.
 impl Sender for Backend {
     fn send(&self, request: OutMessage) -> BoxFuture<'static, Result<Option<HttpReply>, Fault>> {
         let text = |name: &str| request.axis2.get_str(name).unwrap_or_default().to_owned();
@@ -403,7 +405,15 @@ impl Sender for Backend {
             body,
         });
         let refused = recipients.contains("refused@x");
-        Box::pin(async move { if refused { Err(Fault::new("no such user")) } else { Ok(None) } })
+        let answer = self.answer.clone().filter(|_| !request.address.starts_with("smtp"));
+        let reply = answer.map(|(_, body)| HttpReply {
+            status: http::StatusCode::OK,
+            reason: None,
+            headers: mi_message::Headers::default(),
+            body: Payload::Bytes(body.into()),
+            close: false,
+        });
+        Box::pin(async move { if refused { Err(Fault::new("no such user")) } else { Ok(reply) } })
     }
 }
 

@@ -30,7 +30,11 @@ pub fn senders(client: &Client, tls: Arc<mi_transports::tls::ClientTls>) -> Send
         ("ws", sockets.clone()),
         ("wss", sockets),
         ("smtp", mails.clone()),
-        ("smtps", mails),
+        ("smtps", mails.clone()),
+        ("imap", mails.clone()),
+        ("imaps", mails.clone()),
+        ("pop3", mails.clone()),
+        ("pop3s", mails),
     ]
 }
 

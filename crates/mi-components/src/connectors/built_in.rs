@@ -178,12 +178,14 @@ const FILE: [(&str, &str, &str); 10] = [
 ];
 
 /// Operations of the email connector, their classes and parameters. MI: the templates of esb-connector-email.
-const EMAIL: [(&str, &str, &str); 2] = [
+const EMAIL: [(&str, &str, &str); 9] = [
     (
         "init",
         "EmailConfig",
         "host port name username password connectionType readTimeout connectionTimeout writeTimeout requireTLS \
-         checkServerIdentity trustedHosts sslProtocols cipherSuites requireAuthentication enableOAuth2",
+         checkServerIdentity trustedHosts sslProtocols cipherSuites requireAuthentication enableOAuth2 grantType clientId \
+         clientSecret refreshToken scope tokenUrl maxActiveConnections maxIdleConnections maxWaitTime minEvictionTime \
+         evictionCheckInterval exhaustedAction",
     ),
     (
         "send",
@@ -191,6 +193,18 @@ const EMAIL: [(&str, &str, &str); 2] = [
         "from personalName to cc bcc replyTo subject content contentType encoding attachments inlineImages \
          contentTransferEncoding",
     ),
+    (
+        "list",
+        "EmailList",
+        "deleteAfterRetrieve receivedSince receivedUntil sentSince sentUntil subjectRegex fromRegex seen answered deleted recent \
+         offset limit folder",
+    ),
+    ("getEmailBody", "EmailGetBody", "emailId folder"),
+    ("getEmailAttachment", "EmailGetAttachment", "emailId folder attachmentIndex"),
+    ("delete", "EmailDelete", "folder emailId"),
+    ("markAsRead", "EmailMarkAsRead", "folder emailId"),
+    ("markAsDeleted", "EmailMarkAsDeleted", "folder emailId"),
+    ("expungeFolder", "EmailExpungeFolder", "folder"),
 ];
 
 fn email() -> Vec<(String, String)> {

@@ -1,7 +1,7 @@
-//! Mail: messages that are ready to be sent go to a mail server over SMTP.
+//! Mail: messages that are ready to be sent go to a mail server over SMTP; mailboxes are read over IMAP and POP3.
 //!
-//! What a mail looks like is made elsewhere (the email connector of mi-components); here is who gets it, and how the server is
-//! reached: plain (`smtp:`), over TLS from the first byte (`smtps:`), or with STARTTLS.
+//! What a mail that is sent looks like is made elsewhere (the email connector of mi-components); here is who gets it, and how
+//! the server is reached: plain (`smtp:`, `imap:`, `pop3:`), over TLS from the first byte (`smtps:`, …), or with STARTTLS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,23 @@ use mi_message::Properties;
 
 use crate::tls::{ClientTls, ClientTlsConfig};
 
+mod command;
+mod imap;
+mod pop3;
+mod read;
 mod smtp;
+mod wire;
 
-/// Longest time that one mail may take.
+/// Largest mail that is read.
+const MAX_MAIL: usize = 64 * 1024 * 1024;
+/// Longest time that one mail may take, or one command for a mailbox.
 const LONGEST: Duration = Duration::from_mins(10);
 /// How long a server may take for a connection, and for each answer, when nothing is said.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Sends mails. The address is `smtp://host:port` or `smtps://host:port`, the body the mail as it goes over the wire. Properties
+/// Sends mails, and reads mailboxes. The address is `smtp://host:port` or `smtps://host:port`, the body the mail as it goes over
+/// the wire; or the address is `imap:`, `imaps:`, `pop3:` or `pop3s:`, and the body a command as `command::run` has it, whose
+/// answer is the body of the reply. Properties
 /// of the axis2 scope say the rest: `mail.from`, `mail.recipients` (addresses, one a line), `mail.user`, `mail.password`,
 /// `mail.bearer` (the password is an OAuth token), `mail.starttls`, `mail.trusted` (`*`, or hosts whose certificate is believed),
 /// `mail.connect.timeout` and `mail.timeout` in milliseconds. MI: `Transport#send` of JavaMail.
@@ -103,7 +112,7 @@ impl Server {
             port: port.parse().map_err(|_| wrong())?,
             secure: match scheme {
                 _ if axis2.is_true("mail.starttls") => Secure::StartTls,
-                "smtps" => Secure::Tls,
+                "smtps" | "imaps" | "pop3s" => Secure::Tls,
                 _ => Secure::No,
             },
             credentials,
@@ -138,6 +147,18 @@ impl Sender for MailSender {
         Box::pin(async move {
             let failed = |detail: String| Fault::coded(codes::SND_IO_SENDING, "Error sending a mail", detail);
             let server = Server::of(&request.address, &request.axis2, &tls).map_err(failed)?;
+            let scheme = request.address.split(':').next().unwrap_or_default();
+            let protocol = scheme.trim_end_matches('s').to_owned();
+            if matches!(protocol.as_str(), "imap" | "pop3") {
+                let command = match &request.body {
+                    Payload::Bytes(command) => {
+                        serde_json::from_slice(command).map_err(|error| failed(error.to_string()))?
+                    }
+                    Payload::Empty | Payload::Stream(_) => return Err(failed("there is no command".to_owned())),
+                };
+                drop(request);
+                return read_mailbox(&server, protocol == "imap", &command).await.map(Some);
+            }
             let mail = Mail::of(&request).map_err(failed)?;
             match tokio::time::timeout(LONGEST, smtp::send(&server, &mail)).await {
                 Ok(Ok(())) => Ok(None),
@@ -148,5 +169,23 @@ impl Sender for MailSender {
     }
 }
 
+async fn read_mailbox(server: &Server, imap: bool, command: &serde_json::Value) -> Result<HttpReply, Fault> {
+    let failed = |detail: String| Fault::coded(codes::SND_IO_SENDING, "Error reading a mailbox", detail);
+    let at = |what: &dyn std::fmt::Display| failed(format!("{}:{}: {what}", server.host, server.port));
+    match tokio::time::timeout(LONGEST, command::run(server, imap, command)).await {
+        Ok(Ok(answer)) => Ok(HttpReply {
+            status: http::StatusCode::OK,
+            reason: None,
+            headers: mi_message::Headers::default(),
+            body: Payload::Bytes(answer.to_string().into()),
+            close: false,
+        }),
+        Ok(Err(error)) => Err(at(&error)),
+        Err(_) => Err(at(&"it took too long")),
+    }
+}
+
+#[cfg(test)]
+mod mailbox_tests;
 #[cfg(test)]
 mod tests;

@@ -1,27 +1,18 @@
 //! The client's side of SMTP (RFC 5321): greeting, STARTTLS (RFC 3207), signing in (RFC 4954), one mail, good-bye.
 
 use std::io;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
+use super::wire::Wire;
 use super::{Credentials, Mail, Secure, Server};
 
 /// Longest answer of a server.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// A connection, plain or over TLS.
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
-
 struct Session {
-    wire: BufReader<Box<dyn Wire>>,
-    timeout: Duration,
+    wire: Wire,
     /// What the server says that it can do, one a line.
     abilities: Vec<String>,
 }
@@ -39,15 +30,7 @@ pub(super) async fn send(server: &Server, mail: &Mail) -> io::Result<()> {
 }
 
 async fn connect(server: &Server) -> io::Result<Session> {
-    let connecting = TcpStream::connect((server.host.as_str(), server.port));
-    let stream = tokio::time::timeout(server.connect_timeout, connecting)
-        .await
-        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))??;
-    let wire: Box<dyn Wire> = match server.secure {
-        Secure::Tls => Box::new(secured(server, stream).await?),
-        Secure::No | Secure::StartTls => Box::new(stream),
-    };
-    let mut session = Session { wire: BufReader::new(wire), timeout: server.timeout, abilities: Vec::new() };
+    let mut session = Session { wire: Wire::open(server).await?, abilities: Vec::new() };
     session.answer("the greeting", 2).await?;
     session.hello().await?;
     if server.secure == Secure::StartTls {
@@ -55,27 +38,10 @@ async fn connect(server: &Server) -> io::Result<Session> {
             return Err(io::Error::other("the server has no STARTTLS"));
         }
         session.command("STARTTLS", 2).await?;
-        // What came before the handshake was not protected and must not be taken for what comes after it.
-        if !session.wire.buffer().is_empty() {
-            return Err(io::Error::other("the server sent more than its answer to STARTTLS"));
-        }
-        let secured = secured(server, session.wire.into_inner()).await?;
-        session = Session { wire: BufReader::new(Box::new(secured)), timeout: server.timeout, abilities: Vec::new() };
+        session = Session { wire: session.wire.secured(server).await?, abilities: Vec::new() };
         session.hello().await?;
     }
     Ok(session)
-}
-
-async fn secured<S: AsyncRead + AsyncWrite + Send + Unpin>(
-    server: &Server,
-    stream: S,
-) -> io::Result<tokio_rustls::client::TlsStream<S>> {
-    let name = ServerName::try_from(server.host.clone()).map_err(io::Error::other)?;
-    let connecting = TlsConnector::from(server.tls.current(false)).connect(name, stream);
-    tokio::time::timeout(server.connect_timeout, connecting)
-        .await
-        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no TLS in time"))?
-        .map_err(|error| io::Error::other(format!("TLS: {error}")))
 }
 
 impl Session {
@@ -113,9 +79,7 @@ impl Session {
 
     /// A command that no error may show.
     async fn secret(&mut self, command: &str, wanted: u8) -> io::Result<()> {
-        self.write(command.as_bytes()).await?;
-        self.write(b"\r\n").await?;
-        self.wire.get_mut().flush().await?;
+        self.wire.write(format!("{command}\r\n").as_bytes()).await?;
         self.answer("signing in", wanted).await.map(drop)
     }
 
@@ -125,34 +89,22 @@ impl Session {
             self.command(&format!("RCPT TO:<{recipient}>"), 2).await?;
         }
         self.command("DATA", 3).await?;
-        self.write(&stuffed(&mail.text)).await?;
-        self.wire.get_mut().flush().await?;
+        self.wire.write(&stuffed(&mail.text)).await?;
         self.answer("the mail", 2).await.map(drop)
     }
 
     /// Sends a command; the first digit of the answer's code has to be `wanted`.
     async fn command(&mut self, command: &str, wanted: u8) -> io::Result<Vec<String>> {
-        self.write(format!("{command}\r\n").as_bytes()).await?;
-        self.wire.get_mut().flush().await?;
+        self.wire.write(format!("{command}\r\n").as_bytes()).await?;
         self.answer(command, wanted).await
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let writing = self.wire.get_mut().write_all(bytes);
-        tokio::time::timeout(self.timeout, writing)
-            .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the server takes nothing"))?
     }
 
     /// The lines of an answer without their codes.
     async fn answer(&mut self, to: &str, wanted: u8) -> io::Result<Vec<String>> {
         let (mut lines, mut left) = (Vec::new(), MAX_ANSWER);
         loop {
-            let mut line = Vec::new();
-            let mut limited = (&mut self.wire).take(left as u64);
-            let read = tokio::time::timeout(self.timeout, limited.read_until(b'\n', &mut line))
-                .await
-                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer to {to} in time")))??;
+            let line = self.wire.line(left, to).await?;
+            let read = line.len();
             left -= read;
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             let digits = text.get(..3).filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()));

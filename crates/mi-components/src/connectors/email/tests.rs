@@ -7,7 +7,13 @@ const CONNECTION: &str = "<host>mail.test</host><port>2525</port><name>c</name>"
 
 /// Sends a mail with these parameters over a connection with these.
 fn send(connection: &str, parameters: &str) -> Outcome {
-    let mut flowing = Flowing::of(&format!("<email.send configKey='c'>{parameters}</email.send>"))
+    run("send", connection, parameters, "{}")
+}
+
+/// Runs an operation against a back end that answers this.
+fn run(operation: &str, connection: &str, parameters: &str, answer: &str) -> Outcome {
+    let mut flowing = Flowing::of(&format!("<email.{operation} configKey='c'>{parameters}</email.{operation}>"))
+        .answer("application/json", answer)
         .local_entry("c", &format!("<email.init>{CONNECTION}{connection}</email.init>"))
         .json(r#"{"id": 7}"#)
         .with(|message| message.properties.set("EMAIL-HEADER:X-Order", "8"));
@@ -89,7 +95,16 @@ fn connections() {
     assert!(address.starts_with("smtp://mail.test:2525 "), "{address}");
     assert_eq!(properties, "mail.starttls=true mail.trusted=*");
     for (connection, part) in [
-        ("<connectionType>IMAP</connectionType>", "type IMAP"),
+        ("<connectionType>IMAP</connectionType>", "needs a connection of the type SMTP, not imap"),
+        ("<connectionType>X400</connectionType>", "type X400"),
+        (
+            "<connectionType>SMTP</connectionType><enableOAuth2>true</enableOAuth2><grantType>password</grantType>",
+            "Grant type password is invalid.",
+        ),
+        (
+            "<connectionType>SMTP</connectionType><enableOAuth2>true</enableOAuth2><grantType>CLIENT_CREDENTIALS</grantType>",
+            "Invalid configurations provided for client credentials grant type.",
+        ),
         ("", "Mandatory parameter 'connectionType' is not set."),
         (
             "<connectionType>SMTP</connectionType><requireAuthentication>true</requireAuthentication>",
@@ -141,4 +156,90 @@ fn where_the_result_goes() {
     assert_eq!(outcome.payload_text(), r#"{"success":true}"#);
     let outcome = send(PLAIN, "<from>a@x</from><to>b@x</to>");
     assert_eq!(outcome.payload_xml(), "<result><success>true</success></result>");
+}
+
+#[test]
+fn tokens() {
+    let oauth = "<connectionType>IMAPS</connectionType><username>kim</username><enableOAuth2>true</enableOAuth2>\
+        <grantType>authorization_code</grantType><clientId>i d</clientId><clientSecret>s</clientSecret>\
+        <refreshToken>r</refreshToken><tokenUrl>http://tokens.test/t</tokenUrl>";
+    let token = r#"{"access_token": "abc", "expires_in": 3600, "done": true}"#;
+    let outcome = run("expungeFolder", oauth, "<responseVariable>r</responseVariable>", token);
+    assert_eq!(outcome.fault(), None);
+    let [asked, mailbox] = outcome.received() else { panic!("{:?}", outcome.received()) };
+    assert_eq!(asked.url, "http://tokens.test:80/t");
+    assert_eq!(asked.body, "grant_type=refresh_token&client_id=i+d&client_secret=s&refresh_token=r");
+    assert!(mailbox.url.starts_with("imaps://mail.test:2525 "), "{}", mailbox.url);
+    assert_eq!(mailbox.content_type, "mail.bearer=true mail.password=abc mail.user=kim");
+    let outcome = run("expungeFolder", oauth, "", r#"{"access_token": "abc"}"#);
+    let detail = outcome.property("ERROR_DETAIL").unwrap_or_default();
+    assert!(detail.contains("for kim. Missing key [expires_in]"), "{detail}");
+    assert_eq!(outcome.property("ERROR_CODE").as_deref(), Some("700203"));
+}
+
+#[test]
+fn mailboxes() {
+    let imap = "<connectionType>IMAP</connectionType>";
+    let asked = |operation: &str, parameters: &str, answer: &str| {
+        let outcome = run(operation, imap, &format!("{parameters}<responseVariable>r</responseVariable>"), answer);
+        let command = outcome.received().first().map(|it| it.body.clone()).unwrap_or_default();
+        let command = serde_json::from_str(&command).unwrap_or(serde_json::Value::Null);
+        (command, outcome.variable("r").unwrap_or_default(), outcome.property("ERROR_CODE"))
+    };
+    let id = "<emailId>&lt;1@x></emailId>";
+    let (command, result, _) = asked(
+        "list",
+        "<folder>Work</folder><seen>false</seen><deleted>false</deleted><subjectRegex>s</subjectRegex><limit>5</limit>\
+         <receivedSince>2026-01-31T08:00:00</receivedSince><sentUntil>2026-02-01T08:00</sentUntil>",
+        r#"{"emails": [{"emailId": "1"}]}"#,
+    );
+    let expected = serde_json::json!({"do": "list", "folder": "Work", "delete": false, "seen": false, "answered": true,
+        "recent": true, "deleted": false, "subject": "s", "from": null, "after": ["2026-01-31"], "before": ["2026-02-01"],
+        "offset": 0, "limit": 5});
+    assert_eq!((command, result.as_str()), (expected, r#"{payload={"emails":[{"emailId":"1"}]}}"#));
+    let done = r#"{"done": true}"#;
+    for (operation, flag, expunge) in
+        [("markAsRead", "\\Seen", false), ("markAsDeleted", "\\Deleted", false), ("delete", "\\Deleted", true)]
+    {
+        let (command, result, _) = asked(operation, id, done);
+        let expected =
+            serde_json::json!({"do": "mark", "folder": "INBOX", "id": "<1@x>", "flag": flag, "expunge": expunge});
+        assert_eq!((command, result.as_str()), (expected, r#"{payload={"success":true}}"#));
+    }
+    let (_, result, code) = asked("delete", id, r#"{"missing": 0}"#);
+    assert!(result.contains(r#""success":false"#) && result.contains("EMAIL:EMAIL_NOT_FOUND"), "{result}");
+    assert_eq!(code.as_deref(), Some("700201"));
+    for (operation, parameters, answer, code) in [
+        ("getEmailBody", id, r#"{"missing": 2}"#, "700208"),
+        (
+            "getEmailAttachment",
+            "<emailId>1</emailId><attachmentIndex>0</attachmentIndex>",
+            r#"{"missing": 0}"#,
+            "700205",
+        ),
+        (
+            "getEmailAttachment",
+            "<emailId>1</emailId><attachmentIndex>7</attachmentIndex>",
+            r#"{"wrong": "x"}"#,
+            "700204",
+        ),
+        ("getEmailAttachment", "<emailId>1</emailId>", done, "700204"),
+        ("markAsRead", "", done, "700204"),
+        ("list", "<receivedSince>yesterday</receivedSince>", done, "700204"),
+    ] {
+        let (_, result, found) = asked(operation, parameters, answer);
+        assert_eq!(found.as_deref(), Some(code), "{operation} {parameters} {result}");
+    }
+    let attachment = r#"{"name": "a.csv", "contentType": "text/csv", "content": "YSxi"}"#;
+    let parameters = format!("{id}<attachmentIndex>0</attachmentIndex>");
+    let (_, result, _) = asked("getEmailAttachment", &parameters, attachment);
+    for part in [r#""base64Encoded":"YSxi""#, r#""ATTACHMENT_NAME":"a.csv""#, r#""ATTACHMENT_TYPE":"text/csv""#] {
+        assert!(result.contains(part), "{part}: {result}");
+    }
+    let plain = attachment.replace("text/csv", "text/plain");
+    let outcome = run("getEmailAttachment", imap, &format!("{parameters}<overwriteBody>true</overwriteBody>"), &plain);
+    assert_eq!(
+        (outcome.payload_text().as_str(), outcome.message().axis2.get_str("messageType")),
+        ("a,b", Some("text/plain"))
+    );
 }
