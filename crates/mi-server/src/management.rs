@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use crate::probes::MI_VERSION;
 
-/// MI's exit code for "start me again".
+/// MI's exit code for "start me again"; `run` does that itself.
 pub const RESTART: u8 = 121;
 
 /// The running API.

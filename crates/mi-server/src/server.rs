@@ -540,6 +540,7 @@ impl Running {
         };
         self.probes.stopping();
         log::info!(target: "CarbonServerManager", "Shutdown hook triggered; the server is stopping");
+        log::info!(target: "SynapseTaskManager", "Shutting down the task manager");
         self.inbounds.halt();
         self.main.drain();
         if self.grace.is_zero() {

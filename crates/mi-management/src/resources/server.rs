@@ -41,14 +41,19 @@ fn end(cx: &ManagementContext, request: &Request) -> HttpReply {
     let Some(status) = text(&payload, "status") else {
         return answer::error(StatusCode::OK, "Invalid payload structure received.");
     };
-    let (graceful, restart, what) = match status.as_str() {
-        "shutdown" => (false, false, "shutdown"),
-        "shutdownGracefully" => (true, false, "shutdown gracefully"),
-        "restart" => (false, true, "restart"),
-        "restartGracefully" => (true, true, "restart gracefully"),
+    // What it does, and what MI writes into its log about it (`CoreServerInitializer`).
+    let (graceful, restart, what, told) = match status.as_str() {
+        "shutdown" => (false, false, "shutdown", "Shutting down"),
+        "shutdownGracefully" => (true, false, "shutdown gracefully", "Gracefully shutting down"),
+        "restart" => (false, true, "restart", "Restarting"),
+        "restartGracefully" => (true, true, "restart gracefully", "Gracefully restarting"),
         _ => return answer::error(StatusCode::OK, "Invalid server status received."),
     };
     crate::audit::change(request, "server", if restart { "restarted" } else { "stopped" }, &json!({"status": status}));
+    log::info!(target: "CoreServerInitializer", "{told} {PRODUCT}...");
+    if restart {
+        log::info!(target: "CoreServerInitializer", "Starting a new Carbon instance. Current instance will be shutdown");
+    }
     cx.server.end(End { graceful, restart });
     answer::message(format!("The server will start to {what}."))
 }

@@ -1,11 +1,24 @@
 //! `run`: the server, from reading its home to exit code 0 after SIGTERM.
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 
 use crate::cli::RunArgs;
+use crate::management::RESTART;
 use crate::server;
 
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let server = server::start(args)?;
-    server.wait()
+    let code = server::start(args)?.wait()?;
+    if code == ExitCode::from(RESTART) {
+        again();
+    }
+    Ok(code)
+}
+
+/// Begins anew in the place of this process, which keeps its number: so it restarts without a launcher, too, and as the first process of a
+/// container. Returns only when that fails; then the exit code tells the launcher. MI: `SystemRestarter`.
+fn again() {
+    let Ok(program) = std::env::current_exe() else { return };
+    let error = Command::new(program).args(std::env::args_os().skip(1)).exec();
+    super::complain(&format!("cannot start again: {error}"));
 }
