@@ -3,7 +3,8 @@
 //! Three flows begin with files: `copy` writes them to another folder, `store` puts them into a durable store from which a
 //! processor sends them to a back end, `direct` calls that back end. The server gets SIGKILL at random moments, again and
 //! again, while files keep coming. In the end every file is where it should be, exactly once among the processed ones, and
-//! what reached the back end more than once came with the same `IDEMPOTENCY_KEY` each time. Then two servers share a folder.
+//! what reached the back end more than once came with the same `IDEMPOTENCY_KEY` each time. Then the same with SIGTERM, after
+//! which nothing comes twice at all, and two servers share a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -25,6 +26,8 @@ struct Plan {
     binary: PathBuf,
     /// How often the server is killed.
     kills: usize,
+    /// How often it is asked to end.
+    terms: usize,
     /// Files for two servers on one folder.
     shared: usize,
     /// Do the files have a journal?
@@ -37,6 +40,8 @@ const FLOWS: [&str; 3] = ["copy", "store", "direct"];
 const FILES_IN_A_ROUND: usize = 40;
 /// A server lives for up to so long before it is killed.
 const LONGEST_LIFE: Duration = Duration::from_millis(400);
+/// One that is asked to end lives for so long at least.
+const SHORTEST_TOLD: Duration = Duration::from_millis(200);
 /// How long everything may take that is left at the end.
 const SETTLE: Duration = Duration::from_mins(2);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -46,22 +51,23 @@ const END: &str = ":end";
 
 /// The step of CI: few kills, few files.
 pub(crate) fn short(workspace: &Workspace) -> Result<()> {
-    run(workspace, &Plan { binary: workspace.binary()?, kills: 12, shared: 300, journal: false, seed: now() })
+    run(workspace, &Plan { binary: workspace.binary()?, kills: 12, terms: 3, shared: 300, journal: false, seed: now() })
 }
 
-/// `cargo xtask crash [--kills N] [--shared N] [--journal BOOL] [--seed N] [--binary PATH]`
+/// `cargo xtask crash [--kills N] [--terms N] [--shared N] [--journal BOOL] [--seed N] [--binary PATH]`
 pub(crate) fn command(workspace: &Workspace, args: &[&str]) -> Result<()> {
-    let mut plan = Plan { binary: PathBuf::new(), kills: 200, shared: 3000, journal: false, seed: now() };
+    let mut plan = Plan { binary: PathBuf::new(), kills: 200, terms: 20, shared: 3000, journal: false, seed: now() };
     let mut rest = args.iter();
     while let Some(option) = rest.next() {
         let value = rest.next().with_context(|| format!("`{option}` needs a value"))?;
         match *option {
             "--kills" => plan.kills = value.parse()?,
+            "--terms" => plan.terms = value.parse()?,
             "--shared" => plan.shared = value.parse()?,
             "--journal" => plan.journal = value.parse()?,
             "--seed" => plan.seed = value.parse()?,
             "--binary" => plan.binary = PathBuf::from(value),
-            other => bail!("no option `{other}`; there are --kills, --shared, --journal, --seed and --binary"),
+            other => bail!("no option `{other}`; there are --kills, --terms, --shared, --journal, --seed and --binary"),
         }
     }
     if plan.binary.as_os_str().is_empty() {
@@ -77,19 +83,31 @@ fn run(workspace: &Workspace, plan: &Plan) -> Result<()> {
     }
     println!("seed {}", plan.seed);
     let backend = Backend::start()?;
-    killed(plan, &home.join("killed"), &backend)?;
+    ended(plan, End::Kill, &home.join("killed"), &backend)?;
+    ended(plan, End::Term, &home.join("told"), &Backend::start()?)?;
     shared(plan, &home.join("shared"), &backend)
 }
 
-/// Kills a server again and again.
-fn killed(plan: &Plan, home: &Path, backend: &Backend) -> Result<()> {
+/// How a server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// At once, wherever it is.
+    Kill,
+    /// When it has finished what it had begun.
+    Term,
+}
+
+/// Ends a server again and again.
+fn ended(plan: &Plan, end: End, home: &Path, backend: &Backend) -> Result<()> {
+    let rounds = if end == End::Kill { plan.kills } else { plan.terms };
     let begun = Instant::now();
     let files = home.join("files");
     deploy(home, &files, backend.port, &FLOWS, true, plan.journal)?;
     let offset = demo::free_offset()?;
     let mut random = Random(plan.seed | 1);
     let mut expected = BTreeSet::new();
-    for round in 0..plan.kills {
+    let mut longest = Duration::ZERO;
+    for round in 0..rounds {
         for number in 0..FILES_IN_A_ROUND {
             let id = format!("{round}-{number}.txt");
             for flow in FLOWS {
@@ -98,11 +116,23 @@ fn killed(plan: &Plan, home: &Path, backend: &Backend) -> Result<()> {
             expected.insert(id);
         }
         let mut server = start(plan, home, offset)?;
-        std::thread::sleep(Duration::from_millis(random.below(LONGEST_LIFE.as_millis() as u64)));
+        let life = Duration::from_millis(random.below(LONGEST_LIFE.as_millis() as u64));
+        // Who asks waits until there is somebody who listens.
+        std::thread::sleep(if end == End::Term { SHORTEST_TOLD + life } else { life });
         if let Some(status) = server.try_wait()? {
             bail!("the server ended by itself with {status}; its log: {}", home.join("server.log").display());
         }
-        process::kill(&mut server);
+        let asked = Instant::now();
+        match end {
+            End::Kill => process::kill(&mut server),
+            End::Term => {
+                let status = process::terminate(&mut server, STOP_LIMIT)?;
+                if !status.success() {
+                    bail!("SIGTERM ended the server with {status}; its log: {}", home.join("server.log").display());
+                }
+            }
+        }
+        longest = longest.max(asked.elapsed());
     }
     let mut server = start(plan, home, offset)?;
     let settled = settle(|| missing(&files, &expected, backend).is_empty());
@@ -119,6 +149,9 @@ fn killed(plan: &Plan, home: &Path, backend: &Backend) -> Result<()> {
         }
         for (id, keys) in backend.seen(flow) {
             duplicates += keys.len() - 1;
+            if end == End::Term && keys.len() > 1 {
+                faults.push(format!("{flow}: {id} came {} times, and nothing was killed", keys.len()));
+            }
             if keys.iter().any(|key| *key != keys[0] || key.is_empty()) {
                 faults.push(format!("{flow}: {id} came with different keys: {keys:?}"));
             }
@@ -131,11 +164,12 @@ fn killed(plan: &Plan, home: &Path, backend: &Backend) -> Result<()> {
         }
     }
     println!(
-        "{} kills, {} files in each of {} flows: {} lost, {duplicates} sent again with the same key, {:.0} s",
-        plan.kills,
+        "{rounds} {}, {} files in each of {} flows: {} lost, {duplicates} sent again with the same key, the longest end {:.1} s, {:.0} s",
+        if end == End::Kill { "kills" } else { "ends by SIGTERM" },
         expected.len(),
         FLOWS.len(),
         missing.len(),
+        longest.as_secs_f64(),
         begun.elapsed().as_secs_f64()
     );
     report(&faults, settled, &home.join("server.log"))
