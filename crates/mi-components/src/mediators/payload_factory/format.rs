@@ -96,7 +96,7 @@ impl Format {
             end = piece.end;
             match piece.kind {
                 Kind::Argument(number) => match number.checked_sub(1).and_then(|index| values.get(index)) {
-                    Some(value) => out.push_str(&value.replacement(media, escape_controls, cx)?),
+                    Some(value) => out.push_str(&value.in_format(media, escape_controls, cx)?),
                     None => {
                         log::error!(
                             target: "RegexTemplateProcessor",

@@ -17,7 +17,7 @@ use mi_engine::spec::MediatorSpec;
 use mi_expr::{Dynamic, Expr, Namespaces};
 use mi_message::soap::{SOAP11_NS, SOAP12_NS};
 use mi_message::{Envelope, Message, Native, Value};
-use mi_xml::{Document, NodeId};
+use mi_xml::{Document, NodeId, NodeKind};
 
 use self::format::Format;
 use self::freemarker::FreeMarker;
@@ -190,6 +190,10 @@ pub(crate) fn set_xml(message: &mut Message, text: &str) -> Result<(), Fault> {
     let Some(first) = padding.and_then(|padding| document.first_child_element(padding)) else {
         return Err(Fault::new("Generated content is not a valid XML payload"));
     };
+    // MI writes what it has read anew, where quotes in text need no entity.
+    if text.contains("&quot;") || text.contains("&apos;") {
+        rewrite_text(&mut document, first);
+    }
     collapse_empty(&mut document, first);
     let is_envelope =
         document.local_name(first) == "Envelope" && matches!(document.namespace(first), SOAP11_NS | SOAP12_NS);
@@ -216,6 +220,20 @@ fn collapse_empty(document: &mut Document, root: NodeId) {
         // A change and its opposite: the element is written anew instead of as it was read.
         document.set_text(node, " ");
         document.remove_children(node);
+    }
+}
+
+/// Text with quotes in it is written without entities for them.
+fn rewrite_text(document: &mut Document, root: NodeId) {
+    let quoted = |node: &NodeId| {
+        document.kind(*node) == NodeKind::Text
+            && !document.is_cdata(*node)
+            && document.value(*node).contains(['"', '\''])
+    };
+    let found: Vec<NodeId> = document.descendants(root).filter(quoted).collect();
+    for node in found {
+        let text = document.value(node).into_owned();
+        document.set_value(node, &text);
     }
 }
 

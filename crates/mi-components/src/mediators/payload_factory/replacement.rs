@@ -78,7 +78,15 @@ impl Argument {
 }
 
 impl ArgumentValue {
-    /// What stands in the format for it. MI: `TemplateProcessor#prepareReplacementValue`.
+    /// What stands in a format for it. MI: the text goes through `Matcher#appendReplacement`, which takes backslashes away
+    /// from JSON that was XML.
+    pub(super) fn in_format(&self, media: Media, escape_controls: bool, cx: &Context) -> Result<String, Fault> {
+        let text = self.replacement(media, escape_controls, cx)?;
+        let was_xml = (media, self.nature) == (Media::Json, Nature::Xml) && text.starts_with(['{', '[']);
+        Ok(if was_xml { half_escaped(&text) } else { text })
+    }
+
+    /// What stands for it where templates are not formats. MI: `TemplateProcessor#prepareReplacementValue`.
     pub(super) fn replacement(&self, media: Media, escape_controls: bool, cx: &Context) -> Result<String, Fault> {
         match (media, self.nature) {
             (Media::Json, Nature::Xml) => Ok(xml_to_json(&self.text, cx).unwrap_or_else(|| json::escape(&self.text))),
@@ -104,7 +112,7 @@ pub(super) fn of_result(value: &Value, media: Media, cx: &Context) -> Result<Str
     if let Value::Json(json) = value {
         return match (&**json, media) {
             (serde_json::Value::Object(_) | serde_json::Value::Array(_), Media::Xml) => {
-                json_to_xml(&json.to_string(), cx)
+                Ok(escaped_again(&json_to_xml(&json.to_string(), cx)?))
             }
             (serde_json::Value::Null, Media::Xml) => Ok(String::new()),
             (serde_json::Value::Object(_) | serde_json::Value::Array(_) | serde_json::Value::Null, _) => {
@@ -115,7 +123,10 @@ pub(super) fn of_result(value: &Value, media: Media, cx: &Context) -> Result<Str
     }
     let text = value.to_text();
     Ok(match media {
-        Media::Json if xml::is_xml(&text) => xml_to_json(&text, cx).unwrap_or_else(|| json::escape(&text)),
+        Media::Json if xml::is_xml(&text) => match xml_to_json(&text, cx) {
+            Some(converted) => half_escaped(&converted),
+            None => json::escape(&text),
+        },
         Media::Xml if !xml::is_xml(&text) => xml::escape(&text),
         _ => text.into_owned(),
     })
@@ -167,6 +178,24 @@ fn half_escaped(text: &str) -> String {
             Some(other) => out.push(other),
             None => {}
         }
+    }
+    out
+}
+
+/// Elements that were JSON: what looks like an escape gets one more backslash, and a dollar gets one.
+/// MI: `TemplateProcessor#escapeSpecialCharactersOfXml`.
+fn escaped_again(text: &str) -> String {
+    if !text.contains(['\\', '$']) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_escape = letter == '\\' && letters.peek().is_some_and(|next| "\"bfnrt".contains(*next));
+        if is_escape || letter == '$' {
+            out.push('\\');
+        }
+        out.push(letter);
     }
     out
 }

@@ -46,6 +46,28 @@ fn arguments_in_xml() {
 }
 
 #[test]
+fn quotes_in_text_need_no_entity() {
+    let args = "<arg value='{&quot;it&apos;s&quot;: &quot;&amp;&quot;}'/>";
+    xml("<r><a>$1</a>b</r>", args, "<x/>", "<r><a>{\"it's\": \"&amp;\"}</a>b</r>");
+    xml("<r a=\"$1\">x</r>", "<arg value='a&quot;b'/>", "<x/>", "<r a=\"a&quot;b\">x</r>");
+}
+
+#[test]
+fn backslashes_between_the_formats() {
+    xml("<r>${payload.a}</r>", "", r#"{"a":{"b":"x\\ny $1 \\z"}}"#, r"<r><b>x\\ny \$1 \z</b></r>");
+    let from_xml = |format: &str| {
+        let steps = format!(
+            "<payloadFactory media-type='json'><format>{format}</format><args><arg expression='//y'/></args></payloadFactory>"
+        );
+        let outcome = Flowing::of(&steps).xml(r#"<x><y><n>a\\nb "q"</n></y></x>"#).run();
+        assert_eq!(outcome.fault(), None, "{format}");
+        outcome.payload_text()
+    };
+    assert_eq!(from_xml(r#"{"a":$1}"#), r#"{"a":{"y":{"n":"a\\nb \"q\""}}}"#);
+    assert_eq!(from_xml(r#"{"a":${xpath('//y')}}"#), r#"{"a":{"y":{"n":"a\\nb \"q\""}}}"#);
+}
+
+#[test]
 fn text_and_content_types() {
     let outcome = Flowing::of(
         "<payloadFactory media-type='text'><format>a $1</format><args><arg expression='//x'/></args></payloadFactory>",
