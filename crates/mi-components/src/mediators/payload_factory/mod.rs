@@ -194,6 +194,9 @@ pub(crate) fn set_xml(message: &mut Message, text: &str) -> Result<(), Fault> {
     if text.contains("&quot;") || text.contains("&apos;") {
         rewrite_text(&mut document, first);
     }
+    if text.contains("xmlns=\"\"") || text.contains("xmlns=''") {
+        drop_unset(&mut document, first);
+    }
     collapse_empty(&mut document, first);
     let is_envelope =
         document.local_name(first) == "Envelope" && matches!(document.namespace(first), SOAP11_NS | SOAP12_NS);
@@ -220,6 +223,22 @@ fn collapse_empty(document: &mut Document, root: NodeId) {
         // A change and its opposite: the element is written anew instead of as it was read.
         document.set_text(node, " ");
         document.remove_children(node);
+    }
+}
+
+/// `xmlns=""` goes where there is no default namespace to unset.
+fn drop_unset(document: &mut Document, root: NodeId) {
+    let idle = |element: NodeId| {
+        let outside = document.parent(element).and_then(|parent| document.lookup_namespace(parent, ""));
+        let unset = document
+            .namespace_decls(element)
+            .find(|it| document.local_name(*it).is_empty() && document.value(*it).is_empty());
+        unset.filter(|_| outside.is_none_or(str::is_empty))
+    };
+    let found: Vec<NodeId> =
+        document.descendants(root).filter(|node| document.is_element(*node)).filter_map(idle).collect();
+    for declaration in found {
+        document.detach(declaration);
     }
 }
 

@@ -101,6 +101,25 @@ fn an_unset_default_namespace_is_not_written() {
 }
 
 #[test]
+fn an_unset_default_namespace_stays_where_it_unsets_one() {
+    let envelope = |body: &str| {
+        format!(
+            "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body>{body}</e:Body></e:Envelope>"
+        )
+    };
+    let format = |body: &str| {
+        let steps = format!("<payloadFactory><format>{}</format></payloadFactory>", envelope(body));
+        let outcome = Flowing::of(&steps).xml("<x/>").run();
+        assert_eq!(outcome.fault(), None);
+        let shown = outcome.message().body.envelope().unwrap();
+        shown.document().to_xml(shown.document().root_element().unwrap())
+    };
+    let body = "<a xmlns=\"u\"><b xmlns=\"\"><c/></b></a>";
+    assert_eq!(format("<r xmlns=\"\"><s xmlns=\"\">1</s></r>"), envelope("<r><s>1</s></r>"));
+    assert_eq!(format(body), envelope(body));
+}
+
+#[test]
 fn formats_by_key() {
     let xml = "<payloadFactory><format key='{//k}'/><args><arg value='1'/></args></payloadFactory>";
     let outcome = Flowing::of(xml).local_entry("f", "<r>\n<a>$1</a></r>").xml("<k>f</k>").run();
