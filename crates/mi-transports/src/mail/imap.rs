@@ -184,7 +184,7 @@ impl Imap {
     async fn answer(&mut self, tag: &str, name: &str) -> io::Result<Vec<Line>> {
         let mut lines = Vec::new();
         let mut bytes = 0_usize;
-        loop {
+        for _ in 0..MAX_LINES {
             let line = self.line(name).await?;
             if let Some(rest) = line.text.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' ')) {
                 let status = rest.split(' ').next().unwrap_or_default();
@@ -200,15 +200,17 @@ impl Imap {
             }
             bytes += line.text.len() + line.literal.as_ref().map_or(0, Vec::len);
             lines.push(line);
-            if lines.len() > MAX_LINES || bytes > MAX_MAIL + MAX_LINE {
-                return Err(io::Error::other(format!("the server says too much to {name}")));
+            if bytes > MAX_MAIL + MAX_LINE {
+                break;
             }
         }
+        Err(io::Error::other(format!("the server says too much to {name}")))
     }
 
     /// A line with its literals; the last of several is kept.
     async fn line(&mut self, to: &str) -> io::Result<Line> {
         let mut whole = Line::default();
+        let mut literals = 0;
         loop {
             let line = self.wire.line(MAX_LINE, to).await?;
             if !line.ends_with(b"\n") {
@@ -222,9 +224,10 @@ impl Imap {
                 return Err(io::Error::other(format!("no answer to {to}: its line is too long")));
             }
             let Some(length) = literal(text) else { return Ok(whole) };
-            if length > MAX_MAIL {
+            literals += length;
+            if literals > MAX_MAIL {
                 return Err(io::Error::other(format!(
-                    "a mail of {length} bytes is larger than {MAX_MAIL}, which is the limit"
+                    "a mail of {literals} bytes is larger than {MAX_MAIL}, which is the limit"
                 )));
             }
             whole.literal = Some(self.wire.bytes(length, to).await?);
