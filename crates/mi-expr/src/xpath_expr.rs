@@ -323,6 +323,7 @@ fn value_of(result: &Sequence<'_>) -> Value {
         },
         (Some(Item::Boolean(value)), None) => Value::Bool(value),
         (Some(Item::Integer(value)), None) => Value::Long(value),
+        (Some(item @ Item::BigInteger(_)), None) => Value::from(&*item.to_str(Version::V2)),
         (Some(Item::Double(value)), None) => Value::Double(value),
         (Some(Item::Float(value)), None) => Value::Float(value),
         (Some(Item::Decimal(value)), None) => Value::Double(value.to_f64()),

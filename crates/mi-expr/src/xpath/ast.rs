@@ -11,6 +11,7 @@ use mi_xml::NodeKind;
 use super::cast::{Atomic, SequenceType};
 use super::decimal::Decimal;
 use super::functions::Builtin;
+use super::integer::BigInteger;
 use super::pattern::Pattern;
 use super::value::QName;
 
@@ -214,6 +215,7 @@ pub(super) enum Literal {
     String(Arc<str>),
     Boolean(bool),
     Integer(i64),
+    BigInteger(BigInteger),
     Decimal(Decimal),
     Double(f64),
     QName(Arc<QName>),
@@ -492,6 +494,7 @@ impl Expr {
     pub(super) fn number_literal(&self) -> Option<f64> {
         match self {
             Self::Literal(Literal::Integer(i)) => Some(*i as f64),
+            Self::Literal(Literal::BigInteger(i)) => Some(i.to_f64()),
             Self::Literal(Literal::Decimal(d)) => Some(d.to_f64()),
             Self::Literal(Literal::Double(v)) => Some(*v),
             _ => None,

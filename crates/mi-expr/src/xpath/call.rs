@@ -132,6 +132,7 @@ impl<'d> Evaluator<'_, 'd> {
             Item::Array(members) => {
                 let index = match key {
                     Item::Integer(index) => *index,
+                    Item::BigInteger(_) => i64::MAX,
                     Item::Untyped(text) => text.trim().parse().unwrap_or(0),
                     _ => return Err(XPathError::type_error("the index into an array must be an integer")),
                 };

@@ -9,6 +9,7 @@ use super::ast::{NameMatch, NodeTest};
 use super::datetime::{Duration, DurationKind, Moment, MomentKind};
 use super::decimal::Decimal;
 use super::error::XPathError;
+use super::integer::{self, Bounds};
 use super::lexical::Lexical;
 use super::number::{self, is_space};
 use super::value::{Item, QName, Str};
@@ -24,7 +25,7 @@ pub(super) enum Atomic {
     Boolean,
     Decimal,
     /// `xs:integer` and the types derived from it, by their bounds.
-    Integer(i64, i64),
+    Integer(Bounds),
     Float,
     Double,
     Moment(MomentKind),
@@ -61,18 +62,19 @@ impl Atomic {
             "anyURI" => AnyUri,
             "boolean" => Boolean,
             "decimal" => Self::Decimal,
-            "integer" => Integer(i64::MIN, i64::MAX),
-            "long" => Integer(i64::MIN, i64::MAX),
-            "int" => Integer(i64::from(i32::MIN), i64::from(i32::MAX)),
-            "short" => Integer(i64::from(i16::MIN), i64::from(i16::MAX)),
-            "byte" => Integer(-128, 127),
-            "nonNegativeInteger" | "unsignedLong" => Integer(0, i64::MAX),
-            "positiveInteger" => Integer(1, i64::MAX),
-            "nonPositiveInteger" => Integer(i64::MIN, 0),
-            "negativeInteger" => Integer(i64::MIN, -1),
-            "unsignedInt" => Integer(0, i64::from(u32::MAX)),
-            "unsignedShort" => Integer(0, i64::from(u16::MAX)),
-            "unsignedByte" => Integer(0, 255),
+            "integer" => Integer(Bounds::ANY),
+            "long" => Integer(Bounds(i128::from(i64::MIN), i128::from(i64::MAX))),
+            "int" => Integer(Bounds(i128::from(i32::MIN), i128::from(i32::MAX))),
+            "short" => Integer(Bounds(i128::from(i16::MIN), i128::from(i16::MAX))),
+            "byte" => Integer(Bounds(-128, 127)),
+            "nonNegativeInteger" => Integer(Bounds(0, i128::MAX)),
+            "positiveInteger" => Integer(Bounds(1, i128::MAX)),
+            "nonPositiveInteger" => Integer(Bounds(i128::MIN, 0)),
+            "negativeInteger" => Integer(Bounds(i128::MIN, -1)),
+            "unsignedLong" => Integer(Bounds(0, i128::from(u64::MAX))),
+            "unsignedInt" => Integer(Bounds(0, i128::from(u32::MAX))),
+            "unsignedShort" => Integer(Bounds(0, i128::from(u16::MAX))),
+            "unsignedByte" => Integer(Bounds(0, 255)),
             "float" => Self::Float,
             "double" => Self::Double,
             "dateTime" => Self::Moment(MomentKind::DateTime),
@@ -94,7 +96,7 @@ impl Atomic {
             Self::AnyUri => "xs:anyURI",
             Self::Boolean => "xs:boolean",
             Self::Decimal => "xs:decimal",
-            Self::Integer(..) => "xs:integer",
+            Self::Integer(_) => "xs:integer",
             Self::Float => "xs:float",
             Self::Double => "xs:double",
             Self::Moment(kind) => kind.type_name(),
@@ -109,7 +111,7 @@ impl Atomic {
     pub(super) fn matches(self, item: &Item<'_>) -> bool {
         match (self, item) {
             (_, Item::Node(_) | Item::Function(_) | Item::Map(_) | Item::Array(_)) => false,
-            (Self::Any, _) | (Self::Decimal, Item::Integer(_)) => true,
+            (Self::Any, _) | (Self::Decimal, Item::Integer(_) | Item::BigInteger(_)) => true,
             (Self::Untyped, Item::Untyped(_))
             | (Self::AnyUri, Item::AnyUri(_))
             | (Self::Boolean, Item::Boolean(_))
@@ -119,7 +121,7 @@ impl Atomic {
             | (Self::QName, Item::QName(_)) => true,
             (Self::Lexical(kind), Item::Lexical(own, _)) => kind == *own,
             (Self::String(form), Item::String(s)) => form.accepts(s),
-            (Self::Integer(low, high), Item::Integer(i)) => (low..=high).contains(i),
+            (Self::Integer(bounds), Item::Integer(_) | Item::BigInteger(_)) => bounds.contain(item),
             (Self::Moment(kind), Item::Moment(m)) => m.kind == kind,
             (Self::Duration(kind), Item::Duration(d)) => kind == DurationKind::Any || d.kind == kind,
             _ => false,
@@ -229,6 +231,7 @@ pub(super) fn kind_test(name: &str) -> Option<NodeTest> {
         "element" => Some(NodeKind::Element),
         "attribute" => Some(NodeKind::Attribute),
         "document-node" => Some(NodeKind::Document),
+        "namespace-node" => Some(NodeKind::Namespace),
         _ => return None,
     };
     Some(NodeTest { kind, name: NameMatch::Any })
@@ -249,15 +252,16 @@ pub(super) fn cast(item: Item<'_>, to: Atomic) -> Result<Item<'_>, XPathError> {
             form.accepts(&s).then_some(Item::String(s))
         }
         (Item::Boolean(b), _) => from_number(f64::from(u8::from(*b)), to),
-        (Item::Integer(i), Atomic::Integer(low, high)) => (low..=high).contains(i).then_some(Item::Integer(*i)),
-        (Item::Integer(i), Atomic::Decimal) => Some(Item::Decimal(Decimal::from(*i))),
-        (Item::Decimal(_), Atomic::Decimal) => Some(item.clone()),
-        (Item::Decimal(d), Atomic::Integer(low, high)) => {
-            d.to_i64().filter(|i| (low..=high).contains(i)).map(Item::Integer)
+        (Item::Integer(_) | Item::BigInteger(_), Atomic::Integer(bounds)) => {
+            bounds.contain(&item).then(|| item.clone())
         }
+        (Item::Integer(_) | Item::BigInteger(_) | Item::Decimal(_), Atomic::Decimal) => {
+            Decimal::of_item(&item).map(Item::Decimal)
+        }
+        (Item::Decimal(d), Atomic::Integer(bounds)) => Some(d.to_integer()).filter(|it| bounds.contain(it)),
+        (Item::BigInteger(_), Atomic::Boolean) => Some(Item::Boolean(true)),
         (Item::Float(v), Atomic::Float) => Some(Item::Float(*v)),
-        (Item::Float(v), Atomic::Decimal) => Decimal::parse(&v.to_string()).map(Item::Decimal),
-        (n, Atomic::Boolean | Atomic::Integer(..) | Atomic::Decimal | Atomic::Float | Atomic::Double)
+        (n, Atomic::Boolean | Atomic::Integer(_) | Atomic::Decimal | Atomic::Float | Atomic::Double)
             if n.is_numeric() =>
         {
             from_number(n.to_number(), to)
@@ -308,9 +312,7 @@ fn from_text<'d>(s: &Str<'d>, to: Atomic) -> Option<Item<'d>> {
             _ => None,
         },
         Atomic::Decimal => Decimal::parse(trimmed).map(Item::Decimal),
-        Atomic::Integer(low, high) => {
-            trimmed.parse::<i64>().ok().filter(|i| (low..=high).contains(i)).map(Item::Integer)
-        }
+        Atomic::Integer(bounds) => integer::parse(trimmed).filter(|it| bounds.contain(it)),
         Atomic::Float => number::parse_double(trimmed).map(|_| Item::Float(parse_f32(trimmed))),
         Atomic::Double => number::parse_double(trimmed).map(Item::Double),
         Atomic::Moment(kind) => Moment::parse(kind, trimmed).map(Item::Moment),
@@ -338,14 +340,8 @@ fn from_number(v: f64, to: Atomic) -> Option<Item<'static>> {
         Atomic::Boolean => Some(Item::Boolean(v != 0.0 && !v.is_nan())),
         Atomic::Double => Some(Item::Double(v)),
         Atomic::Float => Some(Item::Float(v as f32)),
-        Atomic::Decimal => Decimal::from_f64(v).map(Item::Decimal),
-        Atomic::Integer(low, high) => {
-            let whole = v.trunc();
-            // 2^63 itself is out of range; everything below it is exact after the truncation.
-            let limit = 2_f64.powi(63);
-            let inside = whole.is_finite() && (-limit..limit).contains(&whole);
-            inside.then_some(whole as i64).filter(|i| (low..=high).contains(i)).map(Item::Integer)
-        }
+        Atomic::Decimal => Decimal::exactly(v).map(Item::Decimal),
+        Atomic::Integer(bounds) => integer::of_f64(v).filter(|it| bounds.contain(it)),
         _ => None,
     }
 }

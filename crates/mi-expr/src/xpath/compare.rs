@@ -9,6 +9,7 @@ use mi_xml::Document;
 use super::Version;
 use super::ast::{Comparison, Expr, NodeComparison, Path};
 use super::cast::{self, Atomic};
+use super::decimal::Decimal;
 use super::error::XPathError;
 use super::eval::{Cx, Evaluator, text_cost};
 use super::number;
@@ -188,7 +189,8 @@ impl<'d> Evaluator<'_, 'd> {
             && x == y
             && op.is_equality()
         {
-            return Ok((a == b) == (op == Comparison::Eq));
+            let zone = self.implicit_zone();
+            return Ok((x.key(a, zone) == y.key(b, zone)) == (op == Comparison::Eq));
         }
         if let Some(ordering) = self.order(a, b) {
             return Ok(op.holds(ordering));
@@ -218,6 +220,7 @@ impl<'d> Evaluator<'_, 'd> {
             (Item::Duration(x), Item::Duration(y)) if x.kind == y.kind && matches!(x.kind, DayTime | YearMonth) => {
                 Some((x.months, x.seconds, x.nanos).cmp(&(y.months, y.seconds, y.nanos)))
             }
+            (Item::Lexical(x, a), Item::Lexical(y, b)) if x == y => x.order(a, b),
             _ if a.is_text() && b.is_text() => Some((*a.to_str(self.version)).cmp(&*b.to_str(self.version))),
             _ => None,
         }
@@ -294,12 +297,19 @@ fn untyped_as<'d>(untyped: Item<'d>, other: &Item<'_>) -> Result<Item<'d>, XPath
 }
 
 pub(super) fn compare_numbers(op: Comparison, a: &Item<'_>, b: &Item<'_>) -> bool {
-    use super::decimal::Decimal;
     match (a, b) {
         (Item::Integer(x), Item::Integer(y)) => op.holds(x.cmp(y)),
-        (Item::Decimal(x), Item::Decimal(y)) => op.holds(x.cmp(y)),
-        (Item::Integer(x), Item::Decimal(y)) => op.holds(Decimal::from(*x).cmp(y)),
-        (Item::Decimal(x), Item::Integer(y)) => op.holds(x.cmp(&Decimal::from(*y))),
+        (Item::BigInteger(x), Item::BigInteger(y)) => op.holds(x.cmp(y)),
+        (Item::Integer(_), Item::BigInteger(y)) => {
+            op.holds(if y.is_negative() { Ordering::Greater } else { Ordering::Less })
+        }
+        (Item::BigInteger(x), Item::Integer(_)) => {
+            op.holds(if x.is_negative() { Ordering::Less } else { Ordering::Greater })
+        }
+        (Item::Decimal(_) | Item::Integer(_) | Item::BigInteger(_), Item::Decimal(_))
+        | (Item::Decimal(_), Item::Integer(_) | Item::BigInteger(_)) => {
+            op.holds(Decimal::of_item(a).cmp(&Decimal::of_item(b)))
+        }
         // A decimal compared with a float takes the precision of the float.
         (Item::Float(x), y) if !matches!(y, Item::Double(_)) => {
             op.holds_f64(f64::from(*x), f64::from(y.to_number() as f32))

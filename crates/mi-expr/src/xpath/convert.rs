@@ -87,7 +87,7 @@ fn promote(item: Item<'_>, to: Atomic) -> Result<Item<'_>, XPathError> {
     match (&item, to) {
         (Item::Untyped(_), Atomic::Any | Atomic::Untyped) => Ok(item),
         (Item::Untyped(_), _)
-        | (Item::Integer(_) | Item::Decimal(_), Atomic::Float | Atomic::Double)
+        | (Item::Integer(_) | Item::BigInteger(_) | Item::Decimal(_), Atomic::Float | Atomic::Double)
         | (Item::Float(_), Atomic::Double)
         | (Item::AnyUri(_), Atomic::String(_)) => cast(item, to),
         _ => Ok(item),
@@ -112,6 +112,7 @@ impl std::fmt::Display for SequenceType {
                     Some(mi_xml::NodeKind::Pi) => "processing-instruction",
                     Some(mi_xml::NodeKind::Element) => "element",
                     Some(mi_xml::NodeKind::Attribute) => "attribute",
+                    Some(mi_xml::NodeKind::Namespace) => "namespace-node",
                     Some(_) => "document-node",
                 };
                 write!(f, "{kind}({})", name.as_ref().map_or("", |(_, local)| local))?;

@@ -411,6 +411,10 @@ impl Scan<'_> {
 
     fn date(&mut self) -> Option<NaiveDate> {
         let negative = self.expect(b'-').is_some();
+        // A year of more than four digits has no zeros in front.
+        if self.0.starts_with(b"0") && self.0.get(4).is_some_and(u8::is_ascii_digit) {
+            return None;
+        }
         let year = i32::try_from(self.digits(4, 6)?).ok()?;
         self.expect(b'-')?;
         let month = self.digits(2, 2)?;

@@ -1,39 +1,97 @@
-//! `xs:decimal`: an exact decimal of up to 38 digits. Division keeps 18 digits behind the point.
+//! `xs:decimal`: exact decimals of any size. Division keeps 18 digits behind the point.
+//!
+//! Up to 38 digits, which is what nearly all have, they are two machine numbers; larger ones are on the heap.
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
+
+use num_bigint::{BigInt, Sign};
 
 use super::error::XPathError;
+use super::integer::{self, MAX_BITS, MAX_DIGITS};
+use super::value::Item;
 
 /// Digits behind the point that a division keeps at least.
 const DIVISION_SCALE: u32 = 18;
-/// Digits behind the point that any result keeps at most; more are cut off.
-const MAX_SCALE: u32 = 28;
+/// Digits behind the point that the narrow form has at most.
+const NARROW_SCALE: u32 = 38;
+/// Digits behind the point at most; more are cut off.
+const MAX_SCALE: u32 = 10_000;
 
-/// `mantissa / 10^scale`, without trailing zeros behind the point. The mantissa is kept in two halves so that an
-/// item of a sequence stays at eight-byte alignment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Decimal {
-    high: i64,
-    low: u64,
-    scale: u8,
+/// `mantissa / 10^scale`, without trailing zeros behind the point.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decimal(Form);
+
+/// Whatever fits into the narrow form is in it, so equal values are of one form.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Form {
+    /// The mantissa is kept in two halves so that an item of a sequence stays at eight-byte alignment.
+    Narrow {
+        high: i64,
+        low: u64,
+        scale: u8,
+    },
+    Wide(Arc<(BigInt, u32)>),
+}
+
+/// How a value between two others is rounded.
+#[derive(Clone, Copy)]
+enum Rounding {
+    Floor,
+    Ceiling,
+    /// To the nearest, ties towards positive infinity.
+    Half,
+    /// To the nearest, ties to the even digit.
+    HalfEven,
 }
 
 impl Decimal {
     fn new(mut mantissa: i128, mut scale: u32) -> Self {
-        while scale > MAX_SCALE || (scale > 0 && mantissa % 10 == 0) {
+        while scale > NARROW_SCALE || (scale > 0 && mantissa % 10 == 0) {
+            if mantissa % 10 != 0 {
+                return Self(Form::Wide(Arc::new((BigInt::from(mantissa), scale))));
+            }
             mantissa /= 10;
             scale -= 1;
         }
-        Self { high: (mantissa >> 64) as i64, low: mantissa as u64, scale: scale as u8 }
+        Self(Form::Narrow { high: (mantissa >> 64) as i64, low: mantissa as u64, scale: scale as u8 })
     }
 
-    fn mantissa(self) -> i128 {
-        (i128::from(self.high) << 64) | i128::from(self.low)
+    /// A decimal from large parts.
+    fn wide(mut mantissa: BigInt, mut scale: u32) -> Result<Self, XPathError> {
+        if mantissa.bits() > MAX_BITS {
+            return Err(integer::too_large());
+        }
+        if scale > MAX_SCALE {
+            mantissa /= big_pow10(scale - MAX_SCALE);
+            scale = MAX_SCALE;
+        }
+        for step in [256_u32, 16, 1] {
+            let unit = big_pow10(step);
+            while scale >= step && (&mantissa % &unit).sign() == Sign::NoSign {
+                mantissa /= &unit;
+                scale -= step;
+            }
+        }
+        Ok(match i128::try_from(&mantissa) {
+            Ok(narrow) if scale <= NARROW_SCALE => Self::new(narrow, scale),
+            _ => Self(Form::Wide(Arc::new((mantissa, scale)))),
+        })
     }
 
-    fn scale(self) -> u32 {
-        u32::from(self.scale)
+    fn narrow(&self) -> Option<(i128, u32)> {
+        match self.0 {
+            Form::Narrow { high, low, scale } => Some((joined(high, low), u32::from(scale))),
+            Form::Wide(_) => None,
+        }
+    }
+
+    fn parts(&self) -> (BigInt, u32) {
+        match &self.0 {
+            Form::Narrow { high, low, scale } => (BigInt::from(joined(*high, *low)), u32::from(*scale)),
+            Form::Wide(parts) => (parts.0.clone(), parts.1),
+        }
     }
 
     /// The lexical space of `xs:decimal`: sign, digits and at most one point.
@@ -44,22 +102,23 @@ impl Decimal {
             b'+' => (false, &s[1..]),
             _ => (false, s),
         };
-        let (mut mantissa, mut scale, mut digits, mut point) = (0_i128, 0_u32, 0_u32, false);
-        for b in body.bytes() {
-            match b {
-                b'.' if !point => point = true,
-                b'0'..=b'9' => {
-                    digits += 1;
-                    if point && scale >= MAX_SCALE {
-                        continue; // beyond what is kept
-                    }
-                    mantissa = mantissa.checked_mul(10)?.checked_add(i128::from(b - b'0'))?;
-                    scale += u32::from(point);
-                }
-                _ => return None,
+        let (integer, fraction) = body.split_once('.').unwrap_or((body, ""));
+        let mut digits = integer.bytes().chain(fraction.bytes());
+        if integer.len() + fraction.len() == 0 || body.len() > MAX_DIGITS || !digits.all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let narrow = integer
+            .bytes()
+            .chain(fraction.bytes())
+            .try_fold(0_i128, |mantissa, b| mantissa.checked_mul(10)?.checked_add(i128::from(b - b'0')));
+        let scale = fraction.len() as u32;
+        match narrow {
+            Some(mantissa) => Some(Self::new(if negative { -mantissa } else { mantissa }, scale)),
+            None => {
+                let mantissa = BigInt::parse_bytes(format!("{integer}{fraction}").as_bytes(), 10)?;
+                Self::wide(if negative { -mantissa } else { mantissa }, scale).ok()
             }
         }
-        (digits > 0).then(|| Self::new(if negative { -mantissa } else { mantissa }, scale))
     }
 
     /// The decimal with the digits of the shortest form of a finite double.
@@ -67,123 +126,219 @@ impl Decimal {
         if v.is_finite() { Self::parse(&format!("{v}")) } else { None }
     }
 
+    /// The value of a finite double with all of its digits, which is what a cast gives.
+    pub(crate) fn exactly(v: f64) -> Option<Self> {
+        if v.is_finite() { Self::parse(format!("{v:.1074}").trim_end_matches('0')) } else { None }
+    }
+
     /// The nearest double.
-    pub fn to_f64(self) -> f64 {
+    pub fn to_f64(&self) -> f64 {
         self.to_string().parse().unwrap_or(f64::NAN)
     }
 
     /// The integer, cutting off the fraction; `None` when it needs more than 64 bits.
-    pub fn to_i64(self) -> Option<i64> {
-        i64::try_from(self.mantissa() / pow10(self.scale())?).ok()
+    pub fn to_i64(&self) -> Option<i64> {
+        match self.to_integer() {
+            Item::Integer(small) => Some(small),
+            _ => None,
+        }
+    }
+
+    /// The integer, cutting off the fraction.
+    pub(crate) fn to_integer(&self) -> Item<'static> {
+        match self.narrow() {
+            Some((mantissa, scale)) => integer::of_i128(pow10(scale).map_or(0, |unit| mantissa / unit)),
+            None => {
+                let (mantissa, scale) = self.parts();
+                integer::item(mantissa / big_pow10(scale))
+            }
+        }
+    }
+
+    /// An integer item as a decimal; `None` for other items.
+    pub(crate) fn of_item(item: &Item<'_>) -> Option<Self> {
+        match item {
+            Item::Integer(small) => Some(Self::from(*small)),
+            Item::BigInteger(big) => Self::wide(big.get().clone(), 0).ok(),
+            Item::Decimal(decimal) => Some(decimal.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether a double of at most 53 bits is the same number.
+    pub(crate) fn is_exact_f64(&self) -> bool {
+        let Some((mantissa, scale)) = self.narrow() else { return false };
+        // The fraction must be one of a power of two: what is left of the power of ten is one of five.
+        let five = 5_i128.checked_pow(scale).unwrap_or(i128::MAX);
+        mantissa % five == 0 && (mantissa / five).unsigned_abs() <= 1 << 53
     }
 
     /// Whether there is no fraction.
-    pub fn is_integer(self) -> bool {
-        self.scale == 0
+    pub fn is_integer(&self) -> bool {
+        match &self.0 {
+            Form::Narrow { scale, .. } => *scale == 0,
+            Form::Wide(parts) => parts.1 == 0,
+        }
     }
 
-    pub(crate) fn is_zero(self) -> bool {
-        self.mantissa() == 0
+    pub(crate) fn is_zero(&self) -> bool {
+        matches!(self.0, Form::Narrow { high: 0, low: 0, .. })
     }
 
-    pub(crate) fn neg(self) -> Self {
-        Self::new(-self.mantissa(), self.scale())
+    fn is_negative(&self) -> bool {
+        match &self.0 {
+            Form::Narrow { high, .. } => *high < 0,
+            Form::Wide(parts) => parts.0.sign() == Sign::Minus,
+        }
     }
 
-    pub(crate) fn abs(self) -> Self {
-        if self.high < 0 { self.neg() } else { self }
+    pub(crate) fn neg(&self) -> Self {
+        match self.narrow().and_then(|(mantissa, scale)| Some((mantissa.checked_neg()?, scale))) {
+            Some((mantissa, scale)) => Self::new(mantissa, scale),
+            None => {
+                let (mantissa, scale) = self.parts();
+                // The negative of a value within the cap is within it.
+                Self::wide(-mantissa, scale).unwrap_or_else(|_| self.clone())
+            }
+        }
     }
 
-    fn aligned(self, other: Self) -> Option<(i128, i128, u32)> {
-        let scale = self.scale().max(other.scale());
-        let a = self.mantissa().checked_mul(pow10(scale - self.scale())?)?;
-        let b = other.mantissa().checked_mul(pow10(scale - other.scale())?)?;
-        Some((a, b, scale))
+    pub(crate) fn abs(&self) -> Self {
+        if self.is_negative() { self.neg() } else { self.clone() }
     }
 
-    pub(crate) fn add(self, other: Self) -> Result<Self, XPathError> {
-        let sum = self.aligned(other).and_then(|(a, b, s)| Some(Self::new(a.checked_add(b)?, s)));
-        sum.ok_or_else(overflow)
+    fn aligned(&self, other: &Self) -> Option<(i128, i128, u32)> {
+        let ((a, x), (b, y)) = (self.narrow()?, other.narrow()?);
+        let scale = x.max(y);
+        Some((a.checked_mul(pow10(scale - x)?)?, b.checked_mul(pow10(scale - y)?)?, scale))
     }
 
-    pub(crate) fn sub(self, other: Self) -> Result<Self, XPathError> {
-        self.add(other.neg())
+    fn aligned_wide(&self, other: &Self) -> (BigInt, BigInt, u32) {
+        let ((a, x), (b, y)) = (self.parts(), other.parts());
+        let scale = x.max(y);
+        (a * big_pow10(scale - x), b * big_pow10(scale - y), scale)
     }
 
-    pub(crate) fn mul(self, other: Self) -> Result<Self, XPathError> {
-        let product = self.mantissa().checked_mul(other.mantissa()).ok_or_else(overflow)?;
-        Ok(Self::new(product, self.scale() + other.scale()))
+    pub(crate) fn add(&self, other: &Self) -> Result<Self, XPathError> {
+        if let Some((sum, scale)) = self.aligned(other).and_then(|(a, b, scale)| Some((a.checked_add(b)?, scale))) {
+            return Ok(Self::new(sum, scale));
+        }
+        let (a, b, scale) = self.aligned_wide(other);
+        Self::wide(a + b, scale)
     }
 
-    pub(crate) fn div(self, other: Self) -> Result<Self, XPathError> {
+    pub(crate) fn sub(&self, other: &Self) -> Result<Self, XPathError> {
+        self.add(&other.neg())
+    }
+
+    pub(crate) fn mul(&self, other: &Self) -> Result<Self, XPathError> {
+        if let (Some((a, x)), Some((b, y))) = (self.narrow(), other.narrow())
+            && let Some(product) = a.checked_mul(b)
+        {
+            return Ok(Self::new(product, x + y));
+        }
+        let ((a, x), (b, y)) = (self.parts(), other.parts());
+        Self::wide(a * b, x + y)
+    }
+
+    pub(crate) fn div(&self, other: &Self) -> Result<Self, XPathError> {
         if other.is_zero() {
             return Err(XPathError::dynamic("FOAR0001", "division of a decimal by zero"));
         }
-        // The scale of the quotient is what can be had without overflow, up to the wanted 18 digits.
-        let mut wanted = DIVISION_SCALE.max(self.scale()).max(other.scale());
-        loop {
-            let shift = (wanted + other.scale()).saturating_sub(self.scale());
-            if let Some(n) = pow10(shift).and_then(|p| self.mantissa().checked_mul(p)) {
-                let d = other.mantissa();
-                let (q, r) = (n / d, (n % d).unsigned_abs());
-                let away = i128::from(r > d.unsigned_abs() / 2);
-                let rounded = if (n < 0) == (d < 0) { q + away } else { q - away };
-                return Ok(Self::new(rounded, self.scale() + shift - other.scale()));
+        if let (Some((a, x)), Some((b, y))) = (self.narrow(), other.narrow()) {
+            let scale = DIVISION_SCALE.max(x).max(y);
+            if let Some(n) = pow10(scale + y - x).and_then(|unit| a.checked_mul(unit)) {
+                let (q, r) = (n / b, (n % b).unsigned_abs());
+                let away = i128::from(r > b.unsigned_abs() / 2);
+                return Ok(Self::new(if (n < 0) == (b < 0) { q + away } else { q - away }, scale));
             }
-            wanted = wanted.checked_sub(1).ok_or_else(overflow)?;
+        }
+        self.div_wide(other)
+    }
+
+    fn div_wide(&self, other: &Self) -> Result<Self, XPathError> {
+        let ((dividend, own_scale), (divisor, other_scale)) = (self.parts(), other.parts());
+        let scale = DIVISION_SCALE.max(own_scale).max(other_scale);
+        let dividend = dividend * big_pow10(scale + other_scale - own_scale);
+        let (quotient, rest) = (&dividend / &divisor, &dividend % &divisor);
+        let away = BigInt::from(u8::from(rest.magnitude() * 2_u32 > *divisor.magnitude()));
+        let same_sign = (dividend.sign() == Sign::Minus) == (divisor.sign() == Sign::Minus);
+        Self::wide(if same_sign { quotient + away } else { quotient - away }, scale)
+    }
+
+    /// The quotient without its fraction.
+    pub(crate) fn idiv(&self, other: &Self) -> Result<Item<'static>, XPathError> {
+        if other.is_zero() {
+            return Err(XPathError::dynamic("FOAR0001", "division of a decimal by zero"));
+        }
+        match self.aligned(other) {
+            Some((a, b, _)) => Ok(integer::of_i128(a / b)),
+            None => {
+                let (a, b, _) = self.aligned_wide(other);
+                integer::capped(a / b)
+            }
         }
     }
 
-    pub(crate) fn rem(self, other: Self) -> Result<Self, XPathError> {
+    pub(crate) fn rem(&self, other: &Self) -> Result<Self, XPathError> {
         if other.is_zero() {
             return Err(XPathError::dynamic("FOAR0001", "modulus of a decimal by zero"));
         }
-        let (a, b, scale) = self.aligned(other).ok_or_else(overflow)?;
-        Ok(Self::new(a % b, scale))
+        match self.aligned(other) {
+            Some((a, b, scale)) => Ok(Self::new(a % b, scale)),
+            None => {
+                let (a, b, scale) = self.aligned_wide(other);
+                Self::wide(a % b, scale)
+            }
+        }
     }
 
     /// The fraction cut off, towards negative infinity.
-    pub(crate) fn floor(self) -> Self {
-        self.rounded(0, |q, r, _| if r < 0 { q - 1 } else { q })
+    pub(crate) fn floor(&self) -> Self {
+        self.rounded(0, Rounding::Floor)
     }
 
-    pub(crate) fn ceil(self) -> Self {
-        self.rounded(0, |q, r, _| if r > 0 { q + 1 } else { q })
+    pub(crate) fn ceil(&self) -> Self {
+        self.rounded(0, Rounding::Ceiling)
     }
 
     /// To `precision` digits behind the point, ties towards positive infinity.
-    pub(crate) fn round(self, precision: i64) -> Self {
-        self.rounded(precision, |q, r, unit| {
-            if r * 2 >= unit {
-                q + 1
-            } else if r * 2 < -unit {
-                q - 1
-            } else {
-                q
-            }
-        })
+    pub(crate) fn round(&self, precision: i64) -> Self {
+        self.rounded(precision, Rounding::Half)
     }
 
     /// To `precision` digits behind the point, ties to the even digit.
-    pub(crate) fn round_half_even(self, precision: i64) -> Self {
-        self.rounded(precision, |q, r, unit| {
-            let double = r.abs() * 2;
-            if double > unit || (double == unit && q % 2 != 0) { q + r.signum() } else { q }
-        })
+    pub(crate) fn round_half_even(&self, precision: i64) -> Self {
+        self.rounded(precision, Rounding::HalfEven)
     }
 
-    fn rounded(self, precision: i64, how: fn(i128, i128, i128) -> i128) -> Self {
-        let drop = i64::from(self.scale) - precision;
-        let Some(unit) = u32::try_from(drop).ok().filter(|d| *d > 0).map(pow10) else { return self };
-        // A unit beyond 38 digits is larger than any value: the result is zero.
-        let Some(unit) = unit.filter(|u| *u < i128::MAX / 2) else { return Self::new(0, 0) };
-        let m = self.mantissa();
-        let kept = how(m / unit, m % unit, unit);
-        if precision >= 0 {
-            Self::new(kept, precision as u32)
-        } else {
-            Self::new(kept.saturating_mul(pow10((-precision) as u32).unwrap_or(1)), 0)
-        }
+    fn rounded(&self, precision: i64, how: Rounding) -> Self {
+        let (mantissa, scale) = self.parts();
+        let Some(drop) = u32::try_from(i64::from(scale).saturating_sub(precision)).ok().filter(|drop| *drop > 0) else {
+            return self.clone();
+        };
+        // Of what has fewer digits than are dropped nothing is left: two more digits than there are do the same.
+        let drop = drop.min(mantissa.bits() as u32 / 3 + scale + 2);
+        let unit = big_pow10(drop);
+        let (q, r) = (&mantissa / &unit, &mantissa % &unit);
+        let negative = r.sign() == Sign::Minus;
+        let to_half = (r.magnitude() * 2_u32).cmp(unit.magnitude());
+        let odd = q.bit(0);
+        let away = match how {
+            _ if r.sign() == Sign::NoSign => false,
+            Rounding::Floor => negative,
+            Rounding::Ceiling => !negative,
+            Rounding::Half => to_half.is_gt() || (to_half.is_eq() && !negative),
+            Rounding::HalfEven => to_half.is_gt() || (to_half.is_eq() && odd),
+        };
+        let step = BigInt::from(u8::from(away));
+        let kept = if negative { q - step } else { q + step };
+        let result = match scale.checked_sub(drop) {
+            Some(scale) => Self::wide(kept, scale),
+            None => Self::wide(kept * big_pow10(drop - scale), 0),
+        };
+        // Rounding adds one digit at most.
+        result.unwrap_or_else(|_| self.clone())
     }
 }
 
@@ -201,21 +356,26 @@ impl PartialOrd for Decimal {
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
-        match self.aligned(*other) {
+        match self.aligned(other) {
             Some((a, b, _)) => a.cmp(&b),
-            None => self.to_f64().total_cmp(&other.to_f64()),
+            None => {
+                let (a, b, _) = self.aligned_wide(other);
+                a.cmp(&b)
+            }
         }
     }
 }
 
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mantissa = self.mantissa();
-        let digits = mantissa.unsigned_abs().to_string();
-        let scale = usize::from(self.scale);
-        if mantissa < 0 {
+        let (digits, scale) = match &self.0 {
+            Form::Narrow { high, low, scale } => (joined(*high, *low).unsigned_abs().to_string(), u32::from(*scale)),
+            Form::Wide(parts) => (parts.0.magnitude().to_string(), parts.1),
+        };
+        if self.is_negative() {
             f.write_str("-")?;
         }
+        let scale = scale as usize;
         if scale == 0 {
             return f.write_str(&digits);
         }
@@ -226,10 +386,14 @@ impl fmt::Display for Decimal {
     }
 }
 
+fn joined(high: i64, low: u64) -> i128 {
+    (i128::from(high) << 64) | i128::from(low)
+}
+
 fn pow10(n: u32) -> Option<i128> {
     10_i128.checked_pow(n)
 }
 
-fn overflow() -> XPathError {
-    XPathError::dynamic("FOAR0002", "the result has more digits than a decimal holds")
+fn big_pow10(n: u32) -> BigInt {
+    BigInt::from(10_u8).pow(n)
 }

@@ -427,32 +427,6 @@ impl<'e, 'd> Evaluator<'e, 'd> {
         Ok(false)
     }
 
-    fn eval_range(&self, from: &Expr, to: &Expr, cx: &Cx<'_, 'd>) -> Result<Sequence<'d>, XPathError> {
-        let (Some(from), Some(to)) = (self.bound(from, cx)?, self.bound(to, cx)?) else {
-            return Ok(Sequence::empty());
-        };
-        let length = to.checked_sub(from).and_then(|n| n.checked_add(1)).unwrap_or(i64::MAX).max(0) as u64;
-        self.spend(length)?;
-        if length > MAX_ITEMS as u64 {
-            return Err(too_many_items());
-        }
-        Ok(Sequence::from_items((from..=to).map(Item::Integer).collect()))
-    }
-
-    fn bound(&self, expr: &Expr, cx: &Cx<'_, 'd>) -> Result<Option<i64>, XPathError> {
-        let Some(item) = self.atom(expr, cx, "the bound of a range")? else { return Ok(None) };
-        let whole = match item {
-            Item::Integer(i) => Some(i),
-            Item::Untyped(_) => match cast::cast(item, cast::Atomic::Integer(i64::MIN, i64::MAX))? {
-                Item::Integer(i) => Some(i),
-                _ => None,
-            },
-            Item::Decimal(d) if d.is_integer() => d.to_i64(),
-            _ => None,
-        };
-        whole.map(Some).ok_or_else(|| XPathError::type_error("the bounds of a range must be integers"))
-    }
-
     /// The value as at most one atomic item; several are an error that names `role`.
     pub(super) fn atom(&self, expr: &Expr, cx: &Cx<'_, 'd>, role: &str) -> Result<Option<Item<'d>>, XPathError> {
         match self.eval(expr, cx)?.0 {
@@ -541,7 +515,8 @@ pub(super) fn constant(literal: &Literal) -> Item<'static> {
         Literal::String(s) => Item::String(Str::Shared(s.clone())),
         Literal::Boolean(b) => Item::Boolean(*b),
         Literal::Integer(i) => Item::Integer(*i),
-        Literal::Decimal(d) => Item::Decimal(*d),
+        Literal::BigInteger(i) => Item::BigInteger(i.clone()),
+        Literal::Decimal(d) => Item::Decimal(d.clone()),
         Literal::Double(v) => Item::Double(*v),
         Literal::QName(name) => Item::QName(name.clone()),
     }
@@ -555,7 +530,7 @@ fn local<'c, 'd>(cx: &Cx<'c, 'd>, distance: usize) -> Option<&'c Sequence<'d>> {
     frame.map(|f| &f.value)
 }
 
-fn too_many_items() -> XPathError {
+pub(super) fn too_many_items() -> XPathError {
     XPathError::Limit { what: "items in one sequence", cap: MAX_ITEMS as u64 }
 }
 

@@ -62,7 +62,28 @@ impl Lexical {
                 let packed: String = text.split_ascii_whitespace().collect();
                 STANDARD.decode(&packed).is_ok().then_some(packed)
             }
-            _ => self.date_of(text).map(|_| text.to_owned()),
+            _ => {
+                self.date_of(text)?;
+                let plain = text.strip_suffix("+00:00").or_else(|| text.strip_suffix("-00:00"));
+                Some(plain.map_or_else(|| text.to_owned(), |plain| format!("{plain}Z")))
+            }
+        }
+    }
+
+    /// A text that is the same for equal values: dates with what is missing filled in, in UTC.
+    pub(super) fn key(self, text: &str, implicit_zone: i16) -> String {
+        match self.date_of(text) {
+            Some(moment) => format!("{self:?}{}", moment.utc(implicit_zone)),
+            None => format!("{self:?}{text}"),
+        }
+    }
+
+    /// The order of two values of binary data; dates have none.
+    pub(super) fn order(self, a: &str, b: &str) -> Option<std::cmp::Ordering> {
+        match self {
+            Self::HexBinary => Some(a.cmp(b)),
+            Self::Base64Binary => Some(STANDARD.decode(a).ok()?.cmp(&STANDARD.decode(b).ok()?)),
+            _ => None,
         }
     }
 

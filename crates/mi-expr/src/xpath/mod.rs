@@ -18,11 +18,13 @@ mod construct;
 mod convert;
 mod datetime;
 mod decimal;
+mod decimal_format;
 mod error;
 mod eval;
 mod flwor;
 mod function_item;
 mod functions;
+mod integer;
 mod lexer;
 mod lexer_markup;
 mod lexical;
@@ -52,8 +54,10 @@ pub use builder::{Opened, TreeBuilder};
 pub use convert::ValueType;
 pub use datetime::{Duration, DurationKind, Moment, MomentKind};
 pub use decimal::Decimal;
+pub use decimal_format::DecimalFormat;
 pub use error::{SyntaxError, XPathError};
 pub use function_item::{FunctionItem, MapItem};
+pub use integer::BigInteger;
 pub use lexical::Lexical;
 pub use module::{Query, QueryFunction, QueryVariable};
 pub use pattern::{Regex, RegexMatch};
@@ -132,6 +136,8 @@ struct Program {
     variables: Vec<ast::VariableName>,
     functions: Vec<FunctionUse>,
     uses_document: bool,
+    /// It was tried as XPath 1.0 first: functions convert what they are given as 1.0 does.
+    lenient: bool,
 }
 
 /// An element or attribute name of an expression.
@@ -197,7 +203,8 @@ impl XPath {
         element_namespace: &str,
     ) -> Result<Self, SyntaxError> {
         let parse = |version| parser::parse(src, version, namespaces, element_namespace);
-        let (version, output) = match version {
+        let lenient = version == Version::V1;
+        let (version, mut output) = match version {
             Version::V1 => match parse(Version::V1) {
                 Ok(output) => (Version::V1, output),
                 // Whatever 1.0 cannot read is 2.0, whose grammar has all of 1.0: its error is the one to show.
@@ -205,6 +212,7 @@ impl XPath {
             },
             Version::V2 => (Version::V2, parse(Version::V2)?),
         };
+        output.lenient = lenient;
         Ok(Self::of_output(src, version, output))
     }
 

@@ -187,6 +187,7 @@ impl XPath {
             variables: output.variables,
             functions: output.functions,
             uses_document: output.uses_document,
+            lenient: output.lenient,
         }))
     }
 }

@@ -59,6 +59,7 @@ pub(super) struct Output {
     pub(super) variables: Vec<VariableName>,
     pub(super) functions: Vec<FunctionUse>,
     pub(super) uses_document: bool,
+    pub(super) lenient: bool,
 }
 
 pub(super) fn parse(
@@ -116,6 +117,7 @@ impl<'s> Parser<'s> {
             variables: std::mem::take(&mut self.variables),
             functions: std::mem::take(&mut self.functions),
             uses_document: focus.first().is_some_and(|f| f.item),
+            lenient: false,
         }
     }
 

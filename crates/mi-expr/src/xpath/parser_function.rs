@@ -88,7 +88,7 @@ impl<'s> Parser<'s> {
             Token::Name("", name) => Key::Expr(Expr::Literal(Literal::String(Arc::from(name)))),
             Token::Integer(digits) => match digits.parse() {
                 Ok(index) => Key::Expr(Expr::Literal(Literal::Integer(index))),
-                Err(_) => return self.error("the integer needs more than 64 bits"),
+                Err(_) => return self.error("there is no member of an array with such a number"),
             },
             Token::OpenParen => {
                 self.advance();

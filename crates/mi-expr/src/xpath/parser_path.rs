@@ -8,11 +8,12 @@ use super::ast::*;
 use super::cast::{self, Atomic};
 use super::decimal::Decimal;
 use super::functions;
+use super::integer::{self, MAX_DIGITS};
 use super::lexer::Token;
 use super::parser::{FocusUse, MAX_STEPS, Parsed, Parser, literal_string};
 use super::pattern::Pattern;
 use super::steps;
-use super::value::QName;
+use super::value::{Item, QName};
 use super::{FunctionUse, Name, Version};
 
 /// Names that are no function names in XPath 2.0, because they start something else.
@@ -123,7 +124,10 @@ impl<'s> Parser<'s> {
 
     fn kind_test(&self, name: &str) -> Option<NodeTest> {
         let test = cast::kind_test(name)?;
-        let v1 = !matches!(test.kind, Some(NodeKind::Element | NodeKind::Attribute | NodeKind::Document));
+        let v1 = !matches!(
+            test.kind,
+            Some(NodeKind::Element | NodeKind::Attribute | NodeKind::Document | NodeKind::Namespace)
+        );
         (v1 || self.v2()).then_some(test)
     }
 
@@ -151,6 +155,9 @@ impl<'s> Parser<'s> {
             // XPath 2.0 moves `attribute()` without an axis to the attribute axis.
             Token::Name("", "attribute") if self.v2() && *self.peek_at(1) == Token::OpenParen => {
                 AxisStep::new(Axis::Attribute, self.node_test(Axis::Attribute)?)
+            }
+            Token::Name("", "namespace-node") if self.v2() && *self.peek_at(1) == Token::OpenParen => {
+                AxisStep::new(Axis::Namespace, self.node_test(Axis::Namespace)?)
             }
             _ => AxisStep::new(Axis::Child, self.node_test(Axis::Child)?),
         };
@@ -356,13 +363,14 @@ impl<'s> Parser<'s> {
     fn number(&mut self, token: &Token<'_>, text: &str) -> Parsed<Expr> {
         let value = || text.parse::<f64>().unwrap_or(f64::NAN);
         let literal = match (self.version, token) {
-            (Version::V2, Token::Integer(_)) => match text.parse() {
-                Ok(i) => Literal::Integer(i),
-                Err(_) => return self.error("the integer needs more than 64 bits"),
+            (Version::V2, Token::Integer(_)) => match integer::parse(text) {
+                Some(Item::Integer(small)) => Literal::Integer(small),
+                Some(Item::BigInteger(big)) => Literal::BigInteger(big),
+                _ => return self.error(format!("the integer has more than {MAX_DIGITS} digits, which is the cap")),
             },
             (Version::V2, Token::Decimal(_)) => match Decimal::parse(text) {
                 Some(d) => Literal::Decimal(d),
-                None => return self.error("the decimal has more than 38 digits"),
+                None => return self.error(format!("the decimal has more than {MAX_DIGITS} digits, which is the cap")),
             },
             _ => Literal::Double(value()),
         };

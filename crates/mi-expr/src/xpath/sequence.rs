@@ -236,6 +236,7 @@ pub(super) fn item_boolean(item: &Item<'_>) -> Result<bool, XPathError> {
         Item::Boolean(b) => *b,
         Item::String(s) | Item::Untyped(s) | Item::AnyUri(s) => !s.is_empty(),
         Item::Integer(i) => *i != 0,
+        Item::BigInteger(_) => true,
         Item::Decimal(d) => !d.is_zero(),
         Item::Float(v) => *v != 0.0 && !v.is_nan(),
         Item::Double(v) => *v != 0.0 && !v.is_nan(),

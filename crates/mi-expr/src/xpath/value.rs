@@ -14,6 +14,7 @@ use super::Version;
 use super::datetime::{Duration, Moment};
 use super::decimal::Decimal;
 use super::function_item::{FunctionItem, MapItem};
+use super::integer::BigInteger;
 use super::lexical::Lexical;
 use super::number;
 use super::sequence::Sequence;
@@ -241,8 +242,10 @@ pub enum Item<'d> {
     AnyUri(Str<'d>),
     /// `xs:boolean`.
     Boolean(bool),
-    /// `xs:integer`, of 64 bits.
+    /// `xs:integer` of up to 64 bits.
     Integer(i64),
+    /// `xs:integer` of more than 64 bits.
+    BigInteger(BigInteger),
     /// `xs:decimal`.
     Decimal(Decimal),
     /// `xs:float`.
@@ -275,6 +278,7 @@ impl PartialEq for Item<'_> {
             | (Self::AnyUri(a), Self::AnyUri(b)) => a == b,
             (Self::Boolean(a), Self::Boolean(b)) => a == b,
             (Self::Integer(a), Self::Integer(b)) => a == b,
+            (Self::BigInteger(a), Self::BigInteger(b)) => a == b,
             (Self::Decimal(a), Self::Decimal(b)) => a == b,
             (Self::Float(a), Self::Float(b)) => a == b,
             (Self::Double(a), Self::Double(b)) => a == b,
@@ -298,6 +302,7 @@ impl<'d> Item<'d> {
             Self::String(s) | Self::Untyped(s) | Self::AnyUri(s) | Self::Lexical(_, s) => s.clone(),
             Self::Boolean(b) => Str::Borrowed(if *b { "true" } else { "false" }),
             Self::Integer(i) => Str::Owned(i.to_string()),
+            Self::BigInteger(i) => Str::Owned(i.to_string()),
             Self::Decimal(d) => Str::Owned(d.to_string()),
             Self::Float(v) => Str::Owned(number::format_float(*v, version)),
             Self::Double(v) => Str::Owned(number::format_double(*v, version)),
@@ -315,6 +320,7 @@ impl<'d> Item<'d> {
             Self::String(s) | Self::Untyped(s) | Self::AnyUri(s) => number::parse_lenient(s),
             Self::Boolean(b) => f64::from(u8::from(*b)),
             Self::Integer(i) => *i as f64,
+            Self::BigInteger(i) => i.to_f64(),
             Self::Decimal(d) => d.to_f64(),
             Self::Float(v) => f64::from(*v),
             Self::Double(v) => *v,
@@ -335,7 +341,7 @@ impl<'d> Item<'d> {
 
     /// Whether this is a number of any type.
     pub fn is_numeric(&self) -> bool {
-        matches!(self, Self::Integer(_) | Self::Decimal(_) | Self::Float(_) | Self::Double(_))
+        matches!(self, Self::Integer(_) | Self::BigInteger(_) | Self::Decimal(_) | Self::Float(_) | Self::Double(_))
     }
 
     pub(crate) fn is_text(&self) -> bool {
@@ -350,7 +356,7 @@ impl<'d> Item<'d> {
             Self::Untyped(_) => "xs:untypedAtomic",
             Self::AnyUri(_) => "xs:anyURI",
             Self::Boolean(_) => "xs:boolean",
-            Self::Integer(_) => "xs:integer",
+            Self::Integer(_) | Self::BigInteger(_) => "xs:integer",
             Self::Decimal(_) => "xs:decimal",
             Self::Float(_) => "xs:float",
             Self::Double(_) => "xs:double",

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::{Args, Builtin, Library, Outcome, builtin};
 use crate::xpath::Version::V2;
+use crate::xpath::XPath;
 use crate::xpath::ast::Type::{Boolean, Unknown};
 use crate::xpath::call::{out_of_bounds, single};
+use crate::xpath::cast::Atomic;
 use crate::xpath::error::XPathError;
 use crate::xpath::eval::Items;
 use crate::xpath::function_item::MapItem;
@@ -23,6 +25,7 @@ pub(super) const TABLE: &[Builtin] = &[
     builtin(Core, ("apply", (2, 2), V2, Unknown, 0, apply)),
     builtin(Core, ("function-arity", (1, 1), V2, Unknown, 0, function_arity)),
     builtin(Core, ("function-name", (1, 1), V2, Unknown, 0, function_name)),
+    builtin(Core, ("function-lookup", (2, 2), V2, Unknown, 3, function_lookup)),
     builtin(Maps, ("merge", (1, 2), V2, Unknown, 0, merge)),
     builtin(Maps, ("size", (1, 1), V2, Unknown, 0, |a| Ok((map(a, 0)?.entries().len() as i64).into()))),
     builtin(Maps, ("keys", (1, 1), V2, Unknown, 0, keys)),
@@ -124,8 +127,43 @@ fn function_name<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
         return Ok(Sequence::empty());
     }
     let (prefix, local) = function.name().split_once(':').unwrap_or(("fn", function.name()));
-    let name = QName { prefix: prefix.to_owned(), namespace: String::new(), local: local.to_owned() };
+    let namespace = Library::namespace(prefix).to_owned();
+    let name = QName { prefix: prefix.to_owned(), namespace, local: local.to_owned() };
     Ok(Sequence::one(Item::QName(Arc::new(name))))
+}
+
+/// The built-in function of a name, or nothing. One that looks at the context item keeps the one of this call.
+fn function_lookup<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let name = match args.atom(0)? {
+        Some(Item::QName(name)) => name,
+        _ => return Err(XPathError::type_error("argument 1 of function-lookup() must be xs:QName")),
+    };
+    let arity = usize::try_from(args.integer(1)?).unwrap_or(usize::MAX);
+    let library = Library::of("?", Some(&name.namespace));
+    let context = match library {
+        Some(Library::Types) if arity == 1 && Atomic::parse(&name.local).is_some_and(|it| it != Atomic::Any) => false,
+        Some(library) => match super::find(library, &name.local, arity) {
+            Some(function) => arity < usize::from(function.context_below),
+            None => return Ok(Sequence::empty()),
+        },
+        None => return Ok(Sequence::empty()),
+    };
+    let (local, prefix) = (&name.local, library.map_or("", Library::prefix));
+    let source = match (local.as_str(), context) {
+        ("position" | "last", _) => format!("let $value := {prefix}:{local}() return function() {{ $value }}"),
+        (_, true) if arity == 0 => format!("let $item := . return function() {{ {prefix}:{local}($item) }}"),
+        (_, true) if arity == 1 => {
+            format!("let $item := . return function($value) {{ {prefix}:{local}($value, $item) }}")
+        }
+        _ => format!("{prefix}:{local}#{arity}"),
+    };
+    let namespaces = |_: &str| Some(name.namespace.clone());
+    args.ev.spend(100)?;
+    let Ok(found) = XPath::compile_as(&source, V2, &namespaces, "") else { return Ok(Sequence::empty()) };
+    let other = args.ev.for_program(&found.0);
+    let value = other.eval(&found.0.root, args.cx);
+    args.ev.take_over(&other);
+    value
 }
 
 // === maps ===

@@ -4,9 +4,9 @@
 //! (`get-property` and its kin) are not here but behind [`super::Env`].
 
 mod dates;
-mod decimal_picture;
 mod higher;
 mod json;
+mod json_text;
 mod more;
 mod nodes;
 mod numbers;
@@ -17,11 +17,16 @@ mod strings;
 
 use super::Version;
 use super::ast::{Call, Expr, Type};
+use super::cast::{self, Atomic};
 use super::error::XPathError;
 use super::eval::{Cx, Evaluator};
+use super::integer::{self, Bounds};
 use super::pattern::Pattern;
 use super::sequence::Sequence;
 use super::value::{Item, Str};
+
+/// What the URIs of collations by language start with.
+const UCA: &str = "http://www.w3.org/2013/collation/UCA";
 
 type Outcome<'d> = Result<Sequence<'d>, XPathError>;
 
@@ -66,6 +71,31 @@ impl Library {
             ("array", None) | (_, Some("http://www.w3.org/2005/xpath-functions/array")) => Some(Self::Arrays),
             ("math", None) | (_, Some("http://www.w3.org/2005/xpath-functions/math")) => Some(Self::Math),
             _ => None,
+        }
+    }
+}
+
+impl Library {
+    /// The prefix that functions are known by.
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            Self::Core => "fn",
+            Self::Math => "math",
+            Self::Maps => "map",
+            Self::Arrays => "array",
+            Self::Types => "xs",
+        }
+    }
+
+    /// The namespace of a prefix that [`Library::prefix`] gives; empty for others.
+    pub(super) fn namespace(prefix: &str) -> &'static str {
+        match prefix {
+            "fn" => "http://www.w3.org/2005/xpath-functions",
+            "math" => "http://www.w3.org/2005/xpath-functions/math",
+            "map" => "http://www.w3.org/2005/xpath-functions/map",
+            "array" => "http://www.w3.org/2005/xpath-functions/array",
+            "xs" => "http://www.w3.org/2001/XMLSchema",
+            _ => "",
         }
     }
 }
@@ -149,8 +179,13 @@ impl<'d> Args<'_, '_, 'd> {
         self.ev.atom(self.expr(i), self.cx, &format!("argument {} of {}()", i + 1, self.call.function.name))
     }
 
-    /// An argument as a string, empty for the empty sequence. XPath 1.0 takes the first of several nodes, 2.0
-    /// refuses them.
+    /// Whether values of other types are converted to what a function takes, as XPath 1.0 does.
+    fn lenient(&self) -> bool {
+        self.v1() || self.ev.program.lenient
+    }
+
+    /// An argument as a string, empty for the empty sequence. XPath 1.0 takes the first of several nodes and the text of
+    /// any value, 2.0 refuses them.
     fn string(&self, i: usize) -> Result<Str<'d>, XPathError> {
         if self.v1() || self.expr(i).string_literal().is_some() {
             return self.ev.first_string(self.expr(i), self.cx);
@@ -160,7 +195,39 @@ impl<'d> Args<'_, '_, 'd> {
 
     /// An argument as a string, `None` for the empty sequence.
     fn opt_string(&self, i: usize) -> Result<Option<Str<'d>>, XPathError> {
-        Ok(self.atom(i)?.map(|item| item.to_str(self.ev.version)))
+        match self.atom(i)? {
+            None => Ok(None),
+            Some(Item::String(s) | Item::Untyped(s) | Item::AnyUri(s)) => Ok(Some(s)),
+            Some(item) if self.lenient() => Ok(Some(item.to_str(self.ev.version))),
+            Some(item) => Err(self.wrong_type(i, "xs:string", &item)),
+        }
+    }
+
+    /// An argument that must be a string.
+    fn required(&self, i: usize) -> Result<Str<'d>, XPathError> {
+        if self.lenient() || self.expr(i).string_literal().is_some() {
+            return self.string(i);
+        }
+        self.opt_string(i)?.ok_or_else(|| self.missing(i))
+    }
+
+    /// An argument of any atomic type as a string, empty for the empty sequence.
+    fn any_string(&self, i: usize) -> Result<Str<'d>, XPathError> {
+        if self.v1() || self.expr(i).string_literal().is_some() {
+            return self.ev.first_string(self.expr(i), self.cx);
+        }
+        Ok(self.atom(i)?.map_or(Str::Borrowed(""), |item| item.to_str(self.ev.version)))
+    }
+
+    fn wrong_type(&self, i: usize, wanted: &str, found: &Item<'_>) -> XPathError {
+        let name = self.call.function.name;
+        let found = found.type_name();
+        XPathError::type_error(format!("argument {} of {name}() must be {wanted}, but is {found}", i + 1))
+    }
+
+    fn missing(&self, i: usize) -> XPathError {
+        let name = self.call.function.name;
+        XPathError::type_error(format!("argument {} of {name}() must not be empty", i + 1))
     }
 
     /// A string argument, or the string of the context item if there are fewer arguments.
@@ -168,22 +235,67 @@ impl<'d> Args<'_, '_, 'd> {
         if i < self.len() { self.string(i) } else { Ok(self.cx.context()?.to_str(self.ev.version)) }
     }
 
-    /// An argument as a double.
+    /// An item that argument `i` consists of as a double: numbers, and text without a type.
+    fn number(&self, i: usize, item: Item<'_>) -> Result<f64, XPathError> {
+        match item {
+            item if item.is_numeric() || self.lenient() => Ok(item.to_number()),
+            Item::Untyped(_) => Ok(cast::cast(item, Atomic::Double)?.to_number()),
+            item => Err(self.wrong_type(i, "a number", &item)),
+        }
+    }
+
+    /// An argument as a double, which it must be.
     fn double(&self, i: usize) -> Result<f64, XPathError> {
         if self.v1() {
             return self.ev.number(self.expr(i), self.cx);
         }
-        Ok(self.atom(i)?.map_or(f64::NAN, |item| item.to_number()))
+        match self.atom(i)? {
+            Some(item) => self.number(i, item),
+            None if self.lenient() => Ok(f64::NAN),
+            None => Err(self.missing(i)),
+        }
     }
 
-    /// An argument as an integer.
-    fn integer(&self, i: usize) -> Result<i64, XPathError> {
-        let value = number_round(self.double(i)?);
-        if value.is_nan() || value.abs() > 9e18 {
-            let name = self.call.function.name;
-            return Err(XPathError::type_error(format!("argument {} of {name}() must be an integer", i + 1)));
+    /// An argument as an integer of any size, which it must be.
+    fn whole(&self, i: usize) -> Result<Item<'d>, XPathError> {
+        match self.atom(i)? {
+            Some(item @ (Item::Integer(_) | Item::BigInteger(_))) => Ok(item),
+            Some(item @ Item::Untyped(_)) => cast::cast(item, Atomic::Integer(Bounds::ANY)),
+            Some(item) if self.lenient() => {
+                let rounded = number_round(item.to_number());
+                integer::of_f64(rounded).ok_or_else(|| self.wrong_type(i, "xs:integer", &item))
+            }
+            Some(item) => Err(self.wrong_type(i, "xs:integer", &item)),
+            None => Err(self.missing(i)),
         }
-        Ok(value as i64)
+    }
+
+    /// [`Args::whole`], cut to 64 bits: a position or a number of digits beyond them is beyond everything.
+    fn integer(&self, i: usize) -> Result<i64, XPathError> {
+        match self.whole(i)? {
+            Item::Integer(small) => Ok(small),
+            Item::BigInteger(big) if big.is_negative() => Ok(i64::MIN),
+            _ => Ok(i64::MAX),
+        }
+    }
+
+    /// The collation in argument `i`, where there is one: code points is what all comparisons go by. Those of languages
+    /// are taken for it, unknown ones are refused.
+    fn collation(&self, i: usize) -> Result<(), XPathError> {
+        if i >= self.len() {
+            return Ok(());
+        }
+        let Some(uri) = self.opt_string(i)? else {
+            // XPath 3.1 takes the empty sequence for the default one where a key follows.
+            return if self.len() > i + 1 || self.lenient() { Ok(()) } else { Err(self.missing(i)) };
+        };
+        // A relative one is resolved, and there is no base to do so but the one of the collations.
+        let known = matches!(&*uri, more::CODEPOINTS | "collation/codepoint") || uri.starts_with(UCA);
+        if known || self.lenient() {
+            return Ok(());
+        }
+        let shown: String = uri.chars().take(100).collect();
+        Err(XPathError::dynamic("FOCH0002", format!("there is no collation \"{shown}\"")))
     }
 
     fn boolean(&self, i: usize) -> Result<bool, XPathError> {
@@ -199,8 +311,8 @@ impl<'d> Args<'_, '_, 'd> {
         if let Some(pattern) = &self.call.pattern {
             return run(pattern);
         }
-        let flags = if flags < self.len() { self.string(flags)? } else { Str::Borrowed("") };
-        run(&*Pattern::recent(&self.string(1)?, &flags)?)
+        let flags = if flags < self.len() { self.required(flags)? } else { Str::Borrowed("") };
+        run(&*Pattern::recent(&self.required(1)?, &flags)?)
     }
 }
 

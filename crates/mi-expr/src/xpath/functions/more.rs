@@ -19,7 +19,7 @@ use crate::xpath::value::{Item, Node, QName};
 use Library::Core;
 
 const FN: &str = "http://www.w3.org/2005/xpath-functions";
-const CODEPOINTS: &str = "http://www.w3.org/2005/xpath-functions/collation/codepoint";
+pub(super) const CODEPOINTS: &str = "http://www.w3.org/2005/xpath-functions/collation/codepoint";
 
 pub(super) const TABLE: &[Builtin] = &[
     builtin(Core, ("path", (0, 1), V2, Text, 1, path)),
@@ -195,9 +195,7 @@ fn resolved(base: &str, scheme: &str, reference: &str) -> String {
         None => (String::new(), behind),
     };
     let path = path.split('?').next().unwrap_or(path);
-    if reference.starts_with('?') {
-        return format!("{scheme}:{authority}{path}{reference}");
-    }
+    // MI: `java.net.URI#resolve` follows RFC 2396, where a query alone replaces the last part of the path, too.
     let cut = reference.find(['?', '#']).unwrap_or(reference.len());
     let (own, suffix) = reference.split_at(cut);
     let merged = if own.starts_with('/') {
@@ -230,7 +228,7 @@ fn resolved(base: &str, scheme: &str, reference: &str) -> String {
 
 fn normalize_unicode<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let text = args.string(0)?;
-    let form = if args.len() > 1 { args.string(1)?.trim().to_uppercase() } else { "NFC".to_owned() };
+    let form = if args.len() > 1 { args.required(1)?.trim().to_uppercase() } else { "NFC".to_owned() };
     args.ev.spend(text.len() as u64)?;
     let out: String = match form.as_str() {
         "NFC" => text.nfc().collect(),
@@ -251,52 +249,59 @@ fn format_integer<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     if args.atom(0)?.is_none() {
         return Ok("".into());
     }
-    let (number, picture) = (args.integer(0)?, args.string(1)?);
+    let (number, picture) = (args.whole(0)?, args.string(1)?);
     let (token, modifier) = picture.rsplit_once(';').unwrap_or((&picture, ""));
     if token.is_empty() {
         return Err(XPathError::dynamic("FODF1310", "the picture of format-integer() is empty"));
     }
     let ordinal = modifier.starts_with('o');
-    let size = number.saturating_abs();
+    let digits = number.to_str(V2);
+    let (negative, digits) = digits.strip_prefix('-').map_or((false, &*digits), |rest| (true, rest));
+    // Numbers beyond 64 bits are written in digits.
+    let size = match number {
+        Item::Integer(small) => small.checked_abs().unwrap_or(-1),
+        _ => -1,
+    };
     let worded = || if ordinal { numerals::ordinal_words(size) } else { numerals::words(size) };
     let text = match token {
         "A" | "a" if size > 0 => numerals::letters(size, token.as_bytes()[0]),
         "I" if (1..5000).contains(&size) => numerals::roman(size),
         "i" if (1..5000).contains(&size) => numerals::roman(size).to_lowercase(),
-        "w" => worded(),
-        "W" => worded().to_uppercase(),
-        "Ww" => numerals::title(&worded()),
+        "w" if size >= 0 => worded(),
+        "W" if size >= 0 => worded().to_uppercase(),
+        "Ww" if size >= 0 => numerals::title(&worded()),
         _ => {
-            let mut out = decimal(number, token)?;
+            let mut out = decimal(digits, token);
             if ordinal {
-                out.push_str(numerals::ordinal_suffix(number));
+                let tail = &digits[digits.len().saturating_sub(2)..];
+                out.push_str(numerals::ordinal_suffix(tail.parse().unwrap_or_default()));
             }
-            return Ok(out.into());
+            out
         }
     };
-    Ok(if number < 0 { format!("-{text}") } else { text }.into())
+    Ok(if negative { format!("-{text}") } else { text }.into())
 }
 
 /// `#,##0`, `001`
-fn decimal(number: i64, picture: &str) -> Result<String, XPathError> {
+fn decimal(digits: &str, picture: &str) -> String {
     let least = picture.chars().filter(char::is_ascii_digit).count();
     if least == 0 || picture.len() > 100 || picture.chars().any(|c| c.is_alphabetic()) {
         // An unknown token is written as 1.
-        return Ok(number.to_string());
+        return digits.to_owned();
     }
     let mut separators: Vec<(usize, char)> = Vec::new();
-    let mut digits = 0;
+    let mut behind = 0;
     for c in picture.chars().rev() {
         match c {
-            '#' | '0'..='9' => digits += 1,
-            other => separators.push((digits, other)),
+            '#' | '0'..='9' => behind += 1,
+            other => separators.push((behind, other)),
         }
     }
     // Equal distances go on to the left.
     let step = separators.first().map(|it| it.0).filter(|step| {
         *step > 0 && separators.iter().enumerate().all(|(at, it)| it.0 == step * (at + 1) && it.1 == separators[0].1)
     });
-    let text = format!("{:0>least$}", number.unsigned_abs());
+    let text = format!("{digits:0>least$}");
     let mut out: Vec<char> = Vec::new();
     for (at, c) in text.chars().rev().enumerate() {
         if at > 0 {
@@ -308,10 +313,7 @@ fn decimal(number: i64, picture: &str) -> Result<String, XPathError> {
         }
         out.push(c);
     }
-    if number < 0 {
-        out.push('-');
-    }
-    Ok(out.into_iter().rev().collect())
+    out.into_iter().rev().collect()
 }
 
 /// An element with the parts of the text that match, and the others.

@@ -167,10 +167,15 @@ fn namespace_uri_for_prefix<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn qname<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    let (namespace, name) = (args.string(0)?, args.string(1)?);
+    let (namespace, name) = (args.string(0)?, args.required(1)?);
     let (prefix, local) = name.split_once(':').unwrap_or(("", &name));
-    if local.is_empty() || (namespace.is_empty() && !prefix.is_empty()) {
-        return Err(XPathError::dynamic("FOCA0002", "the name of a QName is empty or has a prefix without namespace"));
+    let valid = mi_xml::is_ncname(local) && (mi_xml::is_ncname(prefix) || !name.contains(':'));
+    if !valid || (namespace.is_empty() && !prefix.is_empty()) {
+        let message = format!(
+            "\"{}\" is no name, or has a prefix without a namespace",
+            name.chars().take(60).collect::<String>()
+        );
+        return Err(XPathError::dynamic("FOCA0002", message));
     }
     let name = QName { prefix: prefix.to_owned(), namespace: namespace.clone().into_string(), local: local.to_owned() };
     Ok(Sequence::one(Item::QName(Arc::new(name))))

@@ -1,12 +1,13 @@
-//! Functions on numbers and aggregates; the pictures of `format-number` are in `decimal_picture.rs`.
+//! Functions on numbers and aggregates; the pictures of `format-number` are in `decimal_format.rs`.
 
-use super::{Args, Builtin, Library, Outcome, builtin, decimal_picture};
-use crate::xpath::Version::{self, V1, V2};
-use crate::xpath::ast::Operator;
+use super::{Args, Builtin, Library, Outcome, builtin};
+use crate::xpath::Version::{V1, V2};
 use crate::xpath::ast::Type::{Number, String as Text, Unknown};
+use crate::xpath::ast::{Comparison, Operator};
 use crate::xpath::cast::{self, Atomic};
 use crate::xpath::compare::compare_numbers;
 use crate::xpath::decimal::Decimal;
+use crate::xpath::decimal_format::DecimalFormat;
 use crate::xpath::error::XPathError;
 use crate::xpath::number as lexical;
 use crate::xpath::sequence::Sequence;
@@ -74,19 +75,34 @@ fn sum<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let Some(first) = items.next() else {
         return if args.len() > 1 { args.sequence(1) } else { Ok(Sequence::from(0_i64)) };
     };
-    let total = items.try_fold(typed(first)?, |total, item| args.ev.apply(Operator::Add, total, typed(item)?))?;
-    if matches!(total, Item::Duration(_)) || total.is_numeric() {
-        return Ok(Sequence::one(total));
+    let total = items.try_fold(typed(first)?, |total, item| added(args, total, item))?;
+    summed(args, total).map(Sequence::one)
+}
+
+/// A sum, which is one of numbers or of durations with an order.
+fn summed<'d>(args: &Args<'_, '_, 'd>, total: Item<'d>) -> Result<Item<'d>, XPathError> {
+    if total.is_numeric() || (matches!(total, Item::Duration(_)) && args.ev.order(&total, &total).is_some()) {
+        return Ok(total);
     }
-    Err(XPathError::dynamic("FORG0006", format!("sum() of a value of type {}", total.type_name())))
+    let name = args.call.function.name;
+    Err(XPathError::dynamic("FORG0006", format!("{name}() of a value of type {}", total.type_name())))
+}
+
+/// Adds a value of an aggregate.
+fn added<'d>(args: &Args<'_, '_, 'd>, total: Item<'d>, item: Item<'d>) -> Result<Item<'d>, XPathError> {
+    let (total, item) = (summed(args, total)?, summed(args, typed(item)?)?);
+    args.ev.apply(Operator::Add, total, item).map_err(|error| match error {
+        XPathError::Dynamic { code, message } if code == "XPTY0004" => XPathError::dynamic("FORG0006", message),
+        other => other,
+    })
 }
 
 fn avg<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let mut items = args.atoms(0)?.into_iter();
     let size = items.len() as i64;
     let Some(first) = items.next() else { return Ok(Sequence::empty()) };
-    let total = items.try_fold(typed(first)?, |total, item| args.ev.apply(Operator::Add, total, typed(item)?))?;
-    args.ev.apply(Operator::Divide, total, Item::Integer(size)).map(Sequence::one)
+    let total = items.try_fold(typed(first)?, |total, item| added(args, total, item))?;
+    args.ev.apply(Operator::Divide, summed(args, total)?, Item::Integer(size)).map(Sequence::one)
 }
 
 fn min<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
@@ -98,16 +114,20 @@ fn max<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn extreme<'d>(args: &Args<'_, '_, 'd>, least: bool) -> Outcome<'d> {
+    args.collation(1)?;
     let mut best: Option<Item<'d>> = None;
+    let (mut widest, mut text) = (0, false);
     for item in args.atoms(0)? {
         let item = typed(item)?;
+        widest = widest.max(width(&item));
+        text |= matches!(item, Item::String(_));
         let better = match &best {
-            None => true,
-            // A NaN beats everything and is not beaten.
-            Some(b) if b.is_numeric() && b.to_number().is_nan() => false,
+            None if item.is_numeric() || args.ev.order(&item, &item).is_some() => true,
+            None => return Err(no_order(&item, &item)),
             Some(b) if b.is_numeric() && item.is_numeric() => {
-                let op = if least { crate::xpath::ast::Comparison::Lt } else { crate::xpath::ast::Comparison::Gt };
-                item.to_number().is_nan() || compare_numbers(op, &item, b)
+                let op = if least { Comparison::Lt } else { Comparison::Gt };
+                // A NaN beats everything and is not beaten.
+                !b.to_number().is_nan() && (item.to_number().is_nan() || compare_numbers(op, &item, b))
             }
             Some(b) => match args.ev.order(&item, b) {
                 Some(ordering) => {
@@ -117,24 +137,45 @@ fn extreme<'d>(args: &Args<'_, '_, 'd>, least: bool) -> Outcome<'d> {
                         ordering.is_gt()
                     }
                 }
-                None => {
-                    let message = format!("{} and {} cannot be ordered", item.type_name(), b.type_name());
-                    return Err(XPathError::dynamic("FORG0006", message));
-                }
+                None => return Err(no_order(&item, b)),
             },
         };
         if better {
             best = Some(item);
         }
     }
-    Ok(best.into())
+    // The result is of the type that all of the values can be converted to.
+    Ok(match best {
+        Some(item) if width(&item) < widest => {
+            let to = if widest == DOUBLE { Atomic::Double } else { Atomic::Float };
+            cast::cast(item, to)?.into()
+        }
+        Some(Item::AnyUri(uri)) if text => Sequence::string(uri),
+        other => other.into(),
+    })
 }
 
-/// Applies the function of the item's type; empty stays empty.
+const DOUBLE: u8 = 2;
+
+/// How far up among the types of numbers a value is; integers are decimals.
+fn width(item: &Item<'_>) -> u8 {
+    match item {
+        Item::Double(_) => DOUBLE,
+        Item::Float(_) => 1,
+        _ => 0,
+    }
+}
+
+fn no_order(a: &Item<'_>, b: &Item<'_>) -> XPathError {
+    XPathError::dynamic("FORG0006", format!("{} and {} cannot be ordered", a.type_name(), b.type_name()))
+}
+
+/// Applies the function of the item's type; empty stays empty. Integers have no fraction: `whole` is for what is done to
+/// them as decimals.
 fn by_type<'d>(
     args: &Args<'_, '_, 'd>,
-    integer: impl Fn(i64) -> i64,
-    decimal: impl Fn(Decimal) -> Decimal,
+    whole: Option<&dyn Fn(&Decimal) -> Decimal>,
+    decimal: impl Fn(&Decimal) -> Decimal,
     double: impl Fn(f64) -> f64,
 ) -> Outcome<'d> {
     if args.v1() {
@@ -142,8 +183,11 @@ fn by_type<'d>(
     }
     let Some(item) = args.atom(0)? else { return Ok(Sequence::empty()) };
     Ok(Sequence::one(match typed(item)? {
-        Item::Integer(i) => Item::Integer(integer(i)),
-        Item::Decimal(d) => Item::Decimal(decimal(d)),
+        item @ (Item::Integer(_) | Item::BigInteger(_)) => match (whole, Decimal::of_item(&item)) {
+            (Some(whole), Some(exact)) => whole(&exact).to_integer(),
+            _ => item,
+        },
+        Item::Decimal(d) => Item::Decimal(decimal(&d)),
         Item::Float(v) => Item::Float(double(f64::from(v)) as f32),
         Item::Double(v) => Item::Double(double(v)),
         other => {
@@ -154,30 +198,29 @@ fn by_type<'d>(
 }
 
 fn floor<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    by_type(args, |i| i, Decimal::floor, f64::floor)
+    by_type(args, None, Decimal::floor, f64::floor)
 }
 
 fn ceiling<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    by_type(args, |i| i, Decimal::ceil, f64::ceil)
+    by_type(args, None, Decimal::ceil, f64::ceil)
 }
 
 fn abs<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    by_type(args, i64::saturating_abs, Decimal::abs, f64::abs)
+    by_type(args, Some(&Decimal::abs), Decimal::abs, f64::abs)
 }
 
 fn round<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     if args.len() == 1 {
-        return by_type(args, |i| i, |d| d.round(0), lexical::round);
+        return by_type(args, None, |d| d.round(0), lexical::round);
     }
     let precision = args.integer(1)?;
-    let whole = |i: i64| Decimal::from(i).round(precision).to_i64().unwrap_or(i);
-    by_type(args, whole, |d| d.round(precision), |v| lexical::round_to(v, precision))
+    by_type(args, Some(&|d| d.round(precision)), |d| d.round(precision), |v| lexical::round_to(v, precision))
 }
 
 fn round_half_to_even<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let precision = if args.len() > 1 { args.integer(1)? } else { 0 };
-    let whole = |i: i64| Decimal::from(i).round_half_even(precision).to_i64().unwrap_or(i);
-    by_type(args, whole, |d| d.round_half_even(precision), |v| lexical::round_half_even(v, precision))
+    let exact = |d: &Decimal| d.round_half_even(precision);
+    by_type(args, Some(&exact), exact, |v| lexical::round_half_even(v, precision))
 }
 
 fn format_number<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
@@ -185,18 +228,12 @@ fn format_number<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     if !value.is_numeric() {
         return Err(XPathError::type_error("format-number() needs a number"));
     }
-    // Rounding is done on decimal digits; the exact types give theirs, the others their shortest form.
-    let digits = match &value {
-        Item::Integer(i) => i.to_string(),
-        Item::Decimal(d) => d.to_string(),
-        other => lexical::format_double(other.to_number(), Version::V1),
-    };
-    decimal_picture::format(&digits, &args.string(1)?).map(Sequence::from)
+    DecimalFormat::default().format(&value, &args.required(1)?).map(Sequence::from)
 }
 
 fn math<'d>(args: &Args<'_, '_, 'd>, f: impl Fn(f64) -> f64) -> Outcome<'d> {
     Ok(match args.atom(0)? {
-        Some(item) => f(item.to_number()).into(),
+        Some(item) => f(args.number(0, item)?).into(),
         None => Sequence::empty(),
     })
 }

@@ -21,7 +21,7 @@ fn matches<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn replace<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    let (text, replacement) = (args.string(0)?, args.string(2)?);
+    let (text, replacement) = (args.string(0)?, args.required(2)?);
     let replaced = args.with_pattern(3, |pattern| {
         pattern.refuse_empty()?;
         pattern.replace(&text, &replacement)

@@ -1,6 +1,6 @@
 //! Functions on sequences and booleans.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use mi_xml::{NodeId, NodeKind};
 
@@ -9,7 +9,8 @@ use crate::xpath::Version::{V1, V2};
 use crate::xpath::ast::Comparison;
 use crate::xpath::ast::Type::{Boolean, Number, Unknown};
 use crate::xpath::call::single;
-use crate::xpath::compare::order_numbers;
+use crate::xpath::compare::{compare_numbers, order_numbers};
+use crate::xpath::decimal::Decimal;
 use crate::xpath::error::XPathError;
 use crate::xpath::eval::Evaluator;
 use crate::xpath::sequence::Sequence;
@@ -66,44 +67,82 @@ fn occurs<'d>(args: &Args<'_, '_, 'd>, least: usize, most: usize, code: &'static
     Err(XPathError::dynamic(code, message))
 }
 
-impl Evaluator<'_, '_> {
-    /// A text that is the same for values that are equal.
+impl<'d> Evaluator<'_, 'd> {
+    /// A text that is the same for values that are the same key of a map: numbers by their exact value.
     pub(in crate::xpath) fn key_of(&self, item: &Item<'_>) -> String {
-        const EXACT: i64 = 1 << 53;
         match item {
-            Item::Integer(i) if !(-EXACT..=EXACT).contains(i) => format!("i{i}"),
-            n if n.is_numeric() => {
-                let v = n.to_number();
-                // Both zeros are equal, and NaN is the same value as NaN here.
-                format!(
-                    "n{:x}",
-                    if v == 0.0 {
-                        0
-                    } else if v.is_nan() {
-                        f64::NAN.to_bits()
-                    } else {
-                        v.to_bits()
-                    }
-                )
-            }
+            n if n.is_numeric() => number_key(n),
             Item::Boolean(b) => format!("b{b}"),
             Item::Moment(m) => format!("m{:?}{}", m.kind, m.utc(self.implicit_zone())),
             Item::Duration(d) => format!("d{}/{}/{}", d.months, d.seconds, d.nanos),
             Item::QName(q) => format!("q{{{}}}{}", q.namespace, q.local),
-            Item::Lexical(kind, text) => format!("l{kind:?}{}", &**text),
+            Item::Lexical(kind, text) => format!("l{}", kind.key(text, self.implicit_zone())),
             text => format!("s{}", &*text.to_str(self.version)),
         }
+    }
+
+    /// Whether two atomic values are equal in the sense of `eq`, NaN being equal to itself. Values that cannot be compared
+    /// are different.
+    fn same_value(&self, a: &Item<'d>, b: &Item<'d>) -> bool {
+        if a.is_numeric() && b.is_numeric() {
+            return compare_numbers(Comparison::Eq, a, b) || (a.to_number().is_nan() && b.to_number().is_nan());
+        }
+        !a.is_numeric() && !b.is_numeric() && self.key_of(a) == self.key_of(b)
+    }
+}
+
+/// Numbers that are exact doubles by their bits, all others by their digits.
+fn number_key(item: &Item<'_>) -> String {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let exact = match item {
+        Item::BigInteger(_) => false,
+        Item::Decimal(d) => d.is_exact_f64(),
+        other => other.to_number().abs() <= EXACT || !other.to_number().is_finite(),
+    };
+    let v = item.to_number();
+    match item {
+        Item::Float(_) | Item::Double(_) if !exact => {
+            format!("i{}", Decimal::exactly(v).map_or_else(String::new, |it| it.to_string()))
+        }
+        // Both zeros are equal, and NaN is the same value as NaN here.
+        _ if exact && v == 0.0 => "n0".to_owned(),
+        _ if exact && v.is_nan() => "nNaN".to_owned(),
+        _ if exact => format!("n{:x}", v.to_bits()),
+        other => format!("i{}", &*other.to_str(crate::xpath::Version::V2)),
     }
 }
 
 fn distinct_values<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    args.collation(1)?;
+    // Numbers of different types can be equal without being the same: those that are near each other are compared.
     let mut seen = HashSet::new();
+    let mut numbers: HashMap<u32, Vec<Item<'d>>> = HashMap::new();
     let mut items = args.atoms(0)?;
-    items.retain(|item| seen.insert(args.ev.key_of(item)));
+    items.retain(|item| {
+        if !item.is_numeric() {
+            return seen.insert(args.ev.key_of(item));
+        }
+        let v = item.to_number() as f32;
+        let near = numbers
+            .entry(if v == 0.0 {
+                0
+            } else if v.is_nan() {
+                1
+            } else {
+                v.to_bits()
+            })
+            .or_default();
+        let new = !near.iter().any(|known| args.ev.same_value(known, item));
+        if new {
+            near.push(item.clone());
+        }
+        new
+    });
     Ok(Sequence::from_items(items))
 }
 
 fn index_of<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    args.collation(2)?;
     let Some(wanted) = args.atom(1)? else {
         return Err(XPathError::type_error("index-of() needs a value to look for"));
     };
@@ -149,6 +188,7 @@ fn subsequence<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn sort<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    args.collation(1)?;
     let items = args.sequence(0)?.into_items().into_iter().map(Sequence::one).collect();
     let sorted = sorted(args, items, 2)?;
     Ok(Sequence::from_items(sorted.into_iter().flat_map(Sequence::into_items).collect()))
@@ -212,6 +252,7 @@ fn comparable<'d>(ev: &Evaluator<'_, 'd>, a: &Item<'d>, b: &Item<'d>) -> bool {
 }
 
 fn deep_equal<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    args.collation(2)?;
     let (left, right) = (args.sequence(0)?, args.sequence(1)?);
     if left.len() != right.len() {
         return Ok(false.into());
@@ -223,7 +264,7 @@ fn deep_equal<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
             (Item::Map(_) | Item::Array(_), _) | (_, Item::Map(_) | Item::Array(_)) => {
                 structures_equal(args.ev, a.clone(), b.clone())?
             }
-            (a, b) => args.ev.key_of(a) == args.ev.key_of(b),
+            (a, b) => args.ev.same_value(a, b),
         };
         if !equal {
             return Ok(false.into());
@@ -259,7 +300,7 @@ fn structures_equal<'d>(ev: &Evaluator<'_, 'd>, a: Item<'d>, b: Item<'d>) -> Res
                 }
                 (Item::Node(_) | Item::Array(_) | Item::Map(_), _)
                 | (_, Item::Node(_) | Item::Array(_) | Item::Map(_)) => false,
-                (a, b) => ev.key_of(a) == ev.key_of(b),
+                (a, b) => ev.same_value(a, b),
             };
             if !equal {
                 return Ok(false);
@@ -356,9 +397,14 @@ impl<'n, 'd> Cursor<'n, 'd> {
 fn error<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let code = match args.len() {
         0 => None,
-        _ => args.opt_string(0)?,
+        _ => match args.atom(0)? {
+            Some(Item::QName(name)) => Some(name.to_string()),
+            Some(item) if args.lenient() => Some(item.to_str(args.ev.version).into_string()),
+            Some(item) => return Err(args.wrong_type(0, "xs:QName", &item)),
+            None => None,
+        },
     };
     let message = if args.len() > 1 { args.string(1)?.into_string() } else { "error() was called".to_owned() };
-    let code = code.map_or_else(|| "FOER0000".to_owned(), |c| c.into_string());
+    let code = code.unwrap_or_else(|| "FOER0000".to_owned());
     Err(XPathError::Dynamic { code: code.into(), message })
 }

@@ -36,25 +36,25 @@ pub(super) const TABLE: &[Builtin] = &[
     builtin(Core, ("encode-for-uri", (1, 1), V2, Text, 0, encode_for_uri)),
     builtin(Core, ("iri-to-uri", (1, 1), V2, Text, 0, iri_to_uri)),
     builtin(Core, ("escape-html-uri", (1, 1), V2, Text, 0, escape_html_uri)),
-    builtin(Core, ("contains-token", (2, 2), V2, Boolean, 0, contains_token)),
+    builtin(Core, ("contains-token", (2, 3), V2, Boolean, 0, contains_token)),
 ];
 
 fn string<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     // Not atomized: the string of a name or a date is wanted as it is, and `string(())` is empty.
-    let text = if args.len() == 0 { args.cx.context()?.to_str(args.ev.version) } else { args.string(0)? };
+    let text = if args.len() == 0 { args.cx.context()?.to_str(args.ev.version) } else { args.any_string(0)? };
     Ok(Sequence::string(text))
 }
 
 fn concat<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let mut out = String::new();
     for i in 0..args.len() {
-        push_str(&mut out, &args.string(i)?)?;
+        push_str(&mut out, &args.any_string(i)?)?;
     }
     Ok(out.into())
 }
 
 fn string_join<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    let separator = if args.len() > 1 { args.string(1)? } else { Str::Borrowed("") };
+    let separator = if args.len() > 1 { args.required(1)? } else { Str::Borrowed("") };
     let mut out = String::new();
     for (i, item) in args.atoms(0)?.into_iter().enumerate() {
         if i > 0 {
@@ -66,24 +66,29 @@ fn string_join<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn starts_with<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    args.collation(2)?;
     Ok(args.string(0)?.starts_with(&*args.string(1)?).into())
 }
 
 fn ends_with<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    args.collation(2)?;
     Ok(args.string(0)?.ends_with(&*args.string(1)?).into())
 }
 
 fn contains<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    args.collation(2)?;
     Ok(args.string(0)?.contains(&*args.string(1)?).into())
 }
 
 fn substring_before<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    args.collation(2)?;
     let (text, mark) = (args.string(0)?, args.string(1)?);
     let end = text.find(&*mark).unwrap_or(0);
     Ok(Sequence::string(slice(text, 0, end)))
 }
 
 fn substring_after<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    args.collation(2)?;
     let (text, mark) = (args.string(0)?, args.string(1)?);
     let start = text.find(&*mark).map_or(text.len(), |at| at + mark.len());
     let end = text.len();
@@ -126,7 +131,7 @@ fn normalize_space<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn translate<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    let (text, from, to) = (args.string(0)?, args.string(1)?, args.string(2)?);
+    let (text, from, to) = (args.string(0)?, args.required(1)?, args.required(2)?);
     let mut map: HashMap<char, Option<char>> = HashMap::new();
     let mut targets = to.chars();
     for c in from.chars() {
@@ -146,6 +151,7 @@ fn lower_case<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn compare<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    args.collation(2)?;
     let (Some(a), Some(b)) = (args.opt_string(0)?, args.opt_string(1)?) else { return Ok(Sequence::empty()) };
     Ok(Sequence::from((*a).cmp(&*b) as i64))
 }
@@ -158,9 +164,9 @@ fn codepoint_equal<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 fn codepoints_to_string<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let mut out = String::new();
     for item in args.atoms(0)? {
-        let code = item.to_number();
+        let code = args.number(0, item)?;
         let c = if code.trunc() == code { char::from_u32(code as u32) } else { None };
-        match c.filter(|c| *c >= ' ' || is_space(*c)) {
+        match c.filter(|c| (*c >= ' ' || is_space(*c)) && !matches!(c, '\u{fffe}' | '\u{ffff}')) {
             Some(c) => out.push(c),
             None => return Err(XPathError::dynamic("FOCH0001", format!("{code} is no character of XML"))),
         }

@@ -432,9 +432,7 @@ fn deviations() {
     check_all(&[
         ("(1, 2)[1] => contains('1')", "true"),
         ("string-join((1, 2), '-')", "'1-2'"),
-        ("xs:integer('99999999999999999999')", r#"error: "99999999999999999999" is no xs:integer (FORG0001)"#),
         ("xs:int(5) instance of xs:short", "true"),
-        ("avg((1, 2, 3))", "decimal: 2"),
         ("matches('x', '(?i)X')", "true"),
         ("matches('foobar', 'foo(?=bar)') and true() eq true()", "true"),
     ]);
