@@ -29,8 +29,10 @@ impl Document {
         }
         let mut copy = Copy::of(other, n);
         let mut translation = Translation::new(self, other);
-        for node in &mut copy.nodes {
-            translation.adopt(self, other, node, &mut copy.elements);
+        let Copy { nodes, elements, element_base, .. } = &mut copy;
+        for node in nodes {
+            let element = (node.kind() == ELEMENT).then(|| &mut elements[(node.b - *element_base) as usize]);
+            translation.adopt(self, other, node, element);
         }
         let free = free_bindings(other, n);
         let free: Vec<BindingId> = free.into_iter().map(|binding| translation.binding(self, other, binding)).collect();
@@ -63,7 +65,9 @@ impl Document {
     fn graft(&mut self, copy: Copy, free: &[BindingId]) -> NodeId {
         let base = self.nodes.len() as u32;
         let element_base = self.elements.len() as u32;
-        let moved = |id: u32| if id == NONE { NONE } else { id + base };
+        // The numbers of the copy count from a start of its own, which may be behind the new one.
+        let (shift, element_shift) = (base.wrapping_sub(copy.base), element_base.wrapping_sub(copy.element_base));
+        let moved = |id: u32| if id == NONE { NONE } else { id.wrapping_add(shift) };
         self.nodes.extend(copy.nodes.into_iter().map(|mut node| {
             node.parent = moved(node.parent);
             node.next = moved(node.next);
@@ -71,7 +75,7 @@ impl Document {
                 node.prev = moved(node.prev);
             }
             if node.kind() == ELEMENT {
-                node.b += element_base;
+                node.b = node.b.wrapping_add(element_shift);
             }
             node
         }));
@@ -110,15 +114,46 @@ impl Document {
     }
 }
 
-/// A copied subtree whose links count from its own start.
+/// A copied subtree. Its first node is the root.
 struct Copy {
     nodes: Vec<Node>,
     elements: Vec<Element>,
+    /// What the links call the first node.
+    base: u32,
+    /// What the nodes call the first element record.
+    element_base: u32,
 }
 
 impl Copy {
     fn of(doc: &Document, top: NodeId) -> Self {
-        let mut copy = Self { nodes: Vec::new(), elements: Vec::new() };
+        Self::in_one_piece(doc, top).unwrap_or_else(|| Self::node_by_node(doc, top))
+    }
+
+    /// A subtree that nobody has changed lies in the arena as it was read, in one piece. `None` when it does not.
+    fn in_one_piece(doc: &Document, top: NodeId) -> Option<Self> {
+        if doc.node(top).kind() != ELEMENT || doc.node(top).has(TREE_CHANGED) {
+            return None;
+        }
+        let mut last = top;
+        while let Some(child) = doc.last_child(last) {
+            last = child;
+        }
+        let last = doc.attribute_list(last).last().unwrap_or(last);
+        let mut nodes = doc.nodes.get(top.index()..=last.index())?.to_vec();
+        let (base, element_base) = (top.0, nodes[0].b);
+        let root = &mut nodes[0];
+        (root.parent, root.next, root.prev) = (base, NONE, base);
+        let count = nodes.iter().filter(|node| node.kind() == ELEMENT).count();
+        let start = element_base as usize;
+        let elements = doc.elements.get(start..start + count)?.to_vec();
+        let is_whole = links_stay_inside(&nodes, base) && records_stay_inside(&nodes, &elements, base, element_base);
+        nodes[0].parent = NONE;
+        nodes[0].prev = NONE;
+        is_whole.then_some(Self { nodes, elements, base, element_base })
+    }
+
+    fn node_by_node(doc: &Document, top: NodeId) -> Self {
+        let mut copy = Self { nodes: Vec::new(), elements: Vec::new(), base: 0, element_base: 0 };
         let mut at = top;
         let mut here = copy.push(doc, at);
         loop {
@@ -176,6 +211,29 @@ impl Copy {
     }
 }
 
+/// Every link of the nodes, which are numbered from `base`, leads to one of them.
+fn links_stay_inside(nodes: &[Node], base: u32) -> bool {
+    let inside = |id: u32| (id.wrapping_sub(base) as usize) < nodes.len();
+    let is_whole = |node: &Node| {
+        inside(node.parent)
+            & (node.next == NONE || inside(node.next))
+            & (node.is_attribute_or_namespace() || inside(node.prev))
+    };
+    nodes.iter().fold(true, |all, node| all & is_whole(node))
+}
+
+/// The elements among the nodes have the records one after the other, and those lead to nodes among them.
+fn records_stay_inside(nodes: &[Node], elements: &[Element], base: u32, element_base: u32) -> bool {
+    let inside = |id: u32| id == NONE || (id.wrapping_sub(base) as usize) < nodes.len();
+    let mut expected = element_base;
+    let in_order = nodes.iter().filter(|node| node.kind() == ELEMENT).fold(true, |all, node| {
+        let found = node.b == expected;
+        expected = expected.wrapping_add(1);
+        all & found
+    });
+    in_order && elements.iter().fold(true, |all, it| all & inside(it.first_child) & inside(it.first_attribute))
+}
+
 /// What the numbers of one document are in another.
 struct Translation {
     /// Both documents share one table, so names keep their numbers.
@@ -192,12 +250,13 @@ impl Translation {
     }
 
     /// Makes a node copied from `other` one of `doc`.
-    fn adopt(&mut self, doc: &mut Document, other: &Document, node: &mut Node, elements: &mut [Element]) {
+    fn adopt(&mut self, doc: &mut Document, other: &Document, node: &mut Node, element: Option<&mut Element>) {
         match node.kind() {
             ELEMENT => {
                 node.a = self.qname(doc, other, node.a);
-                let element = &mut elements[node.b as usize];
-                element.needs = self.mask(doc, other, element.needs);
+                if let Some(element) = element {
+                    element.needs = self.mask(doc, other, element.needs);
+                }
             }
             ATTRIBUTE => node.prev = self.qname(doc, other, node.prev),
             NAMESPACE => node.prev = self.binding(doc, other, node.prev),
@@ -311,4 +370,85 @@ pub(crate) fn type_binding(doc: &Document, el: NodeId, attribute: NodeId) -> Opt
     let (prefix, _) = value.trim_start().split_once(':')?;
     let prefix = doc.names.find_prefix(prefix)?;
     doc.names.find_binding(prefix, doc.lookup_prefix_id(el, prefix)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether an element is copied as a piece, and that both ways give the same.
+    #[track_caller]
+    fn check(document: &Document, n: NodeId, in_one_piece: bool) {
+        let (piece, nodes) = (Copy::in_one_piece(document, n), Copy::node_by_node(document, n));
+        assert_eq!(piece.is_some(), in_one_piece, "{}", document.to_xml(n));
+        let mut written = Vec::new();
+        for copy in piece.into_iter().chain([nodes]) {
+            let mut target = document.clone();
+            let root = target.graft(copy, &[]);
+            let parent = target.create_element("", "parent", "");
+            target.append_child(parent, root);
+            let below: Vec<String> =
+                target.descendants(root).map(|it| format!("{:?}{:?}", target.kind(it), target.value(it))).collect();
+            let backwards: Vec<NodeId> = {
+                let mut found = Vec::new();
+                let mut next = target.last_child(root);
+                while let Some(child) = next {
+                    found.push(child);
+                    next = target.prev_sibling(child);
+                }
+                found
+            };
+            let mut forwards: Vec<NodeId> = target.children(root).collect();
+            forwards.reverse();
+            assert_eq!(backwards, forwards);
+            assert!(forwards.iter().all(|child| target.parent(*child) == Some(root)));
+            written.push((target.to_xml(parent), below));
+        }
+        assert!(written.iter().all(|it| *it == written[0]), "{written:?}");
+    }
+
+    const XML: &str = "<a xmlns:p='urn:p' k='1'><b/>t<p:c x='1' p:y='2'><d>u</d><!--n--></p:c><e z='3'/></a>";
+
+    #[test]
+    fn what_was_read_and_not_changed_is_copied_in_one_piece() {
+        let document = Document::parse(XML).expect("well-formed");
+        for n in document.descendants(Document::ROOT).filter(|it| document.is_element(*it)) {
+            check(&document, n, true);
+        }
+    }
+
+    #[test]
+    fn changes_are_copied_node_by_node() {
+        let mut document = Document::parse(XML).expect("well-formed");
+        let root = document.root_element().expect("root");
+        let elements: Vec<NodeId> = document.child_elements(root).collect();
+        let [b, c, e] = elements[..] else { panic!("three elements") };
+        document.append_child(b, e);
+        check(&document, root, false);
+        check(&document, b, false);
+        check(&document, c, true);
+        check(&document, e, true);
+        let made = document.create_element("", "made", "");
+        document.append_child(c, made);
+        check(&document, c, false);
+        check(&document, made, false);
+    }
+
+    /// A declaration that a copy brought along stands behind everything else.
+    #[test]
+    fn declarations_of_copies_are_kept() {
+        let mut document = Document::parse(XML).expect("well-formed");
+        let c = document.child_elements(document.root_element().expect("root")).nth(1).expect("c");
+        let copy = document.copy(c);
+        assert_eq!(document.namespace_decls(copy).count(), 1);
+        check(&document, copy, false);
+        let inner = document.child_elements(copy).next().expect("d");
+        check(&document, inner, true);
+        let again = document.copy(copy);
+        assert_eq!(document.to_xml(again), document.to_xml(copy));
+        let other = Document::parse("<o/>").expect("well-formed");
+        let mut target = other;
+        let imported = target.import(&document, c);
+        assert_eq!(target.to_xml(imported), document.to_xml(copy));
+    }
 }
