@@ -190,7 +190,7 @@ pub(crate) fn remove_addressing(message: &mut Message) {
     if message.properties.is_true("PRESERVE_WS_ADDRESSING") || !message.body.is_built() {
         return;
     }
-    if matches!(message.body.native(), Ok(mi_message::Native::Xml(envelope)) if envelope.header().is_some())
+    if matches!(message.body.native(), Ok(mi_message::Native::Xml(envelope)) if envelope.may_have_addressing())
         && let Ok(envelope) = message.body.envelope_mut()
     {
         soap::remove_addressing(envelope);

@@ -5,13 +5,18 @@
 
 mod addressing;
 mod fault;
+mod unparsed;
 
 pub use addressing::{
     WSA_NS, WSA_SUBMISSION_NS, read_addressing, remove_addressing, remove_header, set_header, write_addressing,
 };
 pub use fault::{Detail, Fault, FaultCode, fault};
+pub use unparsed::Extent;
 
+use bytes::Bytes;
 use mi_xml::{Document, NodeId};
+
+use self::unparsed::Unparsed;
 
 /// Namespace of SOAP 1.1 envelopes.
 pub const SOAP11_NS: &str = "http://schemas.xmlsoap.org/soap/envelope/";
@@ -50,32 +55,56 @@ impl SoapVersion {
 /// A document whose root element is a SOAP envelope with exactly one Body.
 #[derive(Clone, Debug)]
 pub struct Envelope {
-    document: Document,
-    root: NodeId,
-    header: Option<NodeId>,
-    body: NodeId,
+    /// Means nothing while there is `unparsed`.
+    tree: Tree,
+    unparsed: Option<Box<Unparsed>>,
     version: SoapVersion,
     wrapped: bool,
     /// Texts that MTOM brought as parts of their own.
     binary: Vec<NodeId>,
 }
 
-/// The elements that make a document a SOAP envelope.
-struct Parts {
+/// A document and the elements that make it a SOAP envelope.
+#[derive(Clone, Debug)]
+struct Tree {
+    document: Document,
     root: NodeId,
     header: Option<NodeId>,
     body: NodeId,
-    version: SoapVersion,
 }
 
-impl Parts {
-    fn of(document: &Document) -> Option<Self> {
+impl Tree {
+    /// The places of an envelope's elements in a document that is one, without the document.
+    fn adopt(document: &Document) -> Option<(Self, SoapVersion)> {
         let root = document.root_element()?;
         let version = SoapVersion::from_namespace(document.namespace(root))?;
         let part =
             |name| document.child_elements(root).find(|child| document.has_name(*child, version.namespace(), name));
         (document.local_name(root) == "Envelope").then_some(())?;
-        Some(Self { root, header: part("Header"), body: part("Body")?, version })
+        let (header, body) = (part("Header"), part("Body")?);
+        Some((Self { document: Document::default(), root, header, body }, version))
+    }
+
+    fn holding(self, document: Document) -> Self {
+        Self { document, ..self }
+    }
+
+    fn wrap(mut document: Document, payload: Option<NodeId>, version: SoapVersion) -> Self {
+        let namespace = version.namespace();
+        let envelope = document.create_element("soapenv", "Envelope", namespace);
+        document.declare_namespace(envelope, "soapenv", namespace);
+        let body = document.create_element("soapenv", "Body", namespace);
+        document.append_child(envelope, body);
+        if let Some(payload) = payload {
+            document.detach(payload);
+            document.append_child(body, payload);
+        }
+        document.append_child(Document::ROOT, envelope);
+        Self { document, root: envelope, header: None, body }
+    }
+
+    fn nothing() -> Self {
+        Self { document: Document::new(), root: Document::ROOT, header: None, body: Document::ROOT }
     }
 }
 
@@ -98,10 +127,8 @@ impl Envelope {
     /// Takes a parsed document: a SOAP envelope is used as it is, any other root becomes the child of a new Body.
     /// A document without a root element gives an empty Body.
     pub fn from_document(document: Document, version: SoapVersion) -> Self {
-        match Parts::of(&document) {
-            Some(Parts { root, header, body, version }) => {
-                Self { document, root, header, body, version, wrapped: false, binary: Vec::new() }
-            }
+        match Tree::adopt(&document) {
+            Some((tree, version)) => Self::of(tree.holding(document), version, false),
             None => Self::wrap(document, version),
         }
     }
@@ -112,76 +139,126 @@ impl Envelope {
         Self::wrap_into(document, root, version)
     }
 
-    fn wrap_into(mut document: Document, payload: Option<NodeId>, version: SoapVersion) -> Self {
-        let namespace = version.namespace();
-        let envelope = document.create_element("soapenv", "Envelope", namespace);
-        document.declare_namespace(envelope, "soapenv", namespace);
-        let body = document.create_element("soapenv", "Body", namespace);
-        document.append_child(envelope, body);
-        if let Some(payload) = payload {
-            document.detach(payload);
-            document.append_child(body, payload);
+    /// Takes XML that was put together out of well-formed parts; it is parsed when somebody looks into it. `version` is
+    /// that of the envelope around a payload. `text` must be one well-formed element, written as [`Document::write`]
+    /// writes one; what is no envelope, or no XML at all, is found too late for a good error.
+    pub fn from_text(text: impl Into<Bytes>, extent: Extent, version: SoapVersion) -> Self {
+        let (version, is_payload) = match extent {
+            Extent::Envelope(version) => (version, false),
+            Extent::Payload => (version, true),
+        };
+        let unparsed = Some(Box::new(Unparsed::new(text.into(), is_payload)));
+        Self { unparsed, ..Self::of(Tree::nothing(), version, is_payload) }
+    }
+
+    fn of(tree: Tree, version: SoapVersion, wrapped: bool) -> Self {
+        Self { tree, unparsed: None, version, wrapped, binary: Vec::new() }
+    }
+
+    fn wrap_into(document: Document, payload: Option<NodeId>, version: SoapVersion) -> Self {
+        Self::of(Tree::wrap(document, payload, version), version, true)
+    }
+
+    fn tree(&self) -> &Tree {
+        match &self.unparsed {
+            Some(unparsed) => unparsed.tree(self.version),
+            None => &self.tree,
         }
-        document.append_child(Document::ROOT, envelope);
-        Self { document, root: envelope, header: None, body, version, wrapped: true, binary: Vec::new() }
+    }
+
+    fn tree_mut(&mut self) -> &mut Tree {
+        if let Some(unparsed) = self.unparsed.take() {
+            self.tree = unparsed.into_tree(self.version);
+        }
+        &mut self.tree
+    }
+
+    /// The payload as text, while nobody has looked into it and it stands alone.
+    pub(crate) fn payload_text(&self) -> Option<&Bytes> {
+        self.unparsed.as_ref().and_then(|unparsed| unparsed.payload())
+    }
+
+    /// Writes the whole envelope, without XML declaration.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match &self.unparsed {
+            Some(unparsed) => unparsed.write(self.version, out),
+            None => self.tree.document.write(self.tree.root, out),
+        }
+    }
+
+    /// False when there is certainly no header block of WS-Addressing.
+    pub fn may_have_addressing(&self) -> bool {
+        match &self.unparsed {
+            Some(unparsed) => unparsed.payload().is_none() && unparsed.mentions("addressing"),
+            None => self.tree.header.is_some(),
+        }
     }
 
     /// The document.
     pub fn document(&self) -> &Document {
-        &self.document
+        &self.tree().document
     }
 
     /// The document for editing. Replacing the Envelope or Body element itself needs [`Envelope::reindex`] after it.
     pub fn document_mut(&mut self) -> &mut Document {
-        &mut self.document
+        &mut self.tree_mut().document
     }
 
     /// Finds Header and Body again after an edit that may have replaced them. False when the document is no envelope
     /// any more; the old handles are kept then.
     pub fn reindex(&mut self) -> bool {
-        let Some(parts) = Parts::of(&self.document) else { return false };
-        (self.root, self.header, self.body, self.version) = (parts.root, parts.header, parts.body, parts.version);
+        let tree = self.tree_mut();
+        let Some((found, version)) = Tree::adopt(&tree.document) else { return false };
+        (tree.root, tree.header, tree.body) = (found.root, found.header, found.body);
+        self.version = version;
         true
     }
 
     /// The Envelope element.
     pub fn envelope(&self) -> NodeId {
-        self.root
+        self.tree().root
     }
 
     /// The Body element.
     pub fn body(&self) -> NodeId {
-        self.body
+        self.tree().body
     }
 
     /// The Header element, when there is one.
     pub fn header(&self) -> Option<NodeId> {
-        self.header
+        match &self.unparsed {
+            Some(unparsed) if unparsed.payload().is_some() => None,
+            _ => self.tree().header,
+        }
     }
 
     /// The Header element; it is made when absent.
     pub fn header_or_create(&mut self) -> NodeId {
-        if let Some(header) = self.header {
+        let namespace = self.version.namespace();
+        let tree = self.tree_mut();
+        if let Some(header) = tree.header {
             return header;
         }
-        let namespace = self.version.namespace();
-        let prefix = self.document.prefix(self.root).to_owned();
-        let header = self.document.create_element(&prefix, "Header", namespace);
-        self.document.insert_before(self.body, header);
-        self.header = Some(header);
+        let prefix = tree.document.prefix(tree.root).to_owned();
+        let header = tree.document.create_element(&prefix, "Header", namespace);
+        tree.document.insert_before(tree.body, header);
+        tree.header = Some(header);
         header
     }
 
     /// The first element in the Body: what MI calls the payload.
     pub fn payload(&self) -> Option<NodeId> {
-        self.document.first_child_element(self.body)
+        let tree = self.tree();
+        tree.document.first_child_element(tree.body)
     }
 
     /// True when the payload is a SOAP Fault of this envelope's version.
     pub fn has_fault(&self) -> bool {
-        self.payload().is_some_and(|payload| {
-            self.document.local_name(payload) == "Fault" && self.document.namespace(payload) == self.version.namespace()
-        })
+        if self.unparsed.as_ref().is_some_and(|unparsed| !unparsed.mentions("Fault")) {
+            return false;
+        }
+        let (document, namespace) = (self.document(), self.version.namespace());
+        self.payload().is_some_and(|payload| document.has_name(payload, namespace, "Fault"))
     }
 
     /// SOAP version.
@@ -201,15 +278,17 @@ impl Envelope {
 
     /// Removes everything from the Body.
     pub fn clear_body(&mut self) {
-        self.document.remove_children(self.body);
+        let tree = self.tree_mut();
+        tree.document.remove_children(tree.body);
     }
 
     /// Replaces the content of the Body by copies of `nodes` of another document.
     pub fn set_payload(&mut self, source: &Document, nodes: &[NodeId]) {
         self.clear_body();
+        let tree = self.tree_mut();
         for node in nodes {
-            let copy = self.document.import(source, *node);
-            self.document.append_child(self.body, copy);
+            let copy = tree.document.import(source, *node);
+            tree.document.append_child(tree.body, copy);
         }
     }
 
@@ -218,17 +297,21 @@ impl Envelope {
         if version == self.version {
             return self.clone();
         }
+        if self.payload_text().is_some() {
+            return Self { version, ..self.clone() };
+        }
         let mut other = Self::empty(version);
         other.wrapped = self.wrapped;
-        if let Some(header) = self.header {
+        let Tree { document, header, body, .. } = self.tree();
+        if let Some(header) = header {
             let target = other.header_or_create();
-            for block in self.document.children(header) {
-                let copy = other.document.import(&self.document, block);
-                other.document.append_child(target, copy);
+            for block in document.children(*header) {
+                let copy = other.document_mut().import(document, block);
+                other.document_mut().append_child(target, copy);
             }
         }
-        let content: Vec<NodeId> = self.document.children(self.body).collect();
-        other.set_payload(&self.document, &content);
+        let content: Vec<NodeId> = document.children(*body).collect();
+        other.set_payload(document, &content);
         other
     }
 }

@@ -18,6 +18,11 @@ pub(crate) fn text(out: &mut Vec<u8>, bytes: &[u8], range: Range<usize>) {
     });
 }
 
+/// Writes `plain` as element content, as a document writes it.
+pub fn escape_text(out: &mut Vec<u8>, plain: &str) {
+    text(out, plain.as_bytes(), 0..plain.len());
+}
+
 /// Writes a range of `bytes`, which is text, as the inside of a double quoted attribute value.
 pub(crate) fn attribute(out: &mut Vec<u8>, bytes: &[u8], range: Range<usize>) {
     escape(out, bytes, range, |byte| match byte {

@@ -41,9 +41,10 @@ mod values;
 mod vocabulary;
 
 pub use arena::{Document, NodeId, NodeKind};
+pub use escape::escape_text;
 pub use limits::{Limits, ParseError, ParseOptions};
 pub use names::NameId;
-pub use scanner::{is_char, is_name, is_ncname};
+pub use scanner::{first_illegal, is_char, is_name, is_ncname};
 pub use serializer::{Declaration, WriteOptions};
 
 /// The namespace every document binds to the prefix `xml`.

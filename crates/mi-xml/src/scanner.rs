@@ -161,7 +161,7 @@ pub fn is_ncname(text: &str) -> bool {
 }
 
 /// The offset of the first character of `text` that XML 1.0 forbids, or its length.
-pub(crate) fn first_illegal(text: &str) -> usize {
+pub fn first_illegal(text: &str) -> usize {
     let bytes = text.as_bytes();
     let control = first_control(bytes);
     let mut from = 0;

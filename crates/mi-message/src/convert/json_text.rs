@@ -17,7 +17,8 @@ pub const MAX_DEPTH: usize = 1000;
 /// Parses JSON text. Nothing but white space is the empty object. Bytes that are no UTF-8 are replaced, as Java does.
 /// Errors say where: `line 1 column 7`.
 pub fn parse_json(text: &[u8]) -> Result<Value, BodyError> {
-    let text = String::from_utf8_lossy(text);
+    // The lossy way looks at valid text byte by byte.
+    let text = std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut parser = Parser { text, bytes: text.as_bytes(), at: 0 };
     parser.document().map_err(|message| {

@@ -5,6 +5,7 @@
 //! `crate::media`.
 
 pub mod json_text;
+mod json_to_markup;
 pub mod json_to_xml;
 pub mod names;
 mod numbers;
@@ -22,6 +23,7 @@ use crate::body::BodyError;
 use crate::{Envelope, Native, SoapVersion};
 
 pub use json_text::parse_json;
+pub use json_to_markup::markup;
 pub(crate) use numbers::is_number as is_json_number;
 pub use options::{ConvertOptions, Pattern};
 

@@ -31,7 +31,7 @@ pub(super) fn build(bytes: &Bytes, content_type: &ContentType<'_>) -> Result<Nat
 pub(super) fn write(envelope: &Envelope, charset: &str) -> Result<Bytes, BodyError> {
     let mut out = Vec::new();
     xml::declare(&mut out, charset);
-    envelope.document().write(envelope.envelope(), &mut out);
+    envelope.write(&mut out);
     xml::encode(out, charset)
 }
 

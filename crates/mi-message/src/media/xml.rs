@@ -37,11 +37,19 @@ pub(super) fn parse(bytes: &Bytes, content_type: &ContentType<'_>) -> Result<Opt
 /// The first element in the Body, or nothing. MI: `ApplicationXMLFormatter#writeTo`.
 pub(super) fn write(message: &Message, charset: &str) -> Result<Bytes, BodyError> {
     let envelope = message.body.envelope()?;
-    let Some(payload) = envelope.payload() else { return Ok(Bytes::new()) };
+    let declared = message.axis2.is_true("WRITE_XML_DECLARATION");
     let mut out = Vec::new();
-    if message.axis2.is_true("WRITE_XML_DECLARATION") {
+    if declared {
         declare(&mut out, charset);
     }
+    if let Some(text) = envelope.payload_text() {
+        if !declared && charset::is_utf8(charset) {
+            return Ok(text.clone());
+        }
+        out.extend_from_slice(text);
+        return encode(out, charset);
+    }
+    let Some(payload) = envelope.payload() else { return Ok(Bytes::new()) };
     envelope.document().write(payload, &mut out);
     encode(out, charset)
 }

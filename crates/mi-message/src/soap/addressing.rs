@@ -66,6 +66,9 @@ pub fn remove_header(envelope: &mut Envelope, namespace: &str, local: &str) -> b
 
 /// Removes all WS-Addressing header blocks. MI: `MessageHelper#removeAddressingHeaders`.
 pub fn remove_addressing(envelope: &mut Envelope) {
+    if !envelope.may_have_addressing() {
+        return;
+    }
     let Some(header) = envelope.header() else { return };
     let document = envelope.document_mut();
     let found: Vec<NodeId> = document.children(header).filter(|node| is_addressing(document, *node)).collect();

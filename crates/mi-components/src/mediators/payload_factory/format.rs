@@ -1,5 +1,6 @@
 //! A format cut into text and placeholders: `$1`, `${expression}` and `"${expression}"`. MI: `RegexTemplateProcessor`.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -7,8 +8,10 @@ use mi_engine::context::Context;
 use mi_engine::fault::Fault;
 use mi_expr::{Expr, Namespaces};
 use mi_message::Value;
+use mi_message::soap::Extent;
 
-use super::replacement::{self, Argument, Media};
+use super::replacement::{self, Argument, ArgumentValue, Inserted, Media};
+use super::skeleton::Skeleton;
 
 static PLACEHOLDER: LazyLock<regex::Regex> =
     LazyLock::new(|| regex::Regex::new(r#""\$\{([^}]+)\}"|\$\{([^}]+)\}|\$(\d+)"#).expect("the pattern is constant"));
@@ -19,6 +22,23 @@ pub(super) struct Format {
     text: String,
     pieces: Vec<Piece>,
     expressions: Vec<Expression>,
+    /// For XML formats that need not be read to be known as well-formed.
+    skeleton: Option<Skeleton>,
+}
+
+/// A format with its placeholders replaced.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    pub(super) text: String,
+    /// What the text holds, when it is well-formed XML and written as such.
+    pub(super) extent: Option<Extent>,
+}
+
+impl From<String> for Rendered {
+    /// A text of which nothing is known.
+    fn from(text: String) -> Self {
+        Self { text, extent: None }
+    }
 }
 
 #[derive(Debug)]
@@ -46,7 +66,7 @@ enum Kind {
 
 impl Format {
     /// Compiles a format.
-    pub(super) fn compile(text: &str, namespaces: &Namespaces) -> Result<Self, String> {
+    pub(super) fn compile(text: &str, namespaces: &Namespaces, media: Media) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut expressions = Vec::new();
         let mut known: HashMap<&str, usize> = HashMap::new();
@@ -72,7 +92,9 @@ impl Format {
             };
             pieces.push(Piece { start: whole.start(), end: whole.end(), kind });
         }
-        Ok(Self { text: text.to_owned(), pieces, expressions })
+        let places = pieces.iter().map(|piece: &Piece| (piece.start, piece.end));
+        let skeleton = if media == Media::Xml { Skeleton::of(text, places) } else { None };
+        Ok(Self { text: text.to_owned(), pieces, expressions, skeleton })
     }
 
     /// The format with its placeholders replaced.
@@ -82,43 +104,39 @@ impl Format {
         escape_controls: bool,
         arguments: &[Argument],
         cx: &Context,
-    ) -> Result<String, Fault> {
-        if self.pieces.is_empty() && arguments.is_empty() {
-            return Ok(self.text.clone());
-        }
+    ) -> Result<Rendered, Fault> {
         // All arguments are evaluated, those that the format does not use too: they may be faults.
         let values = arguments.iter().map(|it| it.evaluate(media, cx)).collect::<Result<Vec<_>, _>>()?;
         let results = self.evaluate_expressions(cx)?;
-        let mut out = String::with_capacity(self.text.len() * 2);
-        let mut end = 0;
+        let filling = Filling { media, escape_controls, cx, values, results, done: Done::of(self, arguments.len()) };
+        let mut inserted = Vec::with_capacity(self.pieces.len());
         for piece in &self.pieces {
-            out.push_str(&self.text[end..piece.start]);
-            end = piece.end;
-            match piece.kind {
-                Kind::Argument(number) => match number.checked_sub(1).and_then(|index| values.get(index)) {
-                    Some(value) => out.push_str(&value.in_format(media, escape_controls, cx)?),
-                    None => {
-                        log::error!(
-                            target: "RegexTemplateProcessor",
-                            "{}#replace. Mis-match detected between number of formatters and arguments",
-                            cx.artifact.log_prefix
-                        );
-                        end = piece.start;
-                        break;
-                    }
-                },
-                Kind::Expression { index, quoted: true } => {
-                    out.push('"');
-                    out.push_str(&replacement::of_quoted_result(&results[index], media, cx)?);
-                    out.push('"');
-                }
-                Kind::Expression { index, quoted: false } => {
-                    out.push_str(&replacement::of_result(&results[index], media, cx)?);
+            match filling.insert(piece.kind)? {
+                Some(text) => inserted.push(text),
+                None => {
+                    log::error!(
+                        target: "RegexTemplateProcessor",
+                        "{}#replace. Mis-match detected between number of formatters and arguments",
+                        cx.artifact.log_prefix
+                    );
+                    break;
                 }
             }
         }
+        let fits = inserted.len() == self.pieces.len() && inserted.iter().all(|it| it.fits);
+        let unread = self.skeleton.as_ref().filter(|_| fits);
+        if let Some((text, extent)) = unread.and_then(|it| it.fill(inserted.iter().map(|it| it.text.as_str()))) {
+            return Ok(Rendered { text, extent: Some(extent) });
+        }
+        let mut out = String::with_capacity(self.text.len() * 2);
+        let mut end = 0;
+        for (piece, inserted) in self.pieces.iter().zip(&inserted) {
+            out.push_str(&self.text[end..piece.start]);
+            out.push_str(&inserted.text);
+            end = piece.end;
+        }
         out.push_str(&self.text[end..]);
-        Ok(out)
+        Ok(Rendered::from(out))
     }
 
     /// Each expression is evaluated once, however often it stands in the format.
@@ -130,5 +148,62 @@ impl Format {
             Ok(expr.eval_keeping_json(&cx.message, &*cx.snapshot)?)
         };
         self.expressions.iter().map(evaluate).collect()
+    }
+}
+
+/// What goes into the places of a format for one message.
+struct Filling<'a> {
+    media: Media,
+    escape_controls: bool,
+    cx: &'a Context,
+    values: Vec<ArgumentValue>,
+    results: Vec<Value>,
+    done: Done,
+}
+
+/// What was made before: a value may stand in many places.
+struct Done {
+    arguments: Vec<OnceCell<Inserted>>,
+    plain: Vec<OnceCell<Inserted>>,
+    quoted: Vec<OnceCell<Inserted>>,
+}
+
+impl Done {
+    fn of(format: &Format, arguments: usize) -> Self {
+        let cells = |count: usize| (0..count).map(|_| OnceCell::new()).collect();
+        let expressions = format.expressions.len();
+        Self { arguments: cells(arguments), plain: cells(expressions), quoted: cells(expressions) }
+    }
+}
+
+impl Filling<'_> {
+    /// What stands for a placeholder; `None` for an argument that is not there.
+    fn insert(&self, kind: Kind) -> Result<Option<&Inserted>, Fault> {
+        let (cell, made) = match kind {
+            Kind::Argument(number) => {
+                let Some(index) = number.checked_sub(1).filter(|index| *index < self.values.len()) else {
+                    return Ok(None);
+                };
+                let cell = &self.done.arguments[index];
+                if let Some(known) = cell.get() {
+                    return Ok(Some(known));
+                }
+                (cell, self.values[index].in_format(self.media, self.escape_controls, self.cx)?)
+            }
+            Kind::Expression { index, quoted } => {
+                let cell = if quoted { &self.done.quoted[index] } else { &self.done.plain[index] };
+                if let Some(known) = cell.get() {
+                    return Ok(Some(known));
+                }
+                let result = &self.results[index];
+                let text = if quoted {
+                    format!("\"{}\"", replacement::of_quoted_result(result, self.media, self.cx)?)
+                } else {
+                    replacement::of_result(result, self.media, self.cx)?
+                };
+                (cell, Inserted::from_result(text))
+            }
+        };
+        Ok(Some(cell.get_or_init(|| made)))
     }
 }

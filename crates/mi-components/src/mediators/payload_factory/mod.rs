@@ -5,6 +5,7 @@
 mod format;
 mod freemarker;
 mod replacement;
+mod skeleton;
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +16,11 @@ use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
 use mi_expr::{Dynamic, Expr, Namespaces};
-use mi_message::soap::{SOAP11_NS, SOAP12_NS};
+use mi_message::soap::{Extent, SOAP11_NS, SOAP12_NS};
 use mi_message::{Envelope, Message, Native, Value};
 use mi_xml::{Document, NodeId, NodeKind};
 
-use self::format::Format;
+use self::format::{Format, Rendered};
 use self::freemarker::FreeMarker;
 use self::replacement::{Argument, Media};
 use crate::resource::{Cached, Layout, Reader};
@@ -90,7 +91,7 @@ fn parse_source(el: &Element, media: Media) -> Result<Source, Diagnostic> {
         Some(child) if media == Media::Xml => xml::without_indentation(child.document(), child.node()),
         _ => el.text(),
     };
-    let format = Format::compile(&text, &el.namespaces());
+    let format = Format::compile(&text, &el.namespaces(), media);
     format.map(Source::Inline).map_err(|error| el.error(format!("Invalid Payload format : {error}")))
 }
 
@@ -119,15 +120,18 @@ impl Mediator for PayloadFactory {
     }
 
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
-        let text = self.render(cx)?;
+        let Rendered { text, extent } = self.render(cx)?;
         let text = text.trim();
-        match self.media {
-            Media::Xml => set_xml(&mut cx.message, text)?,
-            Media::Json => {
+        match (self.media, extent) {
+            (Media::Xml, Some(extent)) if extent != Extent::Payload || !has_header(&cx.message) => {
+                set_unread(&mut cx.message, text.to_owned(), extent);
+            }
+            (Media::Xml, _) => set_xml(&mut cx.message, text)?,
+            (Media::Json, _) => {
                 check_replaced(&cx.message)?;
                 set_json(&mut cx.message, text)?;
             }
-            Media::Text => payload::set_native(&mut cx.message, Native::Text(text.into())),
+            (Media::Text, _) => payload::set_native(&mut cx.message, Native::Text(text.into())),
         }
         self.set_content_type(&mut cx.message);
         Ok(Flow::Next)
@@ -135,7 +139,7 @@ impl Mediator for PayloadFactory {
 }
 
 impl PayloadFactory {
-    fn render(&self, cx: &Context) -> Result<String, Fault> {
+    fn render(&self, cx: &Context) -> Result<Rendered, Fault> {
         match &self.source {
             Source::Inline(format) => format.render(self.media, self.escape_controls, &self.arguments, cx),
             Source::Key(key, cached) => {
@@ -143,20 +147,22 @@ impl PayloadFactory {
                 let format = cached.get(&key, &cx.snapshot, |reader| self.compile(&key, reader))?;
                 format.render(self.media, self.escape_controls, &self.arguments, cx)
             }
-            Source::FreeMarker(template) => template.render(self.media, self.escape_controls, &self.arguments, cx),
+            Source::FreeMarker(template) => {
+                template.render(self.media, self.escape_controls, &self.arguments, cx).map(Rendered::from)
+            }
             Source::FreeMarkerKey(key, cached) => {
                 let key = key.eval_string(&cx.message, &*cx.snapshot)?;
                 let template = cached.get(&key, &cx.snapshot, |reader| {
                     FreeMarker::compile(&text_of_key(&key, reader)?).map_err(Fault::new)
                 })?;
-                template.render(self.media, self.escape_controls, &self.arguments, cx)
+                template.render(self.media, self.escape_controls, &self.arguments, cx).map(Rendered::from)
             }
         }
     }
 
     fn compile(&self, key: &str, reader: &Reader) -> Result<Format, Fault> {
         let text = text_of_key(key, reader)?;
-        Format::compile(&text, &self.namespaces)
+        Format::compile(&text, &self.namespaces, self.media)
             .map_err(|error| Fault::new(format!("Invalid Payload format : {error}")))
     }
 
@@ -184,6 +190,25 @@ fn text_of_key(key: &str, reader: &Reader) -> Result<String, Fault> {
 
 /// The first element of the text becomes the payload; a SOAP envelope becomes the whole message.
 pub(crate) fn set_xml(message: &mut Message, text: &str) -> Result<(), Fault> {
+    let (mut document, padding, first) = read_xml(text)?;
+    if has_header(message) && !is_envelope(&document, first) {
+        payload::set_element(message, &document, first);
+        return Ok(());
+    }
+    make_root(&mut document, padding, first);
+    let envelope = Envelope::from_document(document, message.body.soap_version());
+    payload::set_native(message, Native::Xml(envelope));
+    Ok(())
+}
+
+/// The same for a text that is what it would be written as after it was read.
+fn set_unread(message: &mut Message, text: String, extent: Extent) {
+    let envelope = Envelope::from_text(text, extent, message.body.soap_version());
+    payload::set_native(message, Native::Xml(envelope));
+}
+
+/// Reads the text as MI does: gives the document, the element around everything, and the first element in it.
+fn read_xml(text: &str) -> Result<(Document, Option<NodeId>, NodeId), Fault> {
     let mut document = Document::parse(format!("<pfPadding>{text}</pfPadding>").into_bytes())
         .map_err(|error| Fault::new(format!("Error creating SOAP Envelope from source {text} ({error})")))?;
     let padding = document.root_element();
@@ -198,17 +223,15 @@ pub(crate) fn set_xml(message: &mut Message, text: &str) -> Result<(), Fault> {
         drop_unset(&mut document, first);
     }
     collapse_empty(&mut document, first);
-    let is_envelope =
-        document.local_name(first) == "Envelope" && matches!(document.namespace(first), SOAP11_NS | SOAP12_NS);
-    let has_header = matches!(message.body.native(), Ok(Native::Xml(envelope)) if envelope.header().is_some());
-    if has_header && !is_envelope {
-        payload::set_element(message, &document, first);
-        return Ok(());
-    }
-    make_root(&mut document, padding, first);
-    let envelope = Envelope::from_document(document, message.body.soap_version());
-    payload::set_native(message, Native::Xml(envelope));
-    Ok(())
+    Ok((document, padding, first))
+}
+
+fn is_envelope(document: &Document, element: NodeId) -> bool {
+    document.local_name(element) == "Envelope" && matches!(document.namespace(element), SOAP11_NS | SOAP12_NS)
+}
+
+fn has_header(message: &Message) -> bool {
+    matches!(message.body.native(), Ok(Native::Xml(envelope)) if envelope.header().is_some())
 }
 
 /// Elements without content are written as `<a/>`, which is what Axiom makes of `<a>$1</a>` with an empty argument.

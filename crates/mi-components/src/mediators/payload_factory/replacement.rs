@@ -6,7 +6,7 @@
 use mi_engine::context::Context;
 use mi_engine::fault::Fault;
 use mi_expr::Expr;
-use mi_message::{Envelope, JsonBody, Native, SoapVersion, Value, convert};
+use mi_message::{BodyError, Envelope, JsonBody, Native, SoapVersion, Value, convert};
 
 use crate::{json, xml};
 
@@ -35,6 +35,30 @@ pub(super) struct ArgumentValue {
     text: String,
     nature: Nature,
     literal: bool,
+    /// Escaped for XML, or XML.
+    fits: bool,
+}
+
+/// What stands in a format for a placeholder.
+#[derive(Clone, Debug)]
+pub(super) struct Inserted {
+    pub(super) text: String,
+    /// Whether it can stand between the tags of well-formed XML: escaped text, or elements that are well-formed themselves.
+    /// Only XML formats ask.
+    pub(super) fits: bool,
+}
+
+impl Inserted {
+    /// What [`of_result`] and [`of_quoted_result`] make is escaped, converted, or XML that was looked at.
+    pub(super) fn from_result(text: String) -> Self {
+        let fits = !is_declared(&text);
+        Self { text, fits }
+    }
+}
+
+/// An XML declaration stands at the begin of a document only.
+fn is_declared(text: &str) -> bool {
+    text.trim_start().starts_with("<?xml")
 }
 
 /// What a value was taken for.
@@ -49,9 +73,9 @@ impl Argument {
     /// A fixed text: XML stays, other text is escaped for XML in every format.
     pub(super) fn fixed(text: &str) -> Self {
         let value = if xml::is_xml(text) {
-            ArgumentValue { text: text.to_owned(), nature: Nature::Xml, literal: false }
+            ArgumentValue { text: text.to_owned(), nature: Nature::Xml, literal: false, fits: !is_declared(text) }
         } else {
-            ArgumentValue { text: xml::escape(text), nature: Nature::Text, literal: false }
+            ArgumentValue { text: xml::escape(text), nature: Nature::Text, literal: false, fits: true }
         };
         Self::Fixed(value)
     }
@@ -72,18 +96,20 @@ impl Argument {
             (false, _) => Nature::Text,
         };
         let escaped = media == Media::Xml && !is_xml && !(looks_like_json && expr.is_json_path());
+        let fits = escaped || (is_xml && !is_declared(&text)) || !text.contains(['<', '&']);
         let text = if escaped { xml::escape(&text) } else { text.to_string() };
-        Ok(ArgumentValue { text, nature, literal })
+        Ok(ArgumentValue { text, nature, literal, fits })
     }
 }
 
 impl ArgumentValue {
     /// What stands in a format for it. MI: the text goes through `Matcher#appendReplacement`, which takes backslashes away
     /// from JSON that was XML.
-    pub(super) fn in_format(&self, media: Media, escape_controls: bool, cx: &Context) -> Result<String, Fault> {
+    pub(super) fn in_format(&self, media: Media, escape_controls: bool, cx: &Context) -> Result<Inserted, Fault> {
         let text = self.replacement(media, escape_controls, cx)?;
         let was_xml = (media, self.nature) == (Media::Json, Nature::Xml) && text.starts_with(['{', '[']);
-        Ok(if was_xml { half_escaped(&text) } else { text })
+        let fits = self.fits || (media, self.nature) == (Media::Xml, Nature::Json);
+        Ok(Inserted { text: if was_xml { half_escaped(&text) } else { text }, fits })
     }
 
     /// What stands for it where templates are not formats. MI: `TemplateProcessor#prepareReplacementValue`.
@@ -209,12 +235,18 @@ fn xml_to_json(text: &str, cx: &Context) -> Option<String> {
 
 /// JSON as elements, without the `jsonObject` around them. MI: `TemplateProcessor#convertJsonArgumentToXml`.
 fn json_to_xml(text: &str, cx: &Context) -> Result<String, Fault> {
-    let native = Native::Json(JsonBody::from_text(text.to_owned()));
-    let envelope = convert::to_envelope(&native, cx.message.body.options()).map_err(|error| {
+    let refused = |error: BodyError| {
         Fault::new(format!(
             "Error converting JSON to XML, please check your JSON Path expressions return valid JSON: {error}"
         ))
-    })?;
+    };
+    let value = convert::parse_json(text.as_bytes()).map_err(refused)?;
+    let options = cx.message.body.options();
+    if let Some(markup) = convert::markup(&value, options) {
+        return Ok(markup);
+    }
+    let native = Native::Json(JsonBody::from_value(value));
+    let envelope = convert::to_envelope(&native, options).map_err(refused)?;
     let document = envelope.document();
     let Some(payload) = envelope.payload() else { return Ok(String::new()) };
     if document.local_name(payload) == "jsonObject" {

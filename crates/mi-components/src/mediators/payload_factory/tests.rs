@@ -16,6 +16,10 @@ fn xml(format: &str, args: &str, body: &str, expected: &str) {
     let xml = format!("<payloadFactory><format>{format}</format><args>{args}</args></payloadFactory>");
     let outcome = if body.starts_with('<') { Flowing::of(&xml).xml(body) } else { Flowing::of(&xml).json(body) }.run();
     assert_eq!(outcome.fault(), None);
+    // Written before anybody looks into it, and then as what it was read as.
+    let written = mi_message::media::format(outcome.message()).expect("XML").bytes;
+    let written = String::from_utf8(written.to_vec()).expect("UTF-8");
+    assert!(written.contains(expected), "{written}");
     assert_eq!(outcome.payload_xml(), expected);
 }
 
