@@ -30,7 +30,16 @@ impl Document {
         let mut copy = Copy::of(other, n);
         let mut translation = Translation::new(self, other);
         let Copy { nodes, elements, element_base, .. } = &mut copy;
+        let mut source = (NONE, NONE);
         for node in nodes {
+            if translation.same_names && node.source() != OWNED {
+                // Names and numbers are those of the other document; only the text is to be found.
+                if source.0 != node.source() {
+                    source = (node.source(), translation.source(self, other, node.source()));
+                }
+                node.set_source(source.1);
+                continue;
+            }
             let element = (node.kind() == ELEMENT).then(|| &mut elements[(node.b - *element_base) as usize]);
             translation.adopt(self, other, node, element);
         }
@@ -240,13 +249,15 @@ struct Translation {
     same_names: bool,
     qnames: Vec<QNameId>,
     sources: Vec<u32>,
+    /// The mask that was translated last, which the next element is likely to have.
+    mask: (BindingMask, BindingMask),
 }
 
 impl Translation {
     fn new(doc: &Document, other: &Document) -> Self {
         let same_names = Arc::ptr_eq(&doc.names, &other.names);
         let qnames = if same_names { Vec::new() } else { vec![NONE; other.names.qname_count()] };
-        Self { same_names, qnames, sources: vec![NONE; other.sources.len()] }
+        Self { same_names, qnames, sources: vec![NONE; other.sources.len()], mask: (0, 0) }
     }
 
     /// Makes a node copied from `other` one of `doc`.
@@ -292,12 +303,16 @@ impl Translation {
         Names::binding_in(&mut doc.names, other.names.prefix_str(original.prefix), other.names.str(original.uri))
     }
 
-    fn mask(&self, doc: &mut Document, other: &Document, mask: BindingMask) -> BindingMask {
+    fn mask(&mut self, doc: &mut Document, other: &Document, mask: BindingMask) -> BindingMask {
         if self.same_names {
             return mask;
         }
-        let overflow = mask & MASK_OVERFLOW;
-        bindings_of(mask).fold(overflow, |bits, id| bits | binding_bit(self.binding(doc, other, id)))
+        if self.mask.0 != mask {
+            let overflow = mask & MASK_OVERFLOW;
+            let own = bindings_of(mask).fold(overflow, |bits, id| bits | binding_bit(self.binding(doc, other, id)));
+            self.mask = (mask, own);
+        }
+        self.mask.1
     }
 
     fn source(&mut self, doc: &mut Document, other: &Document, id: u32) -> u32 {

@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(markup(&json!({"a": null}), &nil), None);
         let announced = ConvertOptions { write_multiple_pi: true, ..options.clone() };
         assert_eq!(markup(&json!({"a": [1]}), &announced), None);
-        let deep = (0..MAX_DEPTH + 1).fold(json!(1), |inner, _| json!({ "a": inner }));
+        let deep = (0..=MAX_DEPTH).fold(json!(1), |inner, _| json!({ "a": inner }));
         assert_eq!(markup(&deep, &options), None);
     }
 }

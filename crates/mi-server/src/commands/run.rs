@@ -8,6 +8,10 @@ use crate::management::RESTART;
 use crate::server;
 
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    // Where the system gives huge pages to everybody, a thread that needs some kilobytes holds megabytes. Where it does not
+    // know of them, there is nothing to switch off.
+    #[cfg(target_os = "linux")]
+    rustix::thread::disable_transparent_huge_pages(true).unwrap_or_default();
     let code = server::start(args)?.wait()?;
     if code == ExitCode::from(RESTART) {
         again();

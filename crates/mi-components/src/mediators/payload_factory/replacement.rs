@@ -96,7 +96,7 @@ impl Argument {
             (false, _) => Nature::Text,
         };
         let escaped = media == Media::Xml && !is_xml && !(looks_like_json && expr.is_json_path());
-        let fits = escaped || (is_xml && !is_declared(&text)) || !text.contains(['<', '&']);
+        let fits = escaped || (is_xml && !is_declared(&text)) || memchr::memchr2(b'<', b'&', text.as_bytes()).is_none();
         let text = if escaped { xml::escape(&text) } else { text.to_string() };
         Ok(ArgumentValue { text, nature, literal, fits })
     }
