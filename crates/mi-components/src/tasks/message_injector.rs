@@ -129,15 +129,17 @@ impl MessageInjector {
     fn message(&self, snapshot: &Snapshot) -> Result<Message, String> {
         let version = match self.format.as_deref() {
             Some("soap11") => SoapVersion::Soap11,
-            None | Some("soap12" | "pox" | "get") => SoapVersion::Soap12,
+            None | Some("soap12" | "pox" | "get" | "json") => SoapVersion::Soap12,
             Some(_) if matches!(self.target, Target::Proxy(_)) => return Err("incorrect format specified".to_owned()),
             Some(_) => SoapVersion::Soap12,
         };
         let mut message = Message::new();
         message.body = self.body(snapshot, version)?;
         message.body.set_options(snapshot.settings.convert.clone());
-        message.rest = message.body.is_json() || matches!(self.format.as_deref(), Some("pox" | "get"));
-        if message.body.is_json() {
+        // MI has no format of this name; what is sent of XML is then JSON, too.
+        let json = message.body.is_json() || self.format.as_deref() == Some("json");
+        message.rest = json || matches!(self.format.as_deref(), Some("pox" | "get"));
+        if json {
             message.axis2.set("messageType", "application/json");
         }
         if self.format.as_deref() == Some("get") {
@@ -222,7 +224,7 @@ mod tests {
                 cx.artifact.log_prefix.to_string(),
                 payload,
                 if message.rest { "rest".to_owned() } else { "soap".to_owned() },
-                text(message.axis2.get_str("HTTP_METHOD")),
+                text(message.axis2.get_str("HTTP_METHOD").or(message.axis2.get_str("messageType"))),
                 text(message.addressing.to.as_deref()),
                 text(message.addressing.action.as_deref()),
                 text(message.properties.get_str("task.name")),
@@ -291,6 +293,7 @@ mod tests {
         check(&[message(), text("format", "soap11")], &format!("|Soap11 {MESSAGE}|soap|-|-|-|T"));
         check(&[message(), text("format", "POX")], &format!("|Soap12 {MESSAGE}|rest|-|-|-|T"));
         check(&[message(), text("format", "get")], &format!("|Soap12 {MESSAGE}|rest|GET|-|-|T"));
+        check(&[message(), text("format", "json")], &format!("|Soap12 {MESSAGE}|rest|application/json|-|-|T"));
         check(&[message(), text("format", "odd")], &soap12);
         let addressed = [message(), text("to", "http://h/x"), text("soapAction", "urn:go")];
         check(&addressed, &format!("|Soap12 {MESSAGE}|soap|-|http://h/x|urn:go|T"));
@@ -300,7 +303,7 @@ mod tests {
 
     #[test]
     fn other_messages() {
-        check(&[text("message", "{\"a\": 1}")], "|{\"a\":1}|rest|-|-|-|T");
+        check(&[text("message", "{\"a\": 1}")], "|{\"a\":1}|rest|application/json|-|-|T");
         check(&["<property name='message' value='&lt;a/>'/>".to_owned()], "|Soap12 <a/>|soap|-|-|-|T");
         check(&[text("registryKey", "xml")], "|Soap12 <a><b/></a>|soap|-|-|-|T");
         check(&[text("registryKey", "text"), message()], "|Soap12 <t/>|soap|-|-|-|T");

@@ -367,13 +367,19 @@ impl Leaf {
     ) -> Result<Incoming, Fault> {
         let timeout = request.timeout.unwrap_or(snapshot.settings.global_timeout);
         let called = follower.map(|follower| follower.calls(&mut request));
-        let answer = tokio::time::timeout(timeout, snapshot.services.http.send(request)).await;
+        let sending = snapshot.services.http.send(request);
+        // The client has the same deadline. This one is looked at first: only here is known what a time-out leads to.
+        let answer = tokio::select! {
+            biased;
+            () = tokio::time::sleep(timeout) => None,
+            answer = sending => Some(answer),
+        };
         if let Some(called) = called {
             called.ended(answer.as_ref().map_or(Err("Send timeout"), trail::outcome));
         }
         match answer {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(self.timed_out(endpoint, timeout)),
+            Some(answer) => Ok(answer?),
+            None => Err(self.timed_out(endpoint, timeout)),
         }
     }
 
@@ -557,14 +563,8 @@ fn service_prefix(request: &RequestInfo) -> Option<String> {
 
 /// The address that a WSDL names; one that cannot be found is a warning, and a fault when a message comes.
 fn wsdl_address(wsdl: &mi_config::endpoint::WsdlEndpoint, config: &EndpointConfig, cx: &mut BuildCx<'_>) -> Address {
-    match super::wsdl::address(wsdl, cx) {
-        Ok(address) => Address::Fixed(Fixed::new(&address)),
-        Err(reason) => {
-            let hint = "messages that are sent to it get a fault";
-            cx.report(config.element.warning(format!("the wsdl endpoint has no address: {reason}")).hint(hint));
-            Address::Unresolved(reason)
-        }
-    }
+    let known = super::wsdl::address(wsdl, &config.element, cx);
+    known.map_or_else(Address::Unresolved, |address| Address::Fixed(Fixed::new(&address)))
 }
 
 /// Shares an endpoint's name in log lines.

@@ -1,5 +1,6 @@
 //! The address that the WSDL of an endpoint gives for a service and a port. MI: `WSDL11EndpointBuilder`.
 
+use mi_config::Element;
 use mi_config::endpoint::WsdlEndpoint;
 use mi_message::Value;
 use mi_xml::{Document, NodeId};
@@ -9,11 +10,17 @@ use crate::build::BuildCx;
 /// Largest WSDL that is read from a file.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Where messages for the endpoint go; else why that is not known.
-///
+/// Where messages for the endpoint go; else why that is not known, which is reported.
+pub(super) fn address(config: &WsdlEndpoint, element: &Element, cx: &mut BuildCx<'_>) -> Result<String, String> {
+    find_address(config, cx).inspect_err(|reason| {
+        let hint = "messages that are sent to it get a fault";
+        cx.report(element.warning(format!("the wsdl endpoint has no address: {reason}")).hint(hint));
+    })
+}
+
 /// A WSDL inside the endpoint and a `file:` below the home folder are read when the endpoint is deployed. That of a
 /// server is not asked for: its usual place is the service itself with `?wsdl`.
-pub(super) fn address(config: &WsdlEndpoint, cx: &BuildCx<'_>) -> Result<String, String> {
+fn find_address(config: &WsdlEndpoint, cx: &BuildCx<'_>) -> Result<String, String> {
     let (service, port) = (config.service.as_deref(), config.port.as_deref());
     if let Some(inline) = &config.inline {
         let found = find_port(inline.document(), inline.node(), service, port);

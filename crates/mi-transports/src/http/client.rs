@@ -60,6 +60,9 @@ pub struct ClientConfig {
     pub tls: Arc<ClientTls>,
     /// Proxies on the way.
     pub proxies: Proxies,
+    /// A network in memory in place of the machine's.
+    #[cfg(test)]
+    pub(crate) network: Option<mi_testkit::Network>,
 }
 
 impl ClientConfig {
@@ -78,6 +81,8 @@ impl ClientConfig {
             max_buffered: 512 * 1024 * 1024,
             tls,
             proxies: Proxies::default(),
+            #[cfg(test)]
+            network: None,
         }
     }
 }

@@ -50,6 +50,11 @@ pub(crate) async fn connect(
 async fn attempt(key: &Key, proxy: Option<&Proxy>, config: &ClientConfig) -> Result<Connected, SendError> {
     let (host, port) = proxy.map_or((&*key.host, key.port), |proxy| (&*proxy.host, proxy.port));
     let unreachable = |error: io::Error| failure::not_connected(format_args!("{host}:{port}: {error}"));
+    #[cfg(test)]
+    if let Some(network) = &config.network {
+        let link = network.connect(host).await.map_err(unreachable)?;
+        return handshake(Stream::Memory(link), key.http2, config).await;
+    }
     let addresses = resolve(host, port).await.map_err(unreachable)?;
     let mut stream = race(addresses).await.map_err(unreachable)?;
     if let Some(proxy) = proxy.filter(|_| key.secure) {

@@ -52,6 +52,8 @@ pub(crate) fn split(io: Io) -> (ReadSide, WriteSide) {
             let (read, write) = tokio::io::split(tls);
             (Read::Tls(read), Write::Tls(write))
         }
+        #[cfg(test)]
+        Stream::Memory(_) => unreachable!("only the client has a network in memory"),
     };
     if !ahead.is_empty() {
         activity.note_read(ahead.len());

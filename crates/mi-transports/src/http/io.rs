@@ -197,6 +197,8 @@ enum Closing {
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    #[cfg(test)]
+    Memory(mi_testkit::Link),
 }
 
 macro_rules! on_stream {
@@ -208,6 +210,11 @@ macro_rules! on_stream {
             }
             Stream::Tls(tls) => {
                 let $inner = Pin::new(tls.as_mut());
+                $call
+            }
+            #[cfg(test)]
+            Stream::Memory(link) => {
+                let $inner = Pin::new(link);
                 $call
             }
         }
@@ -237,6 +244,8 @@ impl AsyncWrite for Stream {
         match self {
             Self::Plain(plain) => plain.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
+            #[cfg(test)]
+            Self::Memory(link) => link.is_write_vectored(),
         }
     }
 

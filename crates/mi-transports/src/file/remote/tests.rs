@@ -1,12 +1,13 @@
 //! Pollers and endpoints against the servers that Debian has: vsftpd and OpenSSH.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mi_engine::transport::Payload;
+use socket2::{Domain, Socket, Type};
 
 use super::super::holder::Holder;
 use super::super::lock;
@@ -27,6 +28,8 @@ const ALL: [Kind; 3] = [Kind::Ftp, Kind::Ftps, Kind::Sftp];
 struct Server {
     kind: Kind,
     port: u16,
+    /// Keeps the port from everybody else, also when the program has ended.
+    _reserved: Socket,
     child: Child,
     /// What the server shows. Below it are `in`, `out` and `done`.
     files: PathBuf,
@@ -38,6 +41,17 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// A port with a socket on it that never listens. Both servers allow others on their address, and so may listen there; nobody
+/// is given the port for whom any would do: neither another test's server, which would be taken for this one, nor an
+/// outgoing connection, which would be connected with itself.
+fn reserve() -> (Socket, u16) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+    (socket, port)
 }
 
 /// Runs a program that the test needs.
@@ -57,14 +71,14 @@ impl Server {
             open_to_all(&files.join(name));
         }
         open_to_all(folder.path());
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let (reserved, port) = reserve();
         let mut command =
             if kind == Kind::Sftp { sshd(&folder, &files, port) } else { vsftpd(kind, &folder, &files, port) };
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let child = command.spawn();
         let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; apt-get install vsftpd openssh-server"));
-        let mut server = Self { kind, port, child, files, folder };
+        let mut server = Self { kind, port, _reserved: reserved, child, files, folder };
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             let log = || std::fs::read_to_string(server.folder.path().join("log"));

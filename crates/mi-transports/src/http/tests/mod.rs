@@ -2,6 +2,7 @@
 //! them.
 
 mod backends;
+mod faults;
 mod frames;
 mod h2;
 mod lifecycle;
