@@ -321,13 +321,20 @@ pub(super) fn compare_numbers(op: Comparison, a: &Item<'_>, b: &Item<'_>) -> boo
     }
 }
 
-/// The order of two numbers that are no NaN.
+/// The order of two numbers that are no NaN, to sort by. Unlike `lt` it is one order for numbers of all types: a decimal and
+/// a float that are only equal when the decimal is rounded have an order here.
 pub(super) fn order_numbers(a: &Item<'_>, b: &Item<'_>) -> Ordering {
-    if compare_numbers(Comparison::Lt, a, b) {
-        Ordering::Less
-    } else if compare_numbers(Comparison::Gt, a, b) {
-        Ordering::Greater
-    } else {
-        Ordering::Equal
+    if let (Item::Integer(x), Item::Integer(y)) = (a, b) {
+        return x.cmp(y);
+    }
+    let (x, y) = (a.to_number(), b.to_number());
+    let by_double = x.partial_cmp(&y).unwrap_or(Ordering::Equal);
+    if by_double.is_ne() || !x.is_finite() {
+        return by_double;
+    }
+    let exact = |item: &Item<'_>| Decimal::of_item(item).or_else(|| Decimal::exactly(item.to_number()));
+    match (a, b) {
+        (Item::Float(_) | Item::Double(_), Item::Float(_) | Item::Double(_)) => Ordering::Equal,
+        _ => exact(a).cmp(&exact(b)),
     }
 }

@@ -10,6 +10,7 @@
 mod arithmetic;
 mod ast;
 mod axes;
+mod blocks;
 mod builder;
 mod call;
 mod cast;
@@ -36,6 +37,7 @@ mod parser_path;
 mod parser_types;
 mod parser_xquery;
 mod pattern;
+mod regex_syntax;
 mod sequence;
 mod steps;
 mod value;

@@ -1,20 +1,19 @@
 //! Regular expressions of XPath on the engines of Rust.
 //!
-//! The flavour is that of XML Schema with anchors, reluctant quantifiers and back-references added. It is rewritten
-//! to the syntax of the `regex` crate, which takes linear time; only patterns with back-references or looking around
-//! run on the backtracking engine, which counts its steps.
+//! The flavour is that of XML Schema with anchors, reluctant quantifiers and back-references added; `regex_syntax.rs` reads
+//! it. It runs on the `regex` crate, which takes linear time; only patterns with back-references run on the backtracking
+//! engine, which counts its steps.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::iter::Peekable;
 use std::rc::Rc;
-use std::str::Chars;
 
 use regex::RegexBuilder;
 
 use super::ast::Expr;
 use super::error::XPathError;
 use super::eval::push_str;
+use super::regex_syntax::{Translated, translate};
 
 /// Most computed patterns that a thread keeps, and the longest of them in bytes.
 const MAX_RECENT: usize = 4;
@@ -271,156 +270,3 @@ fn replacement_parts(replacement: &str, groups: usize) -> Result<Vec<Part<'_>>, 
     parts.push(Part::Text(Cow::Owned(text)));
     Ok(parts)
 }
-
-struct Translated {
-    text: String,
-    backtracking: bool,
-}
-
-fn translate(source: &str, dot_all: bool, free_spacing: bool) -> Result<Translated, XPathError> {
-    let mut out = Translated { text: String::with_capacity(source.len() + 8), backtracking: false };
-    let mut chars = source.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            ' ' | '\t' | '\n' | '\r' if free_spacing => {}
-            '\\' => escape(&mut chars, &mut out, false)?,
-            '.' => out.text.push_str(if dot_all { "(?s:.)" } else { r"[^\n\r]" }),
-            '[' => class(&mut chars, &mut out)?,
-            '(' => {
-                out.text.push('(');
-                let mut ahead = chars.clone();
-                if ahead.next() == Some('?') && matches!(ahead.next(), Some('=' | '!' | '<')) {
-                    out.backtracking = true;
-                }
-            }
-            other => out.text.push(other),
-        }
-    }
-    Ok(out)
-}
-
-/// A character class behind its opening bracket, with nested subtractions.
-fn class(chars: &mut Peekable<Chars<'_>>, out: &mut Translated) -> Result<(), XPathError> {
-    let mut depth = 1_usize;
-    out.text.push('[');
-    let mut at_start = true;
-    while depth > 0 {
-        let Some(c) = chars.next() else {
-            return Err(XPathError::dynamic("FORX0002", "a character class has no closing bracket"));
-        };
-        let first = std::mem::replace(&mut at_start, false);
-        match c {
-            '^' if first => {
-                out.text.push('^');
-                at_start = true;
-            }
-            ']' if !first => {
-                out.text.push(']');
-                depth -= 1;
-            }
-            '-' if chars.peek() == Some(&'[') => {
-                chars.next();
-                out.text.push_str("--[");
-                depth += 1;
-                at_start = true;
-            }
-            '-' if first || matches!(chars.peek(), Some(']' | '-')) => out.text.push_str(r"\-"),
-            '[' | ']' | '&' | '~' | '^' => out.text.extend(['\\', c]),
-            '\\' => escape(chars, out, true)?,
-            other => out.text.push(other),
-        }
-    }
-    Ok(())
-}
-
-/// What follows a backslash.
-fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut Translated, in_class: bool) -> Result<(), XPathError> {
-    let wrong = |what: String| XPathError::dynamic("FORX0002", what);
-    let Some(c) = chars.next() else { return Err(wrong("a regular expression ends in a backslash".to_owned())) };
-    let set = match c {
-        'd' => r"\p{Nd}",
-        'D' => r"\P{Nd}",
-        's' => r"[ \t\n\r]",
-        'S' => r"[^ \t\n\r]",
-        'w' => r"[^\p{P}\p{Z}\p{C}]",
-        'W' => r"[\p{P}\p{Z}\p{C}]",
-        'i' => r"[\p{L}_:]",
-        'I' => r"[^\p{L}_:]",
-        'c' => r"[\p{L}\p{N}\p{M}_:.\-]",
-        'C' => r"[^\p{L}\p{N}\p{M}_:.\-]",
-        'p' | 'P' => return property(c == 'P', chars, out),
-        '1'..='9' if !in_class => {
-            out.backtracking = true;
-            out.text.push_str(&format!("(?:\\{c})"));
-            return Ok(());
-        }
-        'n' | 'r' | 't' => {
-            out.text.extend(['\\', c]);
-            return Ok(());
-        }
-        c if c.is_ascii_punctuation() => {
-            out.text.extend(['\\', c]);
-            return Ok(());
-        }
-        // Java's word boundaries and anchors; what they mean is the same.
-        'b' | 'B' | 'A' | 'z' if !in_class => {
-            out.text.extend(['\\', c]);
-            return Ok(());
-        }
-        other => return Err(wrong(format!("`\\{other}` means nothing in a regular expression"))),
-    };
-    out.text.push_str(set);
-    Ok(())
-}
-
-/// `\p{L}`, `\P{IsGreek}`
-fn property(negated: bool, chars: &mut Peekable<Chars<'_>>, out: &mut Translated) -> Result<(), XPathError> {
-    let wrong = |what: String| XPathError::dynamic("FORX0002", what);
-    if chars.next() != Some('{') {
-        return Err(wrong("`\\p` must be followed by a category in braces".to_owned()));
-    }
-    let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
-    let Some(block) = name.strip_prefix("Is") else {
-        out.text.push_str(&format!("\\{}{{{name}}}", if negated { 'P' } else { 'p' }));
-        return Ok(());
-    };
-    let Some((_, low, high)) = BLOCKS.iter().find(|(known, ..)| *known == block) else {
-        return Err(wrong(format!("there is no Unicode block `{block}`")));
-    };
-    out.text.push_str(&format!("[{}\\x{{{low:X}}}-\\x{{{high:X}}}]", if negated { "^" } else { "" }));
-    Ok(())
-}
-
-/// The Unicode blocks that occur in patterns on text.
-const BLOCKS: &[(&str, u32, u32)] = &[
-    ("BasicLatin", 0x0, 0x7F),
-    ("Latin-1Supplement", 0x80, 0xFF),
-    ("LatinExtended-A", 0x100, 0x17F),
-    ("LatinExtended-B", 0x180, 0x24F),
-    ("IPAExtensions", 0x250, 0x2AF),
-    ("CombiningDiacriticalMarks", 0x300, 0x36F),
-    ("Greek", 0x370, 0x3FF),
-    ("GreekandCoptic", 0x370, 0x3FF),
-    ("Cyrillic", 0x400, 0x4FF),
-    ("Armenian", 0x530, 0x58F),
-    ("Hebrew", 0x590, 0x5FF),
-    ("Arabic", 0x600, 0x6FF),
-    ("Devanagari", 0x900, 0x97F),
-    ("Bengali", 0x980, 0x9FF),
-    ("Tamil", 0xB80, 0xBFF),
-    ("Sinhala", 0xD80, 0xDFF),
-    ("Thai", 0xE00, 0xE7F),
-    ("LatinExtendedAdditional", 0x1E00, 0x1EFF),
-    ("GreekExtended", 0x1F00, 0x1FFF),
-    ("GeneralPunctuation", 0x2000, 0x206F),
-    ("CurrencySymbols", 0x20A0, 0x20CF),
-    ("Arrows", 0x2190, 0x21FF),
-    ("MathematicalOperators", 0x2200, 0x22FF),
-    ("BoxDrawing", 0x2500, 0x257F),
-    ("CJKSymbolsandPunctuation", 0x3000, 0x303F),
-    ("Hiragana", 0x3040, 0x309F),
-    ("Katakana", 0x30A0, 0x30FF),
-    ("CJKUnifiedIdeographs", 0x4E00, 0x9FFF),
-    ("HangulSyllables", 0xAC00, 0xD7A3),
-    ("PrivateUse", 0xE000, 0xF8FF),
-];
