@@ -65,6 +65,8 @@ pub(crate) struct Sort {
     pub(crate) data_type: Option<Avt>,
     pub(crate) order: Option<Avt>,
     pub(crate) case_order: Option<Avt>,
+    pub(crate) lang: Option<Avt>,
+    pub(crate) collation: Option<Avt>,
     /// Values are typed (2.0), so numbers sort as numbers.
     pub(crate) typed: bool,
     pub(crate) place: Place,

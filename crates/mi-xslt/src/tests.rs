@@ -301,6 +301,37 @@ fn limits() {
     assert!(compile("1.0", &nested).is_err_and(|it| it.contains("nested deeper than")));
 }
 
+/// Each cap has an error that names it and that no stylesheet catches; the next transformation runs.
+#[test]
+fn caps_are_named_and_not_caught() {
+    let source = Document::parse("<o/>").expect("it is well formed");
+    let host = PlainHost::default();
+    let many = "<xsl:for-each select='1 to 1000'><xsl:for-each select='1 to 1000'>";
+    let end = "</xsl:for-each></xsl:for-each>";
+    let long = "<xsl:value-of select=\"string-join(for $i in 1 to 1000 return '0123456789', '')\"/>";
+    for (body, expected) in [
+        (format!("{many}<a/>{end}"), "100000 nodes"),
+        (format!("{many}{long}{end}"), "1048576 bytes of text"),
+        (
+            format!("<xsl:variable name='v'>{many}{long}{end}</xsl:variable><xsl:value-of select='$v'/>"),
+            "bytes of text",
+        ),
+        (
+            format!("{many}<xsl:for-each select='1 to 1000'><xsl:if test='false()'/></xsl:for-each>{end}"),
+            "5000000 instructions",
+        ),
+    ] {
+        for caught in [body.clone(), format!("<xsl:try>{body}<xsl:catch errors='*'>caught</xsl:catch></xsl:try>")] {
+            let sheet = compile("3.0", &format!("<xsl:template match='/'><r>{caught}</r></xsl:template>"))
+                .expect("it compiles");
+            let error = sheet.transform(&source, Document::ROOT, &[], &host).expect_err(expected);
+            assert_eq!(error.kind, TransformErrorKind::Limit, "{error}");
+            assert!(error.to_string().contains(expected), "{expected}: {error}");
+        }
+    }
+    assert_eq!(transformed("3.0", "<xsl:template match='/'><r/></xsl:template>", "<o/>"), "<r/>");
+}
+
 #[test]
 fn parameters_and_roots() {
     let sheet = compile(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use mi_xml::NodeKind;
 
 use super::cast::{Atomic, SequenceType};
+use super::collation::Collation;
 use super::decimal::Decimal;
 use super::functions::Builtin;
 use super::integer::BigInteger;
@@ -147,6 +148,7 @@ pub(super) struct OrderKey {
     pub(super) key: Expr,
     pub(super) descending: bool,
     pub(super) empty_greatest: bool,
+    pub(super) collation: Collation,
 }
 
 /// Every case binds one variable, whether it names it or not.

@@ -154,7 +154,7 @@ impl<'d> Evaluator<'_, 'd> {
         let mut failure = None;
         out.sort_by(|(a, _), (b, _)| {
             for ((a, b), key) in a.iter().zip(b).zip(keys) {
-                let ordering = self.order_keys(a.as_ref(), b.as_ref(), key.empty_greatest).unwrap_or_else(|error| {
+                let ordering = self.order_keys(a.as_ref(), b.as_ref(), key).unwrap_or_else(|error| {
                     failure.get_or_insert(error);
                     Ordering::Equal
                 });
@@ -172,12 +172,7 @@ impl<'d> Evaluator<'_, 'd> {
     }
 
     /// Empty keys come first (or last), then NaN, then values.
-    fn order_keys(
-        &self,
-        a: Option<&Item<'d>>,
-        b: Option<&Item<'d>>,
-        empty_greatest: bool,
-    ) -> Result<Ordering, XPathError> {
+    fn order_keys(&self, a: Option<&Item<'d>>, b: Option<&Item<'d>>, key: &OrderKey) -> Result<Ordering, XPathError> {
         let rank = |item: Option<&Item<'d>>| match item {
             None => 0_u8,
             Some(Item::Double(v)) if v.is_nan() => 1,
@@ -186,7 +181,7 @@ impl<'d> Evaluator<'_, 'd> {
         };
         let (x, y) = (rank(a), rank(b));
         if x != y || x < 2 {
-            return Ok(if empty_greatest { y.cmp(&x) } else { x.cmp(&y) });
+            return Ok(if key.empty_greatest { y.cmp(&x) } else { x.cmp(&y) });
         }
         let (Some(a), Some(b)) = (a, b) else { return Ok(Ordering::Equal) };
         if let (Item::Boolean(a), Item::Boolean(b)) = (a, b) {
@@ -194,6 +189,9 @@ impl<'d> Evaluator<'_, 'd> {
         }
         if a.is_numeric() && b.is_numeric() {
             return Ok(super::compare::order_numbers(a, b));
+        }
+        if let (Some(a), Some(b)) = (a.text(), b.text()) {
+            return Ok(key.collation.compare(a, b));
         }
         self.order(a, b).ok_or_else(|| {
             let types = format!("{} and {}", a.type_name(), b.type_name());

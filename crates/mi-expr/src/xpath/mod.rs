@@ -14,6 +14,7 @@ mod blocks;
 mod builder;
 mod call;
 mod cast;
+mod collation;
 mod compare;
 mod construct;
 mod convert;
@@ -53,6 +54,7 @@ use chrono::{DateTime, FixedOffset};
 use mi_xml::{Document, NodeId};
 
 pub use builder::{Opened, TreeBuilder};
+pub use collation::{CaseOrder, Collation};
 pub use convert::ValueType;
 pub use datetime::{Duration, DurationKind, Moment, MomentKind};
 pub use decimal::Decimal;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ast::*;
 use super::cast::SequenceType;
+use super::collation::Collation;
 use super::lexer::{Spanned, Token};
 use super::lexer_markup::{self, Markup};
 use super::parser::{Parsed, Parser, literal_string};
@@ -122,24 +123,22 @@ impl<'s> Parser<'s> {
                     self.need("least")?;
                 }
             }
-            if self.keyword("collation") {
-                self.collation()?;
-            }
-            keys.push(OrderKey { key, descending, empty_greatest });
+            let collation = if self.keyword("collation") { self.collation()? } else { Collation::CodePoints };
+            keys.push(OrderKey { key, descending, empty_greatest, collation });
             if *self.peek() != Token::Comma {
                 return Ok(Clause::OrderBy(keys));
             }
         }
     }
 
-    /// A collation; only the one by code points is known.
-    fn collation(&mut self) -> Parsed<()> {
+    /// The URI of a collation.
+    fn collation(&mut self) -> Parsed<Collation> {
         let Token::String(uri) = self.peek().clone() else { return Err(self.unexpected("the URI of a collation")) };
-        if uri != "http://www.w3.org/2005/xpath-functions/collation/codepoint" {
+        let Some(collation) = Collation::of_uri(&uri) else {
             return self.error(format!("the collation \"{uri}\" is not supported (XQST0076)"));
-        }
+        };
         self.advance();
-        Ok(())
+        Ok(collation)
     }
 
     fn group_by(&mut self, outer: usize, clauses: &mut Vec<Clause>) -> Parsed<()> {

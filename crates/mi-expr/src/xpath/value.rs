@@ -313,6 +313,14 @@ impl<'d> Item<'d> {
         }
     }
 
+    /// The text of a string, an address or an untyped value.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::String(text) | Self::Untyped(text) | Self::AnyUri(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The number of the item by the rules of `number()`; NaN where it has none.
     pub fn to_number(&self) -> f64 {
         match self {

@@ -173,6 +173,8 @@ impl Compiler<'_> {
                 data_type: self.avt_attr(&inner, child, "data-type")?,
                 order: self.avt_attr(&inner, child, "order")?,
                 case_order: self.avt_attr(&inner, child, "case-order")?,
+                lang: self.avt_attr(&inner, child, "lang")?,
+                collation: self.avt_attr(&inner, child, "collation")?,
                 typed: inner.version == Version::V2,
                 place: Self::place(&inner, child),
             });

@@ -1,8 +1,8 @@
-//! `xsl:sort`: text by code points, numbers with NaN first, stable.
+//! `xsl:sort`: text by code points or as a language or collation has it, numbers with NaN first, stable.
 
 use std::cmp::Ordering;
 
-use mi_expr::xpath::{Item, Sequence, Version};
+use mi_expr::xpath::{CaseOrder, Collation, Item, Sequence, Version};
 
 use super::{Cx, Outcome, Run};
 use crate::error::TransformError;
@@ -17,14 +17,9 @@ enum SortKey {
 struct Direction {
     descending: bool,
     number: bool,
-    case_order: CaseOrder,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum CaseOrder {
-    CodePoint,
-    UpperFirst,
-    LowerFirst,
+    collation: Collation,
+    /// Without a language or collation: letters by their small forms, and then this.
+    case_order: Option<CaseOrder>,
 }
 
 impl<'s, 'd> Run<'s, 'd> {
@@ -73,11 +68,18 @@ impl<'s, 'd> Run<'s, 'd> {
             Some(other) => return Err(TransformError::dynamic(format!("`{other}` is no data type (XTDE0030)"))),
         };
         let case_order = match avt(&sort.case_order)?.as_deref().map(str::trim) {
-            Some("upper-first") => CaseOrder::UpperFirst,
-            Some("lower-first") => CaseOrder::LowerFirst,
-            _ => CaseOrder::CodePoint,
+            Some("upper-first") => Some(CaseOrder::UpperFirst),
+            Some("lower-first") => Some(CaseOrder::LowerFirst),
+            _ => None,
         };
-        Ok(Direction { descending, number, case_order })
+        let language = avt(&sort.lang)?.filter(|it| !it.trim().is_empty());
+        let collation = match (avt(&sort.collation)?, language) {
+            (Some(uri), _) => Collation::of_uri(uri.trim())
+                .ok_or_else(|| TransformError::dynamic(format!("there is no collation `{uri}` (XTDE1035)")))?,
+            (None, Some(language)) => Collation::of_language(&language, case_order),
+            (None, None) => Collation::CodePoints,
+        };
+        Ok(Direction { descending, number, collation, case_order })
     }
 }
 
@@ -108,16 +110,16 @@ fn compare(a: &SortKey, b: &SortKey, direction: &Direction) -> Ordering {
             (false, true) => Ordering::Greater,
             _ => a.partial_cmp(b).unwrap_or(Ordering::Equal),
         },
-        (SortKey::Text(a), SortKey::Text(b)) => compare_text(a, b, direction.case_order),
+        (SortKey::Text(a), SortKey::Text(b)) => compare_text(a, b, direction),
         _ => rank(a).cmp(&rank(b)),
     };
     if direction.descending { order.reverse() } else { order }
 }
 
-fn compare_text(a: &str, b: &str, case_order: CaseOrder) -> Ordering {
-    if case_order == CaseOrder::CodePoint {
-        return a.cmp(b);
-    }
+fn compare_text(a: &str, b: &str, direction: &Direction) -> Ordering {
+    let (Collation::CodePoints, Some(case_order)) = (&direction.collation, direction.case_order) else {
+        return direction.collation.compare(a, b);
+    };
     let folded = |text: &str| text.to_lowercase();
     folded(a).cmp(&folded(b)).then_with(|| {
         // Upper case letters come first by code point.

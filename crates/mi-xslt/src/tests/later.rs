@@ -77,6 +77,8 @@ fn results_beside_the_main_one() {
     let refused = sheet.transform(&source, Document::ROOT, &[], &PlainHost::default()).expect_err("it has no place");
     assert!(refused.message.contains("the result 1.txt cannot be written"), "{refused}");
     assert!(of("<xsl:result-document href='a' format='no'/>").contains("XTDE1460"));
+    let many = of("<xsl:for-each select='1 to 1001'><xsl:result-document href='r{.}'/></xsl:for-each>");
+    assert!(many.contains("1000 result documents"), "{many}");
 }
 
 #[test]

@@ -434,6 +434,6 @@ fn array_fold_right<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 
 fn array_sort<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let members = array(args, 0)?;
-    let sorted = super::sequences::sorted(args, members.to_vec(), 2)?;
+    let sorted = super::sequences::sorted(args, members.to_vec(), 2, &args.collation(1)?)?;
     Ok(of_array(sorted))
 }

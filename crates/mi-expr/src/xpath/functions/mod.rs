@@ -18,15 +18,13 @@ mod strings;
 use super::Version;
 use super::ast::{Call, Expr, Type};
 use super::cast::{self, Atomic};
+use super::collation::Collation;
 use super::error::XPathError;
 use super::eval::{Cx, Evaluator};
 use super::integer::{self, Bounds};
 use super::pattern::Pattern;
 use super::sequence::Sequence;
 use super::value::{Item, Str};
-
-/// What the URIs of collations by language start with.
-const UCA: &str = "http://www.w3.org/2013/collation/UCA";
 
 type Outcome<'d> = Result<Sequence<'d>, XPathError>;
 
@@ -279,20 +277,21 @@ impl<'d> Args<'_, '_, 'd> {
         }
     }
 
-    /// The collation in argument `i`, where there is one: code points is what all comparisons go by. Those of languages
-    /// are taken for it, unknown ones are refused.
-    fn collation(&self, i: usize) -> Result<(), XPathError> {
+    /// The collation in argument `i`, where there is one; unknown ones are refused.
+    fn collation(&self, i: usize) -> Result<Collation, XPathError> {
         if i >= self.len() {
-            return Ok(());
+            return Ok(Collation::CodePoints);
         }
         let Some(uri) = self.opt_string(i)? else {
             // XPath 3.1 takes the empty sequence for the default one where a key follows.
-            return if self.len() > i + 1 || self.lenient() { Ok(()) } else { Err(self.missing(i)) };
+            let may_miss = self.len() > i + 1 || self.lenient();
+            return if may_miss { Ok(Collation::CodePoints) } else { Err(self.missing(i)) };
         };
-        // A relative one is resolved, and there is no base to do so but the one of the collations.
-        let known = matches!(&*uri, more::CODEPOINTS | "collation/codepoint") || uri.starts_with(UCA);
-        if known || self.lenient() {
-            return Ok(());
+        if let Some(collation) = Collation::of_uri(&uri) {
+            return Ok(collation);
+        }
+        if self.lenient() {
+            return Ok(Collation::CodePoints);
         }
         let shown: String = uri.chars().take(100).collect();
         Err(XPathError::dynamic("FOCH0002", format!("there is no collation \"{shown}\"")))

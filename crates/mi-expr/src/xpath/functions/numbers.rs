@@ -1,10 +1,13 @@
 //! Functions on numbers and aggregates; the pictures of `format-number` are in `decimal_format.rs`.
 
+use std::cmp::Ordering;
+
 use super::{Args, Builtin, Library, Outcome, builtin};
 use crate::xpath::Version::{V1, V2};
 use crate::xpath::ast::Type::{Number, String as Text, Unknown};
 use crate::xpath::ast::{Comparison, Operator};
 use crate::xpath::cast::{self, Atomic};
+use crate::xpath::collation::Collation;
 use crate::xpath::compare::compare_numbers;
 use crate::xpath::decimal::Decimal;
 use crate::xpath::decimal_format::DecimalFormat;
@@ -114,7 +117,7 @@ fn max<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn extreme<'d>(args: &Args<'_, '_, 'd>, least: bool) -> Outcome<'d> {
-    args.collation(1)?;
+    let collation = args.collation(1)?;
     let mut best: Option<Item<'d>> = None;
     let (mut widest, mut text) = (0, false);
     for item in args.atoms(0)? {
@@ -129,7 +132,7 @@ fn extreme<'d>(args: &Args<'_, '_, 'd>, least: bool) -> Outcome<'d> {
                 // A NaN beats everything and is not beaten.
                 !b.to_number().is_nan() && (item.to_number().is_nan() || compare_numbers(op, &item, b))
             }
-            Some(b) => match args.ev.order(&item, b) {
+            Some(b) => match by_text(&collation, &item, b).or_else(|| args.ev.order(&item, b)) {
                 Some(ordering) => {
                     if least {
                         ordering.is_lt()
@@ -153,6 +156,11 @@ fn extreme<'d>(args: &Args<'_, '_, 'd>, least: bool) -> Outcome<'d> {
         Some(Item::AnyUri(uri)) if text => Sequence::string(uri),
         other => other.into(),
     })
+}
+
+/// The order of two strings that are compared by a collation of their own.
+fn by_text(collation: &Collation, a: &Item<'_>, b: &Item<'_>) -> Option<Ordering> {
+    Some(collation.compare(a.text()?, b.text()?))
 }
 
 const DOUBLE: u8 = 2;

@@ -9,6 +9,7 @@ use crate::xpath::Version::{V1, V2};
 use crate::xpath::ast::Comparison;
 use crate::xpath::ast::Type::{Boolean, Number, Unknown};
 use crate::xpath::call::single;
+use crate::xpath::collation::Collation;
 use crate::xpath::compare::{compare_numbers, order_numbers};
 use crate::xpath::decimal::Decimal;
 use crate::xpath::error::XPathError;
@@ -188,9 +189,9 @@ fn subsequence<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn sort<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    args.collation(1)?;
+    let collation = args.collation(1)?;
     let items = args.sequence(0)?.into_items().into_iter().map(Sequence::one).collect();
-    let sorted = sorted(args, items, 2)?;
+    let sorted = sorted(args, items, 2, &collation)?;
     Ok(Sequence::from_items(sorted.into_iter().flat_map(Sequence::into_items).collect()))
 }
 
@@ -199,6 +200,7 @@ pub(super) fn sorted<'d>(
     args: &Args<'_, '_, 'd>,
     values: Vec<Sequence<'d>>,
     key: usize,
+    collation: &Collation,
 ) -> Result<Vec<Sequence<'d>>, XPathError> {
     let function = if key < args.len() { Some(single(&args.sequence(key)?, "the function")?) } else { None };
     let mut keyed = Vec::with_capacity(values.len());
@@ -228,6 +230,8 @@ pub(super) fn sorted<'d>(
                 let nan = |it: &Item<'_>| it.to_number().is_nan();
                 // NaN comes first.
                 if nan(a) || nan(b) { nan(b).cmp(&nan(a)) } else { order_numbers(a, b) }
+            } else if let (Some(a), Some(b)) = (a.text(), b.text()) {
+                collation.compare(a, b)
             } else {
                 args.ev.order(a, b).unwrap_or_else(|| {
                     failed = true;

@@ -151,9 +151,9 @@ fn lower_case<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn compare<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    args.collation(2)?;
+    let collation = args.collation(2)?;
     let (Some(a), Some(b)) = (args.opt_string(0)?, args.opt_string(1)?) else { return Ok(Sequence::empty()) };
-    Ok(Sequence::from((*a).cmp(&*b) as i64))
+    Ok(Sequence::from(collation.compare(&a, &b) as i64))
 }
 
 fn codepoint_equal<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
