@@ -292,6 +292,38 @@ impl Envelope {
         }
     }
 
+    /// Puts an element that was written as text in the place of the payload, without reading either: the text of the
+    /// envelope stays around it. False, and nothing is done, when the envelope was changed since it was received, or when
+    /// declarations of the envelope and the element may say the same or the opposite.
+    ///
+    /// `text` must be as [`Document::write`] writes an element that stands alone.
+    pub fn replace_payload(&mut self, text: &str) -> bool {
+        let replaced = if self.unparsed.is_none() && self.binary.is_empty() { self.around(text) } else { None };
+        let Some((text, is_payload)) = replaced else { return false };
+        self.unparsed = Some(Box::new(Unparsed::new(text.into(), is_payload)));
+        self.tree = Tree::nothing();
+        true
+    }
+
+    /// The text of the envelope with another payload; a payload alone where the envelope was made for it.
+    fn around(&self, text: &str) -> Option<(String, bool)> {
+        let Tree { document, root, header, body } = &self.tree;
+        let mut content = document.children(*body);
+        let payload = content.next().filter(|first| document.is_element(*first))?;
+        if document.unchanged_source(*root).is_none() {
+            let is_made = self.wrapped && header.is_none() && content.next().is_none();
+            return (is_made && !text.contains("soapenv")).then(|| (text.to_owned(), true));
+        }
+        let clashes = document.in_scope_namespaces(*body).into_iter().any(|(prefix, uri)| {
+            if prefix.is_empty() { !uri.is_empty() } else { text.contains(&format!("xmlns:{prefix}=")) }
+        });
+        let (whole, part) = (document.source_range(*root)?, document.source_range(payload)?);
+        let source = document.source_of(*root)?;
+        let before = source.get(..part.start.checked_sub(whole.start)?)?;
+        let behind = source.get(part.end.checked_sub(whole.start)?..)?;
+        (!clashes).then(|| ([before, text, behind].concat(), false))
+    }
+
     /// The same Header blocks and Body content in an envelope of another version.
     pub fn to_version(&self, version: SoapVersion) -> Self {
         if version == self.version {

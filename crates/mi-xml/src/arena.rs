@@ -500,6 +500,11 @@ impl Document {
         (node.kind() == ELEMENT && node.source() != OWNED).then_some(element.start as usize..element.end as usize)
     }
 
+    /// The same, as long as nothing in the element was changed: what it would be written as.
+    pub fn unchanged_source(&self, n: NodeId) -> Option<&str> {
+        if self.node(n).has(TREE_CHANGED) { None } else { self.source_of(n) }
+    }
+
     /// The text behind [`Document::source_range`]: the element as it was received.
     pub fn source_of(&self, n: NodeId) -> Option<&str> {
         let range = self.source_range(n)?;

@@ -8,7 +8,7 @@ use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
 
-use super::xslt::{Logger, Stylesheets, keep_results, result_element, run};
+use super::xslt::{Logger, Stylesheets, keep_results, replace_payload, result_element, run};
 use crate::payload;
 use crate::resource::Resources;
 
@@ -39,6 +39,9 @@ impl Mediator for FastXslt {
         let logger = Logger::keeping("FastXSLTMediator");
         let mut output = run(&stylesheet, envelope.document(), payload, &[], cx, logger).map_err(failed)?;
         keep_results(&mut output, cx).map_err(failed)?;
+        if replace_payload(cx, payload, &output).map_err(failed)? {
+            return Ok(Flow::Next);
+        }
         let result = result_element(output).map_err(failed)?;
         if let Some(root) = result.nodes.first() {
             payload::set_element(&mut cx.message, &result.document, *root);

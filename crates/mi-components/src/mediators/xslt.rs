@@ -139,7 +139,12 @@ impl Xslt {
             return Ok(());
         }
         match place {
-            Place::Message(node) => replace(cx, node, &result_element(output)?),
+            Place::Message(node) => {
+                if !replace_payload(cx, node, &output)? {
+                    replace(cx, node, &result_element(output)?)?;
+                }
+                Ok(())
+            }
             Place::Value(_) => Err(Fault::new("the source is no part of the message, so it cannot be replaced")),
         }
     }
@@ -198,6 +203,16 @@ pub(super) fn result_element(output: Output) -> Result<XmlValue, Fault> {
         Some(root) => Ok(XmlValue { document: Arc::new(output.document), nodes: vec![root] }),
         None => Err(failed("the result has no element")),
     }
+}
+
+/// Puts the result in the place of the payload without reading it again. False where that takes more.
+pub(super) fn replace_payload(cx: &mut Context, source: NodeId, output: &Output) -> Result<bool, Fault> {
+    if output.method == Method::Text || output.has_hidden_markup() {
+        return Ok(false);
+    }
+    let Some(root) = output.document.root_element() else { return Ok(false) };
+    let envelope = cx.message.body.envelope_mut()?;
+    Ok(envelope.payload() == Some(source) && envelope.replace_payload(&output.document.to_xml(root)))
 }
 
 /// Puts the result where the source was. MI: `XSLTMediator#performXSLT`.

@@ -58,7 +58,13 @@ impl Unparsed {
 
     fn parse(&self, version: SoapVersion) -> Tree {
         // What the parts were allowed, they are allowed together.
-        let limits = Limits { max_depth: 4 * Limits::default().max_depth, ..Limits::default() };
+        let limits = Limits {
+            max_depth: u32::MAX,
+            max_nodes: u32::MAX,
+            max_attributes: u32::MAX,
+            max_name: usize::MAX,
+            max_bytes: Limits::MAX_BYTES,
+        };
         let options = ParseOptions { limits, ..ParseOptions::default() };
         let parsed = Document::parse_with(self.text.clone(), &options).unwrap_or_else(|error| {
             debug_assert!(false, "{error}: {:?}", self.text);
@@ -154,6 +160,46 @@ mod tests {
         let whole = format!("<e:Envelope xmlns:e='{SOAP11_NS}'><e:Body><a/></e:Body></e:Envelope>");
         let envelope = Envelope::from_text(whole, Extent::Envelope(SoapVersion::Soap11), SoapVersion::Soap11);
         assert!(written(&envelope.to_version(SoapVersion::Soap12)).contains(SOAP12_NS));
+    }
+
+    #[test]
+    fn a_payload_is_replaced_between_the_texts_of_its_envelope() {
+        let soap = |attributes: &str, content: &str| {
+            format!(
+                "<e:Envelope xmlns:e='{SOAP11_NS}'{attributes}> <e:Header/><e:Body>{content}</e:Body>\n</e:Envelope>"
+            )
+        };
+        let parsed = |text: &str| {
+            let document = Document::parse(format!("<?xml version='1.0'?>\n{text}")).expect("well-formed");
+            Envelope::from_document(document, SoapVersion::Soap11)
+        };
+        let mut envelope = parsed(&soap("", "<a><b/></a>"));
+        assert!(envelope.replace_payload("<c x=\"1\">2</c>"));
+        assert_eq!(written(&envelope), soap("", "<c x=\"1\">2</c>"));
+        assert!(!envelope.is_wrapped() && envelope.payload_text().is_none());
+        let mut plain = parsed("<a/>");
+        assert!(plain.replace_payload("<c/>"));
+        assert_eq!(plain.payload_text(), Some(&Bytes::from("<c/>")));
+        // What would be another text, or mean something else, takes a tree.
+        for (envelope, text) in [
+            (soap("", "<a/>"), format!("<e:c xmlns:e=\"{SOAP11_NS}\"/>")),
+            (soap(" xmlns='urn:d'", "<a/>"), "<c/>".to_owned()),
+            (soap("", "t<a/>"), "<c/>".to_owned()),
+            (soap("", ""), "<c/>".to_owned()),
+            ("<a/>".to_owned(), "<soapenv:c xmlns:soapenv='urn:c'/>".to_owned()),
+        ] {
+            let mut envelope = parsed(&envelope);
+            let before = written(&envelope);
+            assert!(!envelope.replace_payload(&text), "{text}");
+            assert_eq!(written(&envelope), before);
+        }
+        let mut changed = parsed(&soap("", "<a/>"));
+        changed.header_or_create();
+        assert!(changed.replace_payload("<c/>"), "there is a header");
+        let mut changed = parsed(&soap("", "<a/>"));
+        let header = changed.header_or_create();
+        changed.document_mut().detach(header);
+        assert!(!changed.replace_payload("<c/>"));
     }
 
     #[test]
