@@ -5,7 +5,7 @@ use num_bigint::{BigInt, Sign};
 use super::Version;
 use super::ast::{Arithmetic, Expr, Operator};
 use super::cast;
-use super::datetime::{Duration, DurationKind};
+use super::datetime::{Duration, DurationKind, MomentKind};
 use super::decimal::Decimal;
 use super::error::XPathError;
 use super::eval::{Cx, Evaluator, MAX_ITEMS, too_many_items};
@@ -103,15 +103,27 @@ impl<'d> Evaluator<'_, 'd> {
             (Item::Moment(x), Item::Moment(y)) if op == Operator::Subtract && x.kind == y.kind => {
                 Ok(Item::Duration(x.minus(*y, self.implicit_zone())))
             }
+            // Only the two kinds of durations that have an order can be calculated with, and no months with times.
+            (Item::Moment(m), Item::Duration(d)) | (Item::Duration(d), Item::Moment(m))
+                if d.kind == DurationKind::Any || (m.kind == MomentKind::Time && d.kind == DurationKind::YearMonth) =>
+            {
+                Err(no_operator(&Item::Duration(*d)))
+            }
             (Item::Moment(m), Item::Duration(d)) if op == Operator::Add => m.plus(*d).map(Item::Moment),
             (Item::Duration(d), Item::Moment(m)) if op == Operator::Add => m.plus(*d).map(Item::Moment),
             (Item::Moment(m), Item::Duration(d)) if op == Operator::Subtract => m.plus(d.neg()).map(Item::Moment),
+            (Item::Duration(d), _) | (_, Item::Duration(d)) if d.kind == DurationKind::Any => {
+                Err(no_operator(&Item::Duration(*d)))
+            }
             (Item::Duration(x), Item::Duration(y)) if x.kind == y.kind => durations(op, *x, *y),
             (Item::Duration(d), n) | (n, Item::Duration(d)) if n.is_numeric() && op == Operator::Multiply => {
                 d.scale(n.to_number()).map(Item::Duration)
             }
             (Item::Duration(d), n) if n.is_numeric() && op == Operator::Divide => {
                 let divisor = n.to_number();
+                if divisor.is_nan() {
+                    return Err(XPathError::dynamic("FOCA0005", "a duration cannot be divided by NaN"));
+                }
                 if divisor == 0.0 {
                     return Err(XPathError::dynamic("FODT0002", "division of a duration by zero"));
                 }

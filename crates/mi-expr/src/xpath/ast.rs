@@ -202,7 +202,10 @@ pub(super) struct ElementConstructor {
 #[derive(Debug)]
 pub(super) enum Part {
     Text(Box<str>),
+    /// `{ … }`
     Expr(Expr),
+    /// A constructor that stands in the content itself.
+    Child(Expr),
 }
 
 #[derive(Debug)]

@@ -100,6 +100,11 @@ impl TreeBuilder {
         Ok(())
     }
 
+    /// Whether the open element has such an attribute.
+    pub(super) fn has_attribute(&self, namespace: &str, local: &str) -> bool {
+        self.open != Document::ROOT && self.doc.attribute_node(self.open, namespace, local).is_some()
+    }
+
     /// A declaration of a namespace at the open element, unless it holds there anyway.
     pub fn declare(&mut self, prefix: &str, uri: &str) {
         if self.open != Document::ROOT && self.doc.lookup_namespace(self.open, prefix) != Some(uri) {
@@ -160,6 +165,54 @@ impl TreeBuilder {
     pub fn copy(&mut self, node: &Node<'_>, namespaces: bool) -> Result<(), XPathError> {
         self.after_value = false;
         self.copy_node(&node.doc, node.id, namespaces)
+    }
+
+    /// [`TreeBuilder::copy`] with those declarations of namespaces only that names need.
+    pub(super) fn copy_without_declarations(&mut self, node: &Node<'_>) -> Result<(), XPathError> {
+        self.after_value = false;
+        let source: &Document = &node.doc;
+        let mut opened: Vec<Opened> = Vec::new();
+        let mut at = node.id;
+        loop {
+            let inside = match source.kind(at) {
+                NodeKind::Element => {
+                    opened.push(self.open(source.prefix(at), source.local_name(at), source.namespace(at)));
+                    for it in source.attributes(at) {
+                        let (prefix, namespace) = (source.prefix(it), source.namespace(it));
+                        self.attribute(prefix, source.local_name(it), namespace, &source.value(it))?;
+                    }
+                    true
+                }
+                NodeKind::Document => true,
+                NodeKind::Namespace => false,
+                _ => {
+                    self.copy_node(source, at, false)?;
+                    false
+                }
+            };
+            if let Some(child) = source.first_child(at).filter(|_| inside) {
+                at = child;
+                continue;
+            }
+            loop {
+                if source.kind(at) == NodeKind::Element
+                    && let Some(element) = opened.pop()
+                {
+                    self.close(element);
+                }
+                if at == node.id {
+                    return Ok(());
+                }
+                if let Some(next) = source.next_sibling(at) {
+                    at = next;
+                    break;
+                }
+                match source.parent(at) {
+                    Some(parent) => at = parent,
+                    None => return Ok(()),
+                }
+            }
+        }
     }
 
     fn copy_node(&mut self, source: &Document, node: NodeId, namespaces: bool) -> Result<(), XPathError> {

@@ -202,6 +202,7 @@ impl ItemType {
                         .is_none_or(|(ns, local)| n.doc.namespace(n.id) == ns && n.doc.local_name(n.id) == local)
                     && match &test.name {
                         NameMatch::Local(local) => n.doc.local_name(n.id) == &**local,
+                        NameMatch::Namespace(uri) => n.doc.namespace(n.id) == &**uri,
                         _ => true,
                     }
             }

@@ -1,6 +1,7 @@
 //! Evaluation of constructors. The content of an element is built where it belongs: only nodes that come from elsewhere
 //! are copied.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use mi_xml::{Document, NodeKind};
@@ -21,9 +22,12 @@ impl<'d> Evaluator<'_, 'd> {
             Constructor::Attribute { name, value } => {
                 let name = self.node_name(name, false, cx)?;
                 let value = self.attribute_text(value, cx)?;
+                check_name(&name, false)?;
                 let mut doc = Document::new();
                 let holder = doc.create_element("", "attribute", "");
+                let value = of_id(&name, &value);
                 let attribute = doc.set_attribute(holder, &name.prefix, &name.local, &name.namespace, &value);
+                doc.detach(attribute);
                 Ok(one(doc, attribute))
             }
             Constructor::Text(content) => {
@@ -43,8 +47,11 @@ impl<'d> Evaluator<'_, 'd> {
             _ => {
                 let mut out = TreeBuilder::new();
                 self.build(constructor, cx, &mut out)?;
-                let doc = out.finish().0;
-                Ok(doc.first_child(Document::ROOT).map(|id| one(doc, id)).unwrap_or_default())
+                let mut doc = out.finish().0;
+                let Some(top) = doc.first_child(Document::ROOT) else { return Ok(Sequence::empty()) };
+                // What is constructed has no parent, not even a document.
+                doc.detach(top);
+                Ok(one(doc, top))
             }
         }
     }
@@ -84,7 +91,11 @@ impl<'d> Evaluator<'_, 'd> {
                 }
                 out.pi(&target.local, data.trim_start());
             }
-            Constructor::Document(content) => return self.content(content, cx, out),
+            Constructor::Document(content) => {
+                out.end_values();
+                self.content(content, cx, out)?;
+                out.end_values();
+            }
             Constructor::Namespace { prefix, uri } => {
                 let prefix = self.content_text(prefix, cx)?.unwrap_or_default();
                 let uri = self.content_text(uri, cx)?.unwrap_or_default();
@@ -110,6 +121,7 @@ impl<'d> Evaluator<'_, 'd> {
                 &computed
             }
         };
+        check_name(name, true)?;
         let opened = out.open(&name.prefix, &name.local, &name.namespace);
         for (prefix, uri) in &element.namespaces {
             out.declare(prefix, uri);
@@ -124,7 +136,12 @@ impl<'d> Evaluator<'_, 'd> {
                     self.env.built(0, text.len() as u64)?;
                     out.text(text);
                 }
-                Part::Expr(expr) => {
+                Part::Expr(expr) if self.program.drops_namespaces => {
+                    // What is built in place keeps its declarations, so it has to be built elsewhere and copied.
+                    self.eval(expr, cx)?.into_items().into_iter().try_for_each(|item| self.add_item(item, out))?;
+                    out.end_values();
+                }
+                Part::Expr(expr) | Part::Child(expr) => {
                     self.content(expr, cx, out)?;
                     out.end_values();
                 }
@@ -134,10 +151,11 @@ impl<'d> Evaluator<'_, 'd> {
         Ok(())
     }
 
-    /// MI: of two attributes with one name the last one counts, as its engine has it.
     fn add_attribute(&self, name: &QName, value: &str, out: &mut TreeBuilder) -> Result<(), XPathError> {
         self.env.built(1, value.len() as u64)?;
-        out.attribute(&name.prefix, &name.local, &name.namespace, value).map_err(in_query)
+        check_name(name, false)?;
+        refuse_second(out, &name.namespace, &name.local)?;
+        out.attribute(&name.prefix, &name.local, &name.namespace, &of_id(name, value)).map_err(in_query)
     }
 
     /// Puts the value of an expression into a tree, without a detour where it is constructed.
@@ -169,6 +187,12 @@ impl<'d> Evaluator<'_, 'd> {
                 };
                 self.spend(nodes + bytes / 64)?;
                 self.env.built(nodes, bytes)?;
+                if node.kind() == NodeKind::Attribute {
+                    refuse_second(out, node.doc.namespace(node.id), node.doc.local_name(node.id))?;
+                }
+                if self.program.drops_namespaces {
+                    return out.copy_without_declarations(&node).map_err(in_query);
+                }
                 out.copy(&node, true).map_err(in_query)
             }
             Item::Array(members) => {
@@ -195,7 +219,7 @@ impl<'d> Evaluator<'_, 'd> {
         for part in parts {
             match part {
                 Part::Text(text) => super::eval::push_str(&mut out, text)?,
-                Part::Expr(expr) => {
+                Part::Expr(expr) | Part::Child(expr) => {
                     let text = self.content_text(expr, cx)?.unwrap_or_default();
                     super::eval::push_str(&mut out, &text)?;
                 }
@@ -256,6 +280,35 @@ impl<'d> Evaluator<'_, 'd> {
         let namespace = if prefix.is_empty() && !element { String::new() } else { namespace };
         Ok(QName { prefix: prefix.to_owned(), namespace, local: local.to_owned() })
     }
+}
+
+const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+
+/// Refuses names that stand for declarations of namespaces, and `xml` for something else than it is.
+fn check_name(name: &QName, element: bool) -> Result<(), XPathError> {
+    let declares = name.namespace == XMLNS
+        || name.prefix == "xmlns"
+        || (!element && name.namespace.is_empty() && name.local == "xmlns");
+    // Of an attribute the prefix can be another one; the namespace is what counts.
+    let xml = (name.prefix == "xml") != (name.namespace == mi_xml::XML_NAMESPACE);
+    if !declares && !xml {
+        return Ok(());
+    }
+    let (code, kind) = if element { ("XQDY0096", "an element") } else { ("XQDY0044", "an attribute") };
+    Err(XPathError::dynamic(code, format!("{kind} cannot have the name {name} in \"{}\"", name.namespace)))
+}
+
+fn refuse_second(out: &TreeBuilder, namespace: &str, local: &str) -> Result<(), XPathError> {
+    if out.has_attribute(namespace, local) {
+        return Err(XPathError::dynamic("XQDY0025", format!("the attribute {local} is there twice")));
+    }
+    Ok(())
+}
+
+/// The value of an attribute; one of `xml:id` has no white space that does not count.
+fn of_id<'v>(name: &QName, value: &'v str) -> Cow<'v, str> {
+    let id = name.local == "id" && name.namespace == mi_xml::XML_NAMESPACE;
+    if id { Cow::Owned(super::cast::collapse(value)) } else { Cow::Borrowed(value) }
 }
 
 /// Errors of building trees with the codes of XQuery.

@@ -245,10 +245,12 @@ impl Duration {
             return Err(XPathError::dynamic("FOCA0005", "a duration cannot be multiplied by NaN"));
         }
         let months = super::number::round(f64::from(self.months) * factor);
+        let seconds = Self::from_seconds(self.total_seconds() * factor);
+        let too_long = || XPathError::dynamic("FODT0002", "the duration is out of range");
         if months.abs() > f64::from(i32::MAX) {
-            return Err(overflow());
+            return Err(too_long());
         }
-        Ok(Self { months: months as i32, kind: self.kind, ..Self::from_seconds(self.total_seconds() * factor)? })
+        Ok(Self { months: months as i32, kind: self.kind, ..seconds.map_err(|_| too_long())? })
     }
 
     pub(crate) fn to_kind(self, kind: DurationKind) -> Self {

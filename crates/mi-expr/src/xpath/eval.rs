@@ -71,7 +71,7 @@ pub(super) struct Evaluator<'e, 'd> {
     pub(super) home: Option<*const Document>,
     left: Cell<u64>,
     /// The names of the program in the document that was used last.
-    names: RefCell<Option<(*const Document, Rc<ResolvedNames>)>>,
+    names: RefCell<Option<(DocRef<'d>, Rc<ResolvedNames>)>>,
 }
 
 impl<'e, 'd> Evaluator<'e, 'd> {
@@ -124,16 +124,16 @@ impl<'e, 'd> Evaluator<'e, 'd> {
         }
     }
 
-    pub(super) fn names_in(&self, doc: &Document) -> Rc<ResolvedNames> {
-        let key = std::ptr::from_ref(doc);
+    pub(super) fn names_in(&self, doc: &DocRef<'d>) -> Rc<ResolvedNames> {
         let mut cache = self.names.borrow_mut();
         if let Some((known, names)) = &*cache
-            && *known == key
+            && known.same(doc)
         {
             return Rc::clone(names);
         }
         let names = Rc::new(axes::resolve(doc, &self.program.names));
-        *cache = Some((key, Rc::clone(&names)));
+        // Keeping the document keeps another one from getting its place in memory.
+        *cache = Some((doc.clone(), Rc::clone(&names)));
         names
     }
 

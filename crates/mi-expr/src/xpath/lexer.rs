@@ -63,8 +63,8 @@ pub(super) enum Token<'s> {
     Hash,
     Semicolon,
     Percent,
-    /// `(# … #)`, which is read and ignored.
-    Pragma,
+    /// `(# name … #)`, with its content.
+    Pragma(&'s str),
     /// A direct constructor of XQuery.
     Markup(Rc<Markup<'s>>),
 }
@@ -234,8 +234,9 @@ impl<'s> Lexer<'s> {
             let Some(length) = self.rest().find("#)") else {
                 return Err(self.error(self.at, "a pragma has no end `#)`"));
             };
+            let content = &self.rest()[2..length];
             self.at += length + 2;
-            return Ok(Token::Pragma);
+            return Ok(Token::Pragma(content));
         }
         if let Some((token, length)) = symbol(self.peek(0), self.peek(1), self.peek(2)) {
             self.at += length;
@@ -314,7 +315,7 @@ impl<'s> Lexer<'s> {
         let Some(first) = self.name() else {
             return Err(self.error(start, "a variable name is missing behind `$`"));
         };
-        if self.peek(0) == b':' && self.peek(1) != b':' {
+        if self.peek(0) == b':' && !matches!(self.peek(1), b':' | b'=') {
             self.at += 1;
             let local = self.name().ok_or_else(|| {
                 self.error(start, format!("the name behind `${first}:` is missing or is no XML name"))
@@ -424,6 +425,8 @@ fn symbol(a: u8, b: u8, c: u8) -> Option<(Token<'static>, usize)> {
 fn operand_due(out: &[Spanned<'_>]) -> bool {
     let Some(last) = out.last() else { return true };
     match &last.token {
+        // A star is an operator behind an operand, and one itself elsewhere.
+        Token::Star => !operand_due(&out[..out.len() - 1]),
         Token::Name("", word) => {
             let step = out.len() > 1
                 && matches!(out[out.len() - 2].token, Token::Slash | Token::SlashSlash | Token::At | Token::ColonColon);
@@ -432,7 +435,6 @@ fn operand_due(out: &[Spanned<'_>]) -> bool {
         Token::Name(..)
         | Token::PrefixStar(_)
         | Token::StarLocal(_)
-        | Token::Star
         | Token::String(_)
         | Token::Integer(_)
         | Token::Decimal(_)

@@ -72,7 +72,14 @@ impl<'s> Lexer<'s> {
         }
         self.depth += 1;
         let result = match (self.peek(1), self.rest().starts_with("<!--")) {
-            (_, true) => self.between("<!--", "-->", "comment").map(Markup::Comment),
+            (_, true) => {
+                let start = self.at;
+                let text = self.between("<!--", "-->", "comment")?;
+                if text.contains("--") || text.ends_with('-') {
+                    return Err(self.error(start, "a comment may not contain `--` or end with `-` (XPST0003)"));
+                }
+                Ok(Markup::Comment(text))
+            }
             (b'?', _) => self.instruction(),
             (b'!', _) => Err(self.error(self.at, "a CDATA section may only stand inside of an element")),
             _ => self.element().map(Markup::Element),

@@ -142,6 +142,10 @@ struct Program {
     uses_document: bool,
     /// It was tried as XPath 1.0 first: functions convert what they are given as 1.0 does.
     lenient: bool,
+    /// `declare base-uri`
+    base_uri: Option<Arc<str>>,
+    /// `declare copy-namespaces no-preserve`
+    drops_namespaces: bool,
 }
 
 /// An element or attribute name of an expression.

@@ -11,6 +11,7 @@ use super::cast::SequenceType;
 use super::error::{SyntaxError, XPathError};
 use super::lexer::{Dialect, Token};
 use super::parser::{Output, Parsed, Parser};
+use super::parser_xquery::wrong_declaration;
 use super::sequence::Sequence;
 use super::value::QName;
 use super::{Context, Env, Program, Version, XPath};
@@ -20,7 +21,9 @@ const MAX_DECLARATIONS: usize = 10_000;
 const LOCAL_FUNCTIONS: &str = "http://www.w3.org/2005/xquery-local-functions";
 
 /// Prefixes that need no declaration.
-const PREDECLARED: [(&str, &str); 8] = [
+const PREDECLARED: [(&str, &str); 9] = [
+    // MI: its engine knows its own prefix.
+    ("saxon", "http://saxon.sf.net/"),
     ("xml", mi_xml::XML_NAMESPACE),
     ("xs", "http://www.w3.org/2001/XMLSchema"),
     ("xsi", "http://www.w3.org/2001/XMLSchema-instance"),
@@ -42,6 +45,10 @@ pub(super) struct Statics {
     pub(super) function_namespace: Option<String>,
     /// `declare default order empty greatest`
     pub(super) empty_greatest: bool,
+    /// `declare base-uri`
+    pub(super) base_uri: Option<Arc<str>>,
+    /// `declare copy-namespaces no-preserve`
+    pub(super) drops_namespaces: bool,
     /// `declare boundary-space preserve`
     pub(super) keeps_boundary_space: bool,
 }
@@ -104,7 +111,8 @@ impl Query {
         let mut parser = Parser::new(source, Dialect::XQuery, &none)?;
         parser.bound = PREDECLARED.map(|(prefix, uri)| (prefix.to_owned(), uri.to_owned())).to_vec();
         parser.bound.push(("local".to_owned(), LOCAL_FUNCTIONS.to_owned()));
-        let module = Prolog { notes: Vec::new(), scanned: false }.module(&mut parser)?;
+        let module =
+            Prolog { notes: Vec::new(), scanned: false, seen: Vec::new(), declaring: false }.module(&mut parser)?;
         Ok(Self(Arc::new(module)))
     }
 
@@ -139,7 +147,11 @@ impl QueryVariable {
     /// What its expression fails with, and a value that is not of the declared type.
     pub fn evaluate<'d>(&self, context: &Context<'d>, env: &dyn Env<'d>) -> Option<Result<Sequence<'d>, XPathError>> {
         let value = self.value.as_ref()?.evaluate_in(context, env);
-        Some(value.and_then(|value| self.convert(value)))
+        // A value of the module must be of the type, there is no conversion.
+        Some(value.and_then(|value| match &self.declared {
+            Some(declared) => declared.check(&value, &format!("the variable ${}", self.name)).map(|()| value),
+            None => Ok(value),
+        }))
     }
 
     /// A value of the host, converted to the declared type.
@@ -188,6 +200,8 @@ impl XPath {
             functions: output.functions,
             uses_document: output.uses_document,
             lenient: output.lenient,
+            base_uri: output.base_uri,
+            drops_namespaces: output.drops_namespaces,
         }))
     }
 }
@@ -197,6 +211,10 @@ struct Prolog {
     notes: Vec<SyntaxError>,
     /// Names of variables and functions are known.
     scanned: bool,
+    /// The codes of the errors that a second declaration of a kind is, for those that were there.
+    seen: Vec<String>,
+    /// A variable, a function or an option was declared: what states how the module is read must stand before.
+    declaring: bool,
 }
 
 impl Prolog {
@@ -243,7 +261,12 @@ impl Prolog {
             p.advance();
         }
         if p.keyword("encoding") {
-            text(p)?;
+            let encoding = text(p)?;
+            let valid = encoding.starts_with(|c: char| c.is_ascii_alphabetic())
+                && encoding.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+            if !valid {
+                return p.error(format!("\"{encoding}\" is no name of an encoding (XQST0087)"));
+            }
         }
         p.expect(&Token::Semicolon, "`;`")
     }
@@ -290,18 +313,25 @@ impl Prolog {
         }
         match word {
             "variable" => {
+                self.declaring = true;
                 self.scan(p);
                 p.advance();
                 variables.push(variable(p, offset, variables)?);
             }
             "function" => {
+                self.declaring = true;
                 self.scan(p);
                 p.advance();
                 functions.push(function(p, offset, functions)?);
             }
             "option" => {
                 self.note(offset, "options have no effect here");
+                self.declaring = true;
                 p.advance();
+                let Token::Name(prefix, local) = *p.peek() else { return Err(p.unexpected("the name of an option")) };
+                if p.declared(prefix).is_none() {
+                    return p.error(format!("the option {local} must have a prefix that is declared (XPST0081)"));
+                }
                 p.advance();
                 text(p)?;
             }
@@ -314,41 +344,69 @@ impl Prolog {
         self.notes.push(SyntaxError { offset, message: message.to_owned() });
     }
 
+    /// Refuses a second declaration of a kind; `code` is the error that it is.
+    fn once(&mut self, p: &Parser<'_>, code: &str, what: &str) -> Parsed<()> {
+        if self.seen.iter().any(|it| it == code) {
+            return p.error(format!("{what} is declared twice ({})", &code[..8]));
+        }
+        self.seen.push(code.to_owned());
+        Ok(())
+    }
+
     /// The declarations that state how the module is read.
     fn setter(&mut self, p: &mut Parser<'_>, offset: usize, word: &str) -> Parsed<()> {
+        if self.declaring && word != "context" {
+            return p.error("this must stand in front of variables, functions and options (XPST0003)");
+        }
         p.advance();
         match word {
             "namespace" => {
                 let Token::Name("", prefix) = *p.peek() else { return Err(p.unexpected("a prefix")) };
-                if matches!(prefix, "xml" | "xmlns") {
-                    return p.error(format!("the prefix `{prefix}` cannot be declared (XQST0070)"));
-                }
                 p.advance();
                 p.expect(&Token::Equal, "`=`")?;
                 let uri = text(p)?;
+                if let Some(message) = wrong_declaration(prefix, &uri)
+                    .filter(|it| !it.ends_with("(XQST0085)"))
+                    .or_else(|| (prefix == "xml").then(|| "the prefix `xml` cannot be declared (XQST0070)".to_owned()))
+                {
+                    return p.error(message);
+                }
+                self.once(p, &format!("XQST0033 {prefix}"), &format!("the prefix `{prefix}`"))?;
                 p.bound.push((prefix.to_owned(), uri));
             }
             "default" => self.default(p)?,
             "boundary-space" => {
+                self.once(p, "XQST0068", "`boundary-space`")?;
                 let keeps = p.keyword("preserve");
                 if !keeps && !p.keyword("strip") {
                     return Err(p.unexpected("`preserve` or `strip`"));
                 }
                 Rc::make_mut(&mut p.statics).keeps_boundary_space = keeps;
             }
-            "construction" | "ordering" => p.advance(),
+            "construction" => {
+                self.once(p, "XQST0067", "`construction`")?;
+                one_of(p, ["strip", "preserve"])?;
+            }
+            "ordering" => {
+                self.once(p, "XQST0065", "`ordering`")?;
+                one_of(p, ["ordered", "unordered"])?;
+            }
             "base-uri" => {
-                text(p)?;
-                self.note(offset, "the base URI has no effect here");
+                self.once(p, "XQST0032", "the base URI")?;
+                let uri = super::cast::collapse(&text(p)?);
+                if percent_escapes_are_wrong(&uri) {
+                    return p.error(format!("\"{uri}\" is no URI (XQST0046)"));
+                }
+                Rc::make_mut(&mut p.statics).base_uri = Some(uri.into());
             }
             "copy-namespaces" => {
-                let Token::Name("", keeps) = *p.peek() else { return Err(p.unexpected("`preserve` or `no-preserve`")) };
-                if keeps == "no-preserve" {
-                    self.note(offset, "namespaces are always preserved when nodes are copied");
-                }
-                p.advance();
+                self.once(p, "XQST0055", "`copy-namespaces`")?;
+                let drops = one_of(p, ["preserve", "no-preserve"])? == 1;
                 p.expect(&Token::Comma, "`,`")?;
-                p.advance();
+                if one_of(p, ["inherit", "no-inherit"])? == 1 {
+                    self.note(offset, "namespaces are always inherited by nodes that are copied");
+                }
+                Rc::make_mut(&mut p.statics).drops_namespaces = drops;
             }
             "context" => {
                 return p.error("the context item cannot be declared here; declare an external variable");
@@ -371,6 +429,10 @@ impl Prolog {
                     return Err(p.unexpected("`namespace`"));
                 }
                 let uri = text(p)?;
+                self.once(p, &format!("XQST0066 {word}"), &format!("the default namespace for {word}s"))?;
+                if matches!(uri.as_str(), mi_xml::XML_NAMESPACE | "http://www.w3.org/2000/xmlns/") {
+                    return p.error(format!("\"{uri}\" cannot be a default namespace (XQST0070)"));
+                }
                 if word == "element" {
                     p.element_namespace = uri.as_str().into();
                 } else {
@@ -378,6 +440,7 @@ impl Prolog {
                 }
             }
             "order" => {
+                self.once(p, "XQST0069", "the default order")?;
                 if !p.keyword("empty") {
                     return Err(p.unexpected("`empty`"));
                 }
@@ -388,8 +451,9 @@ impl Prolog {
                 Rc::make_mut(&mut p.statics).empty_greatest = greatest;
             }
             "collation" => {
+                self.once(p, "XQST0038", "the default collation")?;
                 let uri = text(p)?;
-                if uri != "http://www.w3.org/2005/xpath-functions/collation/codepoint" {
+                if !is_code_points(&uri) {
                     p.at -= 1;
                     return p.error(format!("the collation \"{uri}\" is not supported (XQST0038)"));
                 }
@@ -401,6 +465,23 @@ impl Prolog {
         }
         Ok(())
     }
+}
+
+/// One of two words, which is taken; which of them it is.
+fn one_of(p: &mut Parser<'_>, words: [&str; 2]) -> Parsed<usize> {
+    let found = words.iter().position(|word| p.keyword(word));
+    found.ok_or_else(|| p.unexpected(&format!("`{}` or `{}`", words[0], words[1])))
+}
+
+/// The collation by code points, also relative to the base of the collations.
+pub(super) fn is_code_points(uri: &str) -> bool {
+    matches!(uri, "http://www.w3.org/2005/xpath-functions/collation/codepoint" | "collation/codepoint")
+}
+
+/// Whether a `%` is not followed by two hexadecimal digits.
+fn percent_escapes_are_wrong(uri: &str) -> bool {
+    let hex = |rest: &[u8]| rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit);
+    uri.bytes().enumerate().any(|(at, b)| b == b'%' && !hex(&uri.as_bytes()[at + 1..]))
 }
 
 /// Whether what stands in front of `variable` or `function` is `declare`, perhaps with annotations behind it.
@@ -476,6 +557,11 @@ fn function(p: &mut Parser<'_>, offset: usize, known: &[QueryFunction]) -> Parse
         p.namespace(prefix)?;
     }
     let namespace = function_namespace(p, prefix);
+    let reserved = namespace == mi_xml::XML_NAMESPACE
+        || PREDECLARED.iter().any(|(known, uri)| *uri == namespace && !matches!(*known, "err" | "saxon"));
+    if reserved {
+        return p.error(format!("the namespace of the function {local} is reserved; use local:{local} (XQST0045)"));
+    }
     if namespace.is_empty() {
         return p.error(format!("the function {local} must be in a namespace, such as local:{local} (XQST0060)"));
     }

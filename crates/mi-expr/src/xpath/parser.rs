@@ -60,6 +60,8 @@ pub(super) struct Output {
     pub(super) functions: Vec<FunctionUse>,
     pub(super) uses_document: bool,
     pub(super) lenient: bool,
+    pub(super) base_uri: Option<Arc<str>>,
+    pub(super) drops_namespaces: bool,
 }
 
 pub(super) fn parse(
@@ -118,6 +120,8 @@ impl<'s> Parser<'s> {
             functions: std::mem::take(&mut self.functions),
             uses_document: focus.first().is_some_and(|f| f.item),
             lenient: false,
+            base_uri: self.statics.base_uri.clone(),
+            drops_namespaces: self.statics.drops_namespaces,
         }
     }
 

@@ -24,6 +24,9 @@ impl<'s> Parser<'s> {
         match self.peek() {
             Token::Slash => {
                 self.advance();
+                if self.xquery && *self.peek() == Token::Less {
+                    return self.error("behind a `/` that is a path of its own, `<` starts a constructor; put `/` in brackets (XPST0003)");
+                }
                 self.top_focus().item = true;
                 let path = Path { start: Start::Root, steps: Vec::new() };
                 if self.at_axis_step() || *self.peek() == Token::Dot || (self.v2() && self.at_primary()) {
@@ -230,6 +233,9 @@ impl<'s> Parser<'s> {
             (Some(NodeKind::Element | NodeKind::Attribute), Token::Star) => self.advance(),
             _ => {}
         }
+        if self.v2() && *self.peek() == Token::Comma {
+            self.content_type(&mut test)?;
+        }
         self.expect(&Token::CloseParen, "`)`")?;
         Ok(test)
     }
@@ -332,10 +338,7 @@ impl<'s> Parser<'s> {
                 self.advance();
                 self.nested(|p| p.direct(&markup))
             }
-            Token::Pragma => {
-                while self.eat(&Token::Pragma) {}
-                self.braces()
-            }
+            Token::Pragma(_) => self.extension(),
             Token::Percent if self.v2() => {
                 self.annotations()?;
                 self.inline_function()

@@ -2,7 +2,7 @@
 
 use mi_xml::NodeKind;
 
-use super::ast::NameMatch;
+use super::ast::{NameMatch, NodeTest};
 use super::cast::{self, Atomic, ItemType, SequenceType};
 use super::functions::Library;
 use super::lexer::Token;
@@ -85,14 +85,39 @@ impl Parser<'_> {
             Token::Star => self.advance(),
             _ => {}
         }
-        // The type of the content; without a schema every element is untyped.
-        if self.eat(&Token::Comma) {
-            let Token::Name(..) = self.peek() else { return Err(self.unexpected("a type")) };
-            self.advance();
-            self.eat(&Token::Question);
+        if *self.peek() == Token::Comma {
+            self.content_type(&mut test)?;
         }
         self.expect(&Token::CloseParen, "`)`")?;
         Ok(ItemType::Node(test, name))
+    }
+
+    /// `, type` behind the name of a node. Without a schema every element and attribute is untyped, so that another type
+    /// makes the test one that no node passes.
+    pub(super) fn content_type(&mut self, test: &mut NodeTest) -> Parsed<()> {
+        self.expect(&Token::Comma, "`,`")?;
+        let Token::Name(prefix, local) = *self.peek() else { return Err(self.unexpected("a type")) };
+        let declared = self.declared(prefix);
+        let is_type = Library::of(prefix, declared.as_deref()) == Some(Library::Types);
+        let untyped = match test.kind {
+            Some(NodeKind::Element) => matches!(local, "untyped" | "anyType"),
+            Some(NodeKind::Attribute) => {
+                matches!(local, "untypedAtomic" | "anyAtomicType" | "anySimpleType" | "anyType")
+            }
+            _ => return Err(self.unexpected("`)`")),
+        };
+        let known =
+            untyped || matches!(local, "untyped" | "anyType" | "anySimpleType") || Atomic::parse(local).is_some();
+        if !is_type || !known {
+            return self.error(format!("there is no type `{prefix}:{local}` (XPST0008)"));
+        }
+        self.advance();
+        self.eat(&Token::Question);
+        if !untyped {
+            // A namespace that no name can have.
+            test.name = NameMatch::Namespace("\u{0}".into());
+        }
+        Ok(())
     }
 
     /// `item()`, `map(…)`, `array(…)` and `function(…)`, behind the opening bracket.

@@ -89,6 +89,9 @@ impl<'s> Parser<'s> {
             self.need("empty")?;
         }
         let position = if self.keyword("at") { Some(self.binding_name()?) } else { None };
+        if position == Some(name) {
+            return self.error(format!("${} is both the item and its position (XQST0089)", name.1));
+        }
         self.need("in")?;
         let source = self.single()?;
         self.scope.push(name);
@@ -259,8 +262,28 @@ impl<'s> Parser<'s> {
         Ok(Expr::Try(Box::new(Try { body, handlers })))
     }
 
-    // === constructors ===
+    /// `(# name … #) { expression }`; pragmas are for others and change nothing.
+    pub(super) fn extension(&mut self) -> Parsed<Expr> {
+        while let Token::Pragma(content) = *self.peek() {
+            let name = content.trim_start().split(|c: char| c.is_ascii_whitespace()).next().unwrap_or_default();
+            let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+            if !mi_xml::is_ncname(local) {
+                return self.error("the name of a pragma is missing (XPST0003)");
+            }
+            if self.declared(prefix).is_none() {
+                return self
+                    .error(format!("the name `{name}` of a pragma must have a prefix that is declared (XPST0081)"));
+            }
+            self.advance();
+        }
+        let empty = *self.peek() == Token::OpenBrace && *self.peek_at(1) == Token::CloseBrace;
+        if empty {
+            return self.error("there is no expression behind the pragma (XQST0079)");
+        }
+        self.braces()
+    }
 
+    // === constructors ===
     /// `element name { … }` and its kin, at the keyword.
     pub(super) fn computed_constructor(&mut self, kind: &str) -> Parsed<Expr> {
         let at = self.at;
@@ -372,6 +395,9 @@ impl<'s> Parser<'s> {
                 }
             };
             let prefix = if attribute.prefix.is_empty() { "" } else { attribute.local };
+            if let Some(message) = wrong_declaration(prefix, &uri) {
+                return Err(super::SyntaxError { offset: attribute.offset, message });
+            }
             if declared.iter().any(|(known, _)| known == prefix) {
                 let message = format!("the prefix `{prefix}` is declared twice (XQST0071)");
                 return Err(super::SyntaxError { offset: attribute.offset, message });
@@ -406,7 +432,7 @@ impl<'s> Parser<'s> {
             match part {
                 lexer_markup::Part::Text { blank: true, .. } if !keeps_blanks => {}
                 lexer_markup::Part::Text { text, .. } => out.push(Part::Text(text.as_str().into())),
-                lexer_markup::Part::Markup(markup) => out.push(Part::Expr(self.nested(|p| p.direct(markup))?)),
+                lexer_markup::Part::Markup(markup) => out.push(Part::Child(self.nested(|p| p.direct(markup))?)),
                 lexer_markup::Part::Enclosed(tokens) => out.push(Part::Expr(self.enclosed(tokens)?)),
             }
         }
@@ -426,6 +452,17 @@ impl<'s> Parser<'s> {
         (self.tokens, self.at) = outer;
         Ok(inner)
     }
+}
+
+/// What is wrong with a declaration of a namespace.
+pub(super) fn wrong_declaration(prefix: &str, uri: &str) -> Option<String> {
+    if prefix == "xmlns" || uri == "http://www.w3.org/2000/xmlns/" {
+        return Some(format!("the prefix `{prefix}` cannot be declared for \"{uri}\" (XQST0070)"));
+    }
+    if (prefix == "xml") != (uri == mi_xml::XML_NAMESPACE) {
+        return Some(format!("`xml` is the prefix of \"{}\" only (XQST0070)", mi_xml::XML_NAMESPACE));
+    }
+    (uri.is_empty() && !prefix.is_empty()).then(|| format!("the prefix `{prefix}` cannot be taken back (XQST0085)"))
 }
 
 fn is_declaration(name: lexer_markup::Name<'_>) -> bool {

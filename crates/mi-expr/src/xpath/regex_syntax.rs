@@ -131,10 +131,7 @@ impl Reader<'_> {
 
     /// A character that stands for itself.
     fn literal(&mut self, c: char) {
-        if c.is_ascii_punctuation() {
-            self.out.push('\\');
-        }
-        self.out.push(c);
+        push_member(c, &mut self.out);
     }
 
     fn group(&mut self, depth: usize) -> Result<(), XPathError> {
@@ -361,6 +358,10 @@ impl Reader<'_> {
     }
 }
 
+fn regex_syntax_sign(c: char) -> bool {
+    r"\.+*?()|[]{}^$#&-~".contains(c)
+}
+
 /// Whether a backslash makes one character of it.
 fn is_single(c: char) -> bool {
     matches!(
@@ -369,8 +370,9 @@ fn is_single(c: char) -> bool {
     )
 }
 
+/// A character that stands for itself. Only what means something to the crate has a backslash: `\<` is a boundary of words.
 fn push_member(c: char, out: &mut String) {
-    if c.is_ascii_punctuation() {
+    if regex_syntax_sign(c) {
         out.push('\\');
     }
     out.push(c);

@@ -74,7 +74,14 @@ impl<'d> Evaluator<'_, 'd> {
                 None => return Ok(()),
             },
             Start::Root => match self.context_node(cx)? {
-                Some((doc, id)) => self.select(doc, &[axes::root(doc, id)], path, cx, ordered, sink),
+                Some((doc, id)) => {
+                    let root = axes::root(doc, id);
+                    if doc.kind(root) != NodeKind::Document && self.version == Version::V2 && !self.program.lenient {
+                        let message = "`/` is the document of a node, but this node is in none";
+                        return Err(XPathError::dynamic("XPDY0050", message));
+                    }
+                    self.select(doc, &[root], path, cx, ordered, sink)
+                }
                 None => return Ok(()),
             },
             Start::Expr(start) => self.select_from(start, path, cx, ordered, sink)?,

@@ -11,6 +11,7 @@ use mi_xslt::{Host, XQuery};
 
 use crate::assertions::{Failure, Outcome, Variables, evaluate, judge, usual_namespace};
 use crate::catalogue::{Environment, attr, child, children, environments, read};
+use crate::xslt::with_folder;
 use crate::{Report, Verdict};
 
 /// What a test may ask for.
@@ -146,7 +147,9 @@ fn one(doc: &Arc<Document>, case: NodeId, folder: &Path, environment: Environmen
     let value = if xpath { expression(&source, item, &world) } else { query(&source, item, &world) };
     let outcome = Outcome { result: value, text: None, others: Vec::new(), messages: Vec::new(), now, context: None };
     let assertion = doc.first_child_element(result);
-    assertion.map_or(Verdict::Skip, |it| judge(doc, it, &outcome))
+    let Some(assertion) = assertion else { return Verdict::Skip };
+    let refers = doc.descendants(result).any(|it| doc.is_element(it) && attr(doc, it, "file").is_some());
+    if refers { judge(&with_folder(doc, folder), assertion, &outcome) } else { judge(doc, assertion, &outcome) }
 }
 
 fn zone() -> FixedOffset {

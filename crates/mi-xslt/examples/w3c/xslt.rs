@@ -139,7 +139,7 @@ fn one(doc: &Arc<Document>, case: NodeId, folder: &Path, environment: &Environme
 }
 
 /// The test set with the place of its files, which assertions refer to.
-fn with_folder(doc: &Document, folder: &Path) -> Document {
+pub(crate) fn with_folder(doc: &Document, folder: &Path) -> Document {
     let mut copy = doc.clone();
     if let Some(root) = copy.root_element() {
         copy.set_attribute(root, "", "mi-folder", "", &folder.display().to_string());

@@ -7,6 +7,14 @@ use crate::{PlainHost, XQuery};
 
 /// A query and its result.
 const ROWS: &[(&str, &str)] = &[
+    ("let $x:=1 return $x", "1"),
+    ("(5)*<a>2</a>", "10"),
+    ("(count(<a/>/..), count(attribute a {1}/..), count(<a><b/></a>/b/ancestor::node()))", "0 0 1"),
+    ("declare base-uri 'http://e.com/a'; base-uri(<a xml:base='b/c'><d xml:base='e'/></a>/d)", "http://e.com/b/e"),
+    ("declare base-uri 'http://e.com/a'; (static-base-uri(), resolve-uri('x'))", "http://e.com/a http://e.com/x"),
+    ("<a xml:id=' x '/>", r#"<a xml:id="x"/>"#),
+    ("<a b='1'/>/attribute(b, xs:untypedAtomic)/string()", "1"),
+    ("count(<a><b/></a>/element(b, xs:integer))", "0"),
     ("1 + 2", "3"),
     ("<a>{1, 2}{3}</a>", "<a>1 23</a>"),
     ("for $x in (3,1,2) order by $x return <i>{$x}</i>", "<i>1</i><i>2</i><i>3</i>"),
@@ -105,7 +113,6 @@ const ROWS: &[(&str, &str)] = &[
     (r#"QName("urn:x", "p:y")"#, "p:y"),
     (r#"element {QName("urn:x", "p:y")} {}"#, r#"<p:y xmlns:p="urn:x"/>"#),
     (r#"<a>{true(), 1.0, 1e0, xs:date("2020-01-01")}</a>"#, "<a>true 1 1 2020-01-01</a>"),
-    ("<a>{attribute b {1}, attribute b {2}}</a>", r#"<a b="2"/>"#),
     (r#"fn:concat("a", "b")"#, "ab"),
     (r#"(1, "a", <b/>)[2]"#, "a"),
     ("let $x := <a>5</a> return $x + 1", "6"),
@@ -124,6 +131,14 @@ const ROWS: &[(&str, &str)] = &[
 
 /// A query that is refused when it is compiled, and how the message begins or ends.
 const REFUSED: &[(&str, &str)] = &[
+    ("declare base-uri 'a'; declare base-uri 'b'; 1", "1:40: the base URI is declared twice (XQST0032)"),
+    ("declare namespace a = 'b'; declare namespace a = 'c'; 1", "1:53: the prefix `a` is declared twice (XQST0033)"),
+    ("declare variable $x := 1; declare ordering ordered; 1", "1:35: this must stand in front of"),
+    ("declare function fn:f() {1}; 1", "1:18: the namespace of the function f is reserved"),
+    ("<!-- a--b -->", "1:1: a comment may not contain `--`"),
+    ("(# x:y #) { 1 }", "1:1: the name `x:y` of a pragma must have a prefix"),
+    ("<a xmlns:p=''/>", "1:4: the prefix `p` cannot be taken back (XQST0085)"),
+    ("for $x at $x in 1 return 1", "1:14: $x is both the item and its position (XQST0089)"),
     ("validate { <a/> }", "1:1: `validate` needs schemas"),
     ("$undeclared", "1:1: the variable $undeclared is not declared (XPST0008)"),
     ("1 +\n  local:f(1)", "2:3: there is no function local:f() with 1 argument(s) (XPST0017)"),
@@ -147,6 +162,12 @@ const REFUSED: &[(&str, &str)] = &[
 
 /// A query that fails when it is run.
 const FAILING: &[(&str, &str)] = &[
+    ("<a>{attribute b {1}, attribute b {2}}</a>", "XQDY0025"),
+    ("<a>{attribute xmlns {1}}</a>", "XQDY0044"),
+    ("element {QName('http://www.w3.org/2000/xmlns/', 'x')} {}", "XQDY0096"),
+    ("<a/>/(/)", "XPDY0050"),
+    ("declare variable $x as xs:double := 1; $x", "XPTY0004"),
+    ("xs:duration('P1D') + xs:date('2024-01-01')", "XPTY0004"),
     ("1 div 0", "(FOAR0001)"),
     ("//a", "(XPDY0002)"),
     ("let $x as xs:integer := 'a' return $x", "the value of `let` must be xs:integer, but is xs:string (XPTY0004)"),
@@ -239,7 +260,11 @@ fn external_variables_get_values() {
 
 #[test]
 fn what_has_no_effect_is_noted() {
-    let query = XQuery::compile("declare option xs:o 'x';\ndeclare base-uri 'urn:b'; 1", "q").unwrap();
+    let query =
+        XQuery::compile("declare copy-namespaces preserve, no-inherit;\ndeclare option xs:o 'x'; 1", "q").unwrap();
     let notes: Vec<String> = query.notes().iter().map(ToString::to_string).collect();
-    assert_eq!(notes, ["q:1:1: options have no effect here", "q:2:1: the base URI has no effect here"]);
+    assert_eq!(
+        notes,
+        ["q:1:1: namespaces are always inherited by nodes that are copied", "q:2:1: options have no effect here"]
+    );
 }

@@ -137,7 +137,9 @@ fn adjust<'d>(args: &Args<'_, '_, 'd>, kind: MomentKind) -> Outcome<'d> {
     } else {
         match duration_argument(args, 1)? {
             None => None,
-            Some(d) if d.seconds % 60 == 0 && d.seconds.abs() <= 14 * 3600 => Some((d.seconds / 60) as i16),
+            Some(d) if d.seconds % 60 == 0 && d.nanos == 0 && d.seconds.abs() <= 14 * 3600 => {
+                Some((d.seconds / 60) as i16)
+            }
             Some(_) => return Err(XPathError::dynamic("FODT0003", "a time zone is at most 14 hours of whole minutes")),
         }
     };

@@ -14,7 +14,7 @@ use crate::xpath::builder::{Opened, TreeBuilder};
 use crate::xpath::error::XPathError;
 use crate::xpath::pattern::Regex;
 use crate::xpath::sequence::Sequence;
-use crate::xpath::value::{Item, Node, QName};
+use crate::xpath::value::{Item, Node, QName, Str};
 
 use Library::Core;
 
@@ -26,10 +26,10 @@ pub(super) const TABLE: &[Builtin] = &[
     builtin(Core, ("innermost", (1, 1), V2, Nodes, 0, |a| nested(a, true))),
     builtin(Core, ("outermost", (1, 1), V2, Nodes, 0, |a| nested(a, false))),
     builtin(Core, ("nilled", (0, 1), V2, Boolean, 1, nilled)),
+    builtin(Core, ("base-uri", (0, 1), V2, Unknown, 1, base_uri)),
     // Nothing that is evaluated here has a place it was loaded from.
-    builtin(Core, ("base-uri", (0, 1), V2, Unknown, 1, |_| Ok(Sequence::empty()))),
-    builtin(Core, ("document-uri", (0, 1), V2, Unknown, 1, |_| Ok(Sequence::empty()))),
-    builtin(Core, ("static-base-uri", (0, 0), V2, Unknown, 0, |_| Ok(Sequence::empty()))),
+    builtin(Core, ("document-uri", (0, 1), V2, Unknown, 1, |a| node(a).map(|_| Sequence::empty()))),
+    builtin(Core, ("static-base-uri", (0, 0), V2, Unknown, 0, |a| Ok(static_base(a).map(any_uri).into()))),
     builtin(Core, ("idref", (1, 2), V2, Nodes, 2, |_| Ok(Sequence::empty()))),
     builtin(Core, ("collection", (0, 1), V2, Nodes, 0, |_| no_collection())),
     builtin(Core, ("environment-variable", (1, 1), V2, Unknown, 0, |_| Ok(Sequence::empty()))),
@@ -150,16 +150,55 @@ fn resolve_qname<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     Ok(Sequence::one(Item::QName(Arc::new(name))))
 }
 
-/// MI has no base URI for expressions, so a relative reference needs the second argument.
+/// The base URI that a query declares; expressions and stylesheets have none.
+fn static_base<'e>(args: &Args<'_, 'e, '_>) -> Option<&'e str> {
+    args.ev.program.base_uri.as_deref()
+}
+
+fn any_uri<'d>(uri: &str) -> Item<'d> {
+    Item::AnyUri(uri.to_owned().into())
+}
+
+/// What `xml:base` says at the node and around it. What a query constructs starts from the base URI of the query.
+fn base_uri<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    let Some(node) = node(args)? else { return Ok(Sequence::empty()) };
+    let doc: &Document = &node.doc;
+    let mut given = Vec::new();
+    let mut top = node.id;
+    let mut at = Some(node.id);
+    while let Some(id) = at {
+        args.ev.spend(1)?;
+        if doc.is_element(id) {
+            given.extend(doc.attribute(id, mi_xml::XML_NAMESPACE, "base").map(|it| it.trim().to_owned()));
+        }
+        top = id;
+        at = doc.parent(id);
+    }
+    let element = if doc.kind(top) == NodeKind::Document { doc.child_elements(top).next() } else { Some(top) };
+    let constructed = element.is_some_and(|it| doc.is_element(it) && doc.offset(it).is_none());
+    let mut base = static_base(args).filter(|_| constructed).map(str::to_owned);
+    for reference in given.iter().rev() {
+        base = Some(match base.as_deref().and_then(|base| Some((base, scheme(base)?))) {
+            Some((base, own)) if scheme(reference).is_none() => resolved(base, own, reference),
+            _ => reference.clone(),
+        });
+    }
+    Ok(base.as_deref().map(any_uri).into())
+}
+
+/// A relative reference needs the second argument, or the base URI of the query.
 fn resolve_uri<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let Some(reference) = args.opt_string(0)? else { return Ok(Sequence::empty()) };
     if scheme(&reference).is_some() {
         return Ok(Sequence::one(Item::AnyUri(reference)));
     }
-    if args.len() < 2 {
-        return Err(XPathError::dynamic("FONS0005", "there is no base URI; give it as the second argument"));
-    }
-    let base = args.string(1)?;
+    let base: Str<'d> = if args.len() < 2 {
+        let declared = static_base(args).map(str::to_owned);
+        let missing = || XPathError::dynamic("FONS0005", "there is no base URI; give it as the second argument");
+        declared.ok_or_else(missing)?.into()
+    } else {
+        args.required(1)?
+    };
     let Some(scheme) = scheme(&base) else {
         return Err(XPathError::dynamic("FORG0002", format!("\"{}\" is no absolute URI", &*base)));
     };

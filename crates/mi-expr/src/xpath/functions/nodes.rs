@@ -149,7 +149,9 @@ fn has_children<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
 }
 
 fn in_scope_prefixes<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
-    let Some(node) = node(args, 0)? else { return Ok(Sequence::empty()) };
+    let Some(node) = node(args, 0)?.filter(|it| it.kind() == NodeKind::Element) else {
+        return Err(XPathError::type_error("in-scope-prefixes() needs an element"));
+    };
     let scope = node.doc.in_scope_namespaces(node.id);
     let prefixes = scope.iter().filter(|(prefix, uri)| !uri.is_empty() && *prefix != "xml").map(|(prefix, _)| *prefix);
     let text = |p: &str| Item::String(Str::Owned(p.to_owned()));
