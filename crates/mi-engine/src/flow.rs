@@ -122,7 +122,7 @@ pub async fn build_body(cx: &mut Context) -> Result<(), Fault> {
 }
 
 /// Reads the payload, within the same limit, and does not look into it.
-pub(crate) async fn read_body(cx: &mut Context) -> Result<(), Fault> {
+pub async fn read_body(cx: &mut Context) -> Result<(), Fault> {
     read(cx, 1).await
 }
 

@@ -222,11 +222,7 @@ pub fn build(message: &mut Message) -> Result<(), Fault> {
     if built.is_ok() {
         take_addressing(message);
     }
-    if !message.rest && matches!(message.body.native(), Ok(mi_message::Native::Xml(envelope)) if envelope.is_wrapped())
-    {
-        // The type says SOAP and the root is no envelope: plain XML, and REST from here on.
-        message.rest = true;
-    }
+    note_plain_xml(message);
     built.map_err(|error| {
         Fault::coded(
             codes::MESSAGE_PARSING,
@@ -234,6 +230,14 @@ pub fn build(message: &mut Message) -> Result<(), Fault> {
             format!("org.apache.synapse.SynapseException: Error while building message. {error}"),
         )
     })
+}
+
+/// The type says SOAP and the root is no envelope: plain XML, and REST from here on.
+pub fn note_plain_xml(message: &mut Message) {
+    if !message.rest && matches!(message.body.native(), Ok(mi_message::Native::Xml(envelope)) if envelope.is_wrapped())
+    {
+        message.rest = true;
+    }
 }
 
 /// WS-Addressing headers of a request become its fields. MI: `AddressingInHandler`.

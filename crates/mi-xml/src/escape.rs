@@ -35,6 +35,11 @@ pub(crate) fn attribute(out: &mut Vec<u8>, bytes: &[u8], range: Range<usize>) {
     });
 }
 
+/// Writes `plain` as the inside of a double quoted attribute value, as a document writes it.
+pub fn escape_attribute(out: &mut Vec<u8>, plain: &str) {
+    attribute_str(out, plain);
+}
+
 /// Writes `text` as the inside of a double quoted attribute value.
 pub(crate) fn attribute_str(out: &mut Vec<u8>, text: &str) {
     attribute(out, text.as_bytes(), 0..text.len());

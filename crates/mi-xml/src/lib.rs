@@ -25,6 +25,7 @@
 //! The crate opens nothing and knows no clock.
 
 mod arena;
+mod declaration;
 mod edit;
 mod encoding;
 mod escape;
@@ -37,15 +38,17 @@ mod parser;
 mod scanner;
 mod serializer;
 mod start_tag;
+mod stream;
 mod values;
 mod vocabulary;
 
 pub use arena::{Document, NodeId, NodeKind};
-pub use escape::escape_text;
+pub use escape::{escape_attribute, escape_text};
 pub use limits::{Limits, ParseError, ParseOptions};
 pub use names::NameId;
 pub use scanner::{first_illegal, is_char, is_name, is_ncname};
 pub use serializer::{Declaration, WriteOptions};
+pub use stream::{Event, Sink, StartTag, stream};
 
 /// The namespace every document binds to the prefix `xml`.
 pub const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";

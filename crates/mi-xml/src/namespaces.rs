@@ -24,6 +24,11 @@ impl Scope {
         self.uris.get(prefix as usize).copied().unwrap_or(NONE)
     }
 
+    /// Names without a prefix have a namespace.
+    pub(crate) fn has_default(&self) -> bool {
+        self.uri(PREFIX_EMPTY) != STR_EMPTY
+    }
+
     /// A mark for [`Scope::leave`].
     #[inline]
     pub(crate) fn mark(&self) -> u32 {

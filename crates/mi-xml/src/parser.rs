@@ -11,11 +11,13 @@ use bytestring::ByteString;
 use memchr::memmem;
 
 use crate::arena::{CDATA, COMMENT, DECODE, DOCUMENT, Document, Element, Node, PI, Source, TEXT, tag};
+use crate::declaration::is_declaration;
 use crate::encoding;
 use crate::limits::{Limits, ParseError, ParseOptions};
 use crate::names::{BindingMask, NONE, Names};
 use crate::namespaces::Scope;
 use crate::scanner::{first_illegal, is_ncname, is_space, name_end, reference, text_stop};
+use crate::stream::{Event, Sink};
 use crate::vocabulary::{self, Spellings};
 
 /// Records room is made for in advance. Dense documents have a node for every 16 bytes; large ones are often not dense.
@@ -26,20 +28,9 @@ pub(crate) const PARSED: u32 = 0;
 
 /// Reads a document; see [`Document::parse_with`].
 pub(crate) fn parse(bytes: Bytes, charset: Option<&str>, options: &ParseOptions) -> Result<Document, ParseError> {
-    let limits = &options.limits;
-    let max_bytes = limits.max_bytes.min(Limits::MAX_BYTES);
-    let check_size = |bytes: &Bytes| {
-        if bytes.len() <= max_bytes {
-            return Ok(());
-        }
-        Err(ParseError::at(b"", 0, format!("the document has {} bytes, max_bytes is {max_bytes}", bytes.len())))
-    };
-    check_size(&bytes)?;
-    let bytes = encoding::to_utf8(bytes, charset).map_err(|message| ParseError::at(b"", 0, message))?;
-    check_size(&bytes)?;
-
+    let bytes = checked(bytes, charset, options)?;
     let (text, stopper) = readable(&bytes);
-    let outcome = Parser::new(&text, limits, options.stop_after_root).run();
+    let outcome = Parser::new(&text, options, None).run();
     match (outcome, stopper) {
         (Ok(_), Some(message)) if !options.stop_after_root => Err(ParseError::at(&bytes, text.len(), message)),
         (Ok(document), _) => {
@@ -50,6 +41,39 @@ pub(crate) fn parse(bytes: Bytes, charset: Option<&str>, options: &ParseOptions)
         (Err(fail), Some(message)) if fail.at_end => Err(ParseError::at(&bytes, text.len(), message)),
         (Err(fail), _) => Err(ParseError::at(&bytes, fail.offset, fail.message)),
     }
+}
+
+/// See [`crate::stream`].
+pub(crate) fn stream(
+    bytes: Bytes,
+    charset: Option<&str>,
+    options: &ParseOptions,
+    sink: &mut dyn Sink,
+) -> Result<Option<ByteString>, ParseError> {
+    let bytes = checked(bytes, charset, options)?;
+    let (text, stopper) = readable(&bytes);
+    match (Parser::new(&text, options, Some(sink)).run(), stopper) {
+        (Ok(_), Some(message)) if !options.stop_after_root => Err(ParseError::at(&bytes, text.len(), message)),
+        (Ok(_), _) => Ok(Some(text)),
+        (Err(fail), _) if fail.is_stop => Ok(None),
+        (Err(fail), Some(message)) if fail.at_end => Err(ParseError::at(&bytes, text.len(), message)),
+        (Err(fail), _) => Err(ParseError::at(&bytes, fail.offset, fail.message)),
+    }
+}
+
+/// The document in UTF-8, within the limits before and after it was transcoded.
+fn checked(bytes: Bytes, charset: Option<&str>, options: &ParseOptions) -> Result<Bytes, ParseError> {
+    let max_bytes = options.limits.max_bytes.min(Limits::MAX_BYTES);
+    let check_size = |bytes: &Bytes| {
+        if bytes.len() <= max_bytes {
+            return Ok(());
+        }
+        Err(ParseError::at(b"", 0, format!("the document has {} bytes, max_bytes is {max_bytes}", bytes.len())))
+    };
+    check_size(&bytes)?;
+    let bytes = encoding::to_utf8(bytes, charset).map_err(|message| ParseError::at(b"", 0, message))?;
+    check_size(&bytes)?;
+    Ok(bytes)
 }
 
 /// The leading part of the document that is UTF-8 and has only legal characters, and why it ends when it ends early.
@@ -75,6 +99,8 @@ pub(crate) struct Fail {
     offset: usize,
     /// The document ended too early.
     at_end: bool,
+    /// No refusal: the sink wants no more.
+    is_stop: bool,
     message: String,
 }
 
@@ -113,10 +139,14 @@ pub(crate) struct Parser<'s> {
     /// `]]>` occurs somewhere, so text has to be checked for it.
     has_section_end: bool,
     stop_after_root: bool,
+    /// Counts elements, also those that were forgotten.
+    pub(crate) serial: u32,
+    /// Is told of the document instead of a tree being built.
+    pub(crate) sink: Option<&'s mut dyn Sink>,
 }
 
 impl<'s> Parser<'s> {
-    fn new(text: &'s ByteString, limits: &'s Limits, stop_after_root: bool) -> Self {
+    fn new(text: &'s ByteString, options: &'s ParseOptions, sink: Option<&'s mut dyn Sink>) -> Self {
         let (names, spellings) = vocabulary::take();
         let bytes = text.as_bytes().as_ref();
         let scope = Scope::new(&names);
@@ -124,7 +154,7 @@ impl<'s> Parser<'s> {
             text,
             bytes,
             at: 0,
-            limits,
+            limits: &options.limits,
             nodes: Vec::with_capacity((bytes.len() / 16 + 16).min(MAX_RESERVED)),
             elements: Vec::with_capacity((bytes.len() / 48 + 8).min(MAX_RESERVED)),
             names,
@@ -143,7 +173,9 @@ impl<'s> Parser<'s> {
             seen_names: Vec::new(),
             seen_prefixes: Vec::new(),
             has_section_end: memmem::find(bytes, b"]]>").is_some(),
-            stop_after_root,
+            stop_after_root: options.stop_after_root,
+            serial: 0,
+            sink,
         }
     }
 
@@ -193,7 +225,9 @@ impl<'s> Parser<'s> {
         }
         self.elements[0].end = end as u32;
         let first = self.elements[0].first_child;
-        self.nodes[first as usize].prev = self.current.last_child;
+        if first != NONE {
+            self.nodes[first as usize].prev = self.current.last_child;
+        }
         Ok(())
     }
 
@@ -201,7 +235,13 @@ impl<'s> Parser<'s> {
 
     #[cold]
     pub(crate) fn fail<T>(&self, offset: usize, message: impl Into<String>) -> Parsed<T> {
-        Err(Box::new(Fail { offset, at_end: offset >= self.bytes.len(), message: message.into() }))
+        Err(Box::new(Fail { offset, at_end: offset >= self.bytes.len(), is_stop: false, message: message.into() }))
+    }
+
+    /// Ends the parse because the sink wants no more.
+    #[cold]
+    pub(crate) fn stop<T>(&self) -> Parsed<T> {
+        Err(Box::new(Fail { offset: self.at, at_end: false, is_stop: true, message: String::new() }))
     }
 
     #[cold]
@@ -368,7 +408,7 @@ impl<'s> Parser<'s> {
         }
         self.at = at;
         self.push_child(tag(TEXT, flags, PARSED), start as u32, (at - start) as u32)?;
-        Ok(())
+        self.told(Event::Other)
     }
 
     #[cold]
@@ -412,7 +452,7 @@ impl<'s> Parser<'s> {
         }
         self.at += 1;
         self.close();
-        Ok(())
+        self.told(Event::End { start, end: self.at })
     }
 
     #[cold]
@@ -465,6 +505,7 @@ impl<'s> Parser<'s> {
         if len > 0 {
             let flags = CDATA | self.carriage_returns(start, len);
             self.push_child(tag(TEXT, flags, PARSED), start as u32, len as u32)?;
+            self.told(Event::Section)?;
         }
         Ok(())
     }
@@ -484,7 +525,7 @@ impl<'s> Parser<'s> {
         self.at = end + 3;
         let flags = self.carriage_returns(start, len);
         self.push_child(tag(COMMENT, flags, PARSED), start as u32, len as u32)?;
-        Ok(())
+        self.told(Event::Other)
     }
 
     fn pi(&mut self) -> Parsed<()> {
@@ -506,6 +547,15 @@ impl<'s> Parser<'s> {
         self.at = start + len + 2;
         let flags = self.carriage_returns(start, len);
         self.push_child(tag(PI, flags, PARSED), start as u32, len as u32)?;
+        self.told(Event::Other)
+    }
+
+    /// Tells the sink, if there is one.
+    #[inline]
+    fn told(&mut self, event: Event<'_>) -> Parsed<()> {
+        if self.sink.is_some() && !self.tell(event) {
+            return self.stop();
+        }
         Ok(())
     }
 
@@ -537,29 +587,4 @@ pub(crate) fn shown(name: &str) -> Cow<'_, str> {
         Some((end, _)) => Cow::Owned(format!("{}...", &name[..end])),
         None => Cow::Borrowed(name),
     }
-}
-
-/// Whether `inside` (what stands between `<?xml` and `?>`) follows the grammar of the XML declaration.
-fn is_declaration(inside: &str) -> bool {
-    let Some((version, rest)) = pseudo_attribute(inside, "version") else { return false };
-    let is_version = version
-        .strip_prefix("1.")
-        .is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit()));
-    let (encoding, rest) = pseudo_attribute(rest, "encoding").unwrap_or(("UTF-8", rest));
-    let is_encoding = encoding.starts_with(|c: char| c.is_ascii_alphabetic())
-        && encoding.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-    let (standalone, rest) = pseudo_attribute(rest, "standalone").unwrap_or(("no", rest));
-    is_version && is_encoding && matches!(standalone, "yes" | "no") && rest.bytes().all(is_space)
-}
-
-/// The value of ` name="value"` at the start of `text`, and what follows it.
-fn pseudo_attribute<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
-    let spaces = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r');
-    let trimmed = text.trim_start_matches(spaces);
-    if trimmed.len() == text.len() {
-        return None;
-    }
-    let value = trimmed.strip_prefix(name)?.trim_start_matches(spaces).strip_prefix('=')?.trim_start_matches(spaces);
-    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    value[1..].split_once(quote)
 }

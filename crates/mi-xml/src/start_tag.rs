@@ -25,6 +25,7 @@ impl Parser<'_> {
         let element = self.elements.len() as u32;
         let node = self.push_child(tag(ELEMENT, 0, PARSED), NONE, element)?;
         self.elements.push(Element { start: start as u32, ..Element::EMPTY });
+        self.serial = self.serial.wrapping_add(1);
         let parent = std::mem::replace(
             &mut self.current,
             Frame { node, element, spelling, last_child: NONE, scope_mark: self.scope.mark(), needs: 0, declares: 0 },
@@ -46,9 +47,15 @@ impl Parser<'_> {
         let empty = self.byte(self.at) == b'/';
         self.at += 1 + usize::from(empty);
         self.elements[element as usize].tag_end = self.at as u32;
+        if self.sink.is_some() && !self.tell_start(start, empty) {
+            return self.stop();
+        }
         if empty {
             self.nodes[node as usize].set(SELF_CLOSED);
             self.close();
+            if self.sink.is_some() {
+                self.forget();
+            }
         }
         Ok(())
     }
@@ -203,7 +210,7 @@ impl Parser<'_> {
         if let Some(message) = forbidden_declaration(&self.names, prefix, uri) {
             return self.fail(name_start, message);
         }
-        if already_seen(&mut self.seen_prefixes, prefix, self.current.node) {
+        if already_seen(&mut self.seen_prefixes, prefix, self.serial) {
             let what = match self.names.prefix_str(prefix) {
                 "" => "default namespace".to_owned(),
                 prefix => format!("prefix '{prefix}'"),
@@ -234,7 +241,7 @@ impl Parser<'_> {
             let (qname, needs) = self.resolve(spelling, at, true)?;
             self.nodes[id].prev = qname;
             let resolved = *self.names.qname(qname);
-            if already_seen(&mut self.seen_names, resolved.name.0, self.current.node) {
+            if already_seen(&mut self.seen_names, resolved.name.0, self.serial) {
                 let name = self.names.written(qname);
                 return self.fail(at, format!("the attribute '{name}' occurs twice on one element"));
             }

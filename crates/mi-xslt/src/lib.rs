@@ -35,6 +35,7 @@ mod pattern;
 mod plan;
 mod run;
 mod serialize;
+mod streaming;
 mod xquery;
 
 #[cfg(test)]
@@ -49,6 +50,7 @@ use mi_xml::{Document, NodeId};
 
 pub use error::{StylesheetError, TransformError, TransformErrorKind};
 pub use output::{Method, Output};
+pub use streaming::Place;
 pub use xquery::XQuery;
 
 /// A point in time with its zone.

@@ -11,6 +11,7 @@ use crate::decimal::DecimalFormat;
 use crate::expr::Expr;
 use crate::output::OutputSettings;
 use crate::pattern::{Alternative, Pattern, Test};
+use crate::streaming::Deed;
 
 /// An expanded name as text: `{namespace}local`, or `local` for none.
 pub(crate) type Key = String;
@@ -431,6 +432,8 @@ pub(crate) struct Plan {
     pub(crate) modes: Vec<Mode>,
     /// What the stylesheet does to documents, if it keeps most of them.
     pub(crate) edits: Option<Edits>,
+    /// What each template does, if documents can go through without a tree.
+    pub(crate) deeds: Option<Vec<Option<Deed>>>,
     pub(crate) mode_names: HashMap<Key, usize>,
     pub(crate) globals: Vec<Global>,
     pub(crate) global_index: HashMap<Key, usize>,

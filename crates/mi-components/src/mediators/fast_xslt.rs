@@ -1,6 +1,8 @@
 //! `<fastXSLT>` transforms the payload by a stylesheet. In MI it works on the stream of the message; here it is
 //! `<xslt>` without its options.
 
+use std::sync::Arc;
+
 use mi_config::{Diagnostic, Element};
 use mi_engine::build::BuildCx;
 use mi_engine::context::Context;
@@ -9,29 +11,36 @@ use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
 
 use super::xslt::{Logger, Stylesheets, keep_results, replace_payload, result_element, run};
+use super::xslt_stream::{Streaming, Transforms};
 use crate::payload;
 use crate::resource::Resources;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec::new("fastXSLT", parse).attributes(&["key"]).children(&[]);
 
-#[derive(Debug)]
-struct FastXslt(Stylesheets);
+#[derive(Clone, Debug)]
+struct FastXslt(Arc<Stylesheets>);
 
 fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagnostic> {
     let key = el.resource_key("key")?;
     let key = key.ok_or_else(|| el.error("The 'key' attribute is required for the FastXSLT mediator"))?;
     let stylesheets = Stylesheets::new(key, Resources::default(), true);
     stylesheets.check(el, cx);
-    Ok(Box::new(FastXslt(stylesheets)))
+    Ok(Box::new(FastXslt(Arc::new(stylesheets))))
 }
 
 impl Mediator for FastXslt {
-    fn reads_body(&self) -> bool {
-        true
+    fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+        if cx.message.body.is_built() { self.transform_built(cx) } else { Ok(Flow::wait(Streaming(self.clone()))) }
+    }
+}
+
+impl Transforms for FastXslt {
+    fn stylesheets(&self) -> &Stylesheets {
+        &self.0
     }
 
     /// MI: `FastXSLTMediator#mediate`.
-    fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+    fn transform_built(&self, cx: &mut Context) -> Result<Flow, Fault> {
         let failed = |fault: Fault| Fault::new(format!("Error while transforming the Stream {}", fault.message));
         let stylesheet = self.0.current(cx)?;
         let envelope = cx.message.body.envelope()?;

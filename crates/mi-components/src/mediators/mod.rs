@@ -54,6 +54,7 @@ mod validate;
 mod variable;
 mod xquery;
 mod xslt;
+mod xslt_stream;
 
 /// Every mediator with a file of its own.
 pub const TABLE: &[MediatorSpec] = &[

@@ -17,6 +17,7 @@ use mi_message::{Envelope, Value, XmlValue};
 use mi_xml::{Document, NodeId};
 use mi_xslt::{Host, Method, Output, Resolver, Stylesheet};
 
+use super::xslt_stream::{Streaming, Transforms};
 use crate::resource::{Cached, Layout, Reader, Resources, Texts};
 use crate::xml;
 
@@ -30,6 +31,9 @@ const MAX_TIME: Duration = Duration::from_mins(1);
 const DISABLE_BUILD: &str = "transform.xslt.result.disableBuild";
 /// What the names of properties with further results start with.
 const RESULT: &str = "xslt.result.";
+
+#[derive(Debug)]
+struct Mediating(Arc<Xslt>);
 
 #[derive(Debug)]
 struct Xslt {
@@ -57,12 +61,12 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
     let properties = el.children_named("property").map(|it| parse_property(&it)).collect::<Result<Vec<_>, _>>()?;
     let stylesheets = Stylesheets::new(key, resources, el.bool_attr("useCache") != Some(false));
     stylesheets.check(el, cx);
-    Ok(Box::new(Xslt {
+    Ok(Box::new(Mediating(Arc::new(Xslt {
         source: el.expr("source")?,
         target: el.attr("target").map(|it| it.as_ref().into()),
         properties,
         stylesheets,
-    }))
+    }))))
 }
 
 /// Features are switches of MI's XML libraries. MI: `MediatorPropertyFactory`.
@@ -84,13 +88,27 @@ fn parse_property(el: &Element) -> Result<Property, Diagnostic> {
     Ok(Property { name, value })
 }
 
-impl Mediator for Xslt {
+impl Mediator for Mediating {
+    /// The payload is read by the mediator itself where it may do without a tree.
     fn reads_body(&self) -> bool {
-        true
+        !self.0.takes_payload_alone()
+    }
+
+    fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+        if self.0.takes_payload_alone() && !cx.message.body.is_built() {
+            return Ok(Flow::wait(Streaming(self.0.clone())));
+        }
+        self.0.transform_built(cx)
+    }
+}
+
+impl Transforms for Arc<Xslt> {
+    fn stylesheets(&self) -> &Stylesheets {
+        &self.stylesheets
     }
 
     /// MI: `XSLTMediator#mediate`.
-    fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
+    fn transform_built(&self, cx: &mut Context) -> Result<Flow, Fault> {
         if self.source.is_none() && cx.message.body.envelope()?.payload().is_none() {
             log::warn!(
                 target: "XSLTMediator",
@@ -112,6 +130,11 @@ impl Mediator for Xslt {
 }
 
 impl Xslt {
+    /// The payload becomes the result, and nothing else of the message matters.
+    fn takes_payload_alone(&self) -> bool {
+        self.source.is_none() && self.target.is_none() && self.properties.is_empty()
+    }
+
     fn transform(&self, cx: &mut Context) -> Result<(), Fault> {
         let place = self.place(cx)?;
         let mut params: Vec<(&str, Arc<str>)> = Vec::with_capacity(self.properties.len());

@@ -19,7 +19,7 @@ mod xml;
 use bytes::Bytes;
 
 use crate::body::BodyError;
-use crate::{Attachment, Native};
+use crate::{Attachment, Body, Native, SoapVersion};
 
 pub use content_type::ContentType;
 pub use format::{Formatted, format};
@@ -64,6 +64,36 @@ pub fn build_with(bytes: &Bytes, content_type: Option<&str>, types: Option<&Medi
         Kind::Text => Ok(Built::plain(text::build(bytes, &content_type)?)),
         Kind::Binary => Ok(Built::plain(Native::Binary(bytes.clone()))),
     }
+}
+
+/// XML as it was received, which [`build_with`] would parse.
+#[derive(Clone, Copy, Debug)]
+pub struct RawXml<'b> {
+    /// The bytes.
+    pub bytes: &'b Bytes,
+    /// `UTF-8` when the content type says so; otherwise the document may.
+    pub charset: Option<&'static str>,
+    /// The version of the content type, when it is one of SOAP; plain XML is put into an envelope whatever its root is.
+    pub soap: Option<SoapVersion>,
+}
+
+/// The bytes of a body that was read and not built, if they are XML in UTF-8 or in a character set of their own saying.
+pub fn raw_xml(body: &Body) -> Option<RawXml<'_>> {
+    let bytes = body.raw().filter(|raw| !raw.is_empty())?;
+    let content_type = ContentType::parse(body.received_content_type()?);
+    let charset = match content_type.charset() {
+        None => None,
+        Some(label) if charset::is_utf8(&label) => Some("UTF-8"),
+        Some(_) => return None,
+    };
+    let types = body.options().media_types.as_deref();
+    let soap = match types.unwrap_or(&MediaTypes::default()).builder(content_type.essence()) {
+        Kind::Xml => None,
+        Kind::Soap if content_type.is(soap::SOAP12_TYPE) => Some(SoapVersion::Soap12),
+        Kind::Soap => Some(SoapVersion::Soap11),
+        _ => return None,
+    };
+    Some(RawXml { bytes, charset, soap })
 }
 
 #[cfg(test)]

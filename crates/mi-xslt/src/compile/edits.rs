@@ -8,6 +8,7 @@ use mi_xml::Document;
 use super::Compiler;
 use crate::pattern::{Start, Step, Test};
 use crate::plan::{Body, Edit, Edits, ElementEdit, ModeRef, NewAttribute, NoMatch, Op, Plan, Template, Value};
+use crate::streaming;
 
 /// What a stylesheet must not have: with these the copy would not be the same, or positions would be others.
 const FOREIGN: [&str; 5] = ["position", "last", "result-document", "default-mode", "disable-output-escaping"];
@@ -16,6 +17,7 @@ impl Compiler<'_> {
     /// Finds out whether the stylesheet edits documents.
     pub(super) fn finish_edits(&mut self) {
         self.plan.edits = edits(&self.plan);
+        self.plan.deeds = streaming::deeds(&self.plan);
     }
 }
 
