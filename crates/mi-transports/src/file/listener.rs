@@ -92,7 +92,8 @@ impl Worker {
     pub(super) fn new(settings: Arc<Settings>, cx: OpenCx) -> Self {
         let disk = Disk::new();
         let clock = cx.injector.snapshot().services.clock.clone();
-        let locks = settings.locking.map(|rules| Locks::new(disk.clone(), rules));
+        let locks =
+            settings.locking.map(|rules| Locks::new(disk.clone(), rules).for_many(settings.source.path.clone()));
         let mut cx = cx;
         if settings.reply.is_some() {
             cx.injector = cx.injector.with_replies();
@@ -107,6 +108,14 @@ impl Worker {
 
     /// Looks at the source once.
     async fn pass(&self, control: &Control) -> Result<(), PollError> {
+        let passed = self.look_around(control).await;
+        if let Some(locks) = &self.locks {
+            locks.rest().await;
+        }
+        passed
+    }
+
+    async fn look_around(&self, control: &Control) -> Result<(), PollError> {
         self.end_marked(control).await?;
         match self.source(control).await? {
             Source::Missing => self.say_missing(),

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use super::disk::Disk;
 use super::holder::Holder;
 use super::relocate;
+use super::seal::{Seal, Sealed};
 use super::settings::{AutoRelease, Locking};
 
 /// How long a lock holds without a sign of life.
@@ -115,6 +116,30 @@ pub(super) struct Locks {
     disk: Disk,
     rules: Locking,
     seen: Mutex<HashMap<PathBuf, Seen>>,
+    seals: Option<Arc<Seals>>,
+}
+
+/// The seal that locks are made of now.
+#[derive(Debug)]
+struct Seals {
+    /// A folder, or a file in it.
+    place: PathBuf,
+    now: Mutex<Option<Arc<Seal>>>,
+}
+
+impl Seals {
+    /// The seal that is in use, or a new one. Blocks.
+    fn seal(&self, now_millis: i64) -> io::Result<Arc<Seal>> {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seal) = now.as_ref().filter(|seal| seal.is_fresh()) {
+            return Ok(seal.clone());
+        }
+        let seal = Arc::new(Seal::new(&self.place, new_text(now_millis))?);
+        if let Some(former) = now.replace(seal.clone()) {
+            former.retire()?;
+        }
+        Ok(seal)
+    }
 }
 
 /// A lock of somebody else.
@@ -127,13 +152,38 @@ struct Seen {
 
 /// What trying to make a lock found.
 enum Attempt<T> {
-    Made(String, T),
+    Made(Made, T),
     Taken { text: String, touched: Option<SystemTime> },
+}
+
+/// How a lock was made.
+#[derive(Debug)]
+enum Made {
+    /// By itself, with this text.
+    Alone(String),
+    Sealed(Arc<Seal>),
 }
 
 impl Locks {
     pub(super) fn new(disk: Disk, rules: Locking) -> Self {
-        Self { disk, rules, seen: Mutex::default() }
+        Self { disk, rules, seen: Mutex::default(), seals: None }
+    }
+
+    /// The same for many locks below `place` in short time. [`Self::rest`] says that there will be no more for now.
+    pub(super) fn for_many(mut self, place: PathBuf) -> Self {
+        self.seals = Some(Arc::new(Seals { place, now: Mutex::default() }));
+        self
+    }
+
+    /// Removes what is only needed to make locks.
+    pub(super) async fn rest(&self) {
+        let Some(seals) = &self.seals else { return };
+        let seal = seals.now.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(seal) = seal {
+            if let Err(error) = self.disk.run(move || seal.retire()).await {
+                log::debug!(target: "VFSUtils", "{}: {error}", seals.place.display());
+            }
+        }
     }
 
     /// Locks `path`. `None` while somebody else has it.
@@ -150,7 +200,7 @@ impl Locks {
     ) -> io::Result<Option<(Held, T)>> {
         let lock = lock_of(path);
         let (text, touched) = match self.attempt(&lock, now_millis, first.clone()).await? {
-            Attempt::Made(text, done) => return Ok(Some((self.hold(lock, text), done))),
+            Attempt::Made(made, done) => return Ok(Some((self.hold(lock, made), done))),
             Attempt::Taken { text, touched } => (text, touched),
         };
         let unchanged = self.unchanged(&lock, &text, touched);
@@ -163,7 +213,7 @@ impl Locks {
             return Ok(None);
         }
         match self.attempt(&lock, now_millis, first).await? {
-            Attempt::Made(text, done) => Ok(Some((self.hold(lock, text), done))),
+            Attempt::Made(made, done) => Ok(Some((self.hold(lock, made), done))),
             Attempt::Taken { .. } => Ok(None),
         }
     }
@@ -204,28 +254,21 @@ impl Locks {
         now_millis: i64,
         first: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<Attempt<T>> {
-        let lock = lock.to_owned();
-        self.disk
-            .run(move || {
-                let text = new_text(now_millis);
-                // Most locks of others are seen here, without writing anything.
-                if let Some((text, touched)) = read(&lock)? {
-                    return Ok(Attempt::Taken { text, touched });
-                }
-                if relocate::create_whole(&lock, text.as_bytes())? {
-                    return Ok(Attempt::Made(text, first()));
-                }
-                let (text, touched) = read(&lock)?.unwrap_or_default();
-                Ok(Attempt::Taken { text, touched })
-            })
-            .await
+        let (lock, seals) = (lock.to_owned(), self.seals.clone());
+        self.disk.run(move || attempt(&lock, seals.as_deref(), now_millis, first)).await
     }
 
-    fn hold(&self, lock: PathBuf, text: String) -> Held {
+    fn hold(&self, lock: PathBuf, made: Made) -> Held {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&lock);
         let state = Arc::new(HeldState::default());
-        let beating = tokio::spawn(beat(self.disk.clone(), lock.clone(), text.clone(), state.clone()));
-        Held { lock, text, state, beating, released: false }
+        let beating = match &made {
+            Made::Alone(text) => Some(tokio::spawn(beat(self.disk.clone(), lock.clone(), text.clone(), state.clone()))),
+            Made::Sealed(seal) => {
+                seal.keep(&self.disk, &lock, state.clone());
+                None
+            }
+        };
+        Held { lock, made, state, beating, released: false }
     }
 
     /// For how long a lock has been seen with this text and time.
@@ -244,8 +287,35 @@ impl Locks {
     }
 }
 
+/// Makes a lock, unless there is one, and does `first` with it. Blocks.
+fn attempt<T>(
+    lock: &Path,
+    seals: Option<&Seals>,
+    now_millis: i64,
+    first: impl FnOnce() -> T,
+) -> io::Result<Attempt<T>> {
+    let taken = || Ok(read(lock)?.unwrap_or_default());
+    if let Some(seals) = seals {
+        let seal = seals.seal(now_millis)?;
+        match seal.lock(lock)? {
+            Sealed::Made => return Ok(Attempt::Made(Made::Sealed(seal), first())),
+            Sealed::Taken => return taken().map(|(text, touched)| Attempt::Taken { text, touched }),
+            Sealed::Impossible => {}
+        }
+    }
+    // Most locks of others are seen here, without writing anything.
+    if let Some((text, touched)) = read(lock)? {
+        return Ok(Attempt::Taken { text, touched });
+    }
+    let text = new_text(now_millis);
+    if relocate::create_whole(lock, text.as_bytes())? {
+        return Ok(Attempt::Made(Made::Alone(text), first()));
+    }
+    taken().map(|(text, touched)| Attempt::Taken { text, touched })
+}
+
 /// Text and time of a lock; `None` when there is none.
-fn read(lock: &Path) -> io::Result<Option<(String, Option<SystemTime>)>> {
+pub(super) fn read(lock: &Path) -> io::Result<Option<(String, Option<SystemTime>)>> {
     let metadata = match fs::symlink_metadata(lock) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -295,7 +365,7 @@ async fn beat(disk: Disk, lock: PathBuf, text: String, state: Arc<HeldState>) {
             Ok(true)
         });
         let touched = touched.await;
-        if state.released.load(Ordering::Acquire) || is_lost(&lock, touched, &state.lost) {
+        if state.is_released() || is_lost(&lock, touched, &state.lost) {
             return;
         }
     }
@@ -319,21 +389,52 @@ pub(super) fn is_lost(lock: &Path, renewed: io::Result<bool>, lost: &AtomicBool)
 
 /// What a lock and its signs of life tell each other.
 #[derive(Debug, Default)]
-struct HeldState {
+pub(super) struct HeldState {
     /// Somebody else has it.
-    lost: AtomicBool,
+    pub(super) lost: AtomicBool,
     /// It is about to be given back.
     released: AtomicBool,
+}
+
+impl HeldState {
+    pub(super) fn is_released(&self) -> bool {
+        self.released.load(Ordering::Acquire)
+    }
 }
 
 /// A lock that is held. Dropping it gives the file back.
 #[derive(Debug)]
 pub(super) struct Held {
     lock: PathBuf,
-    text: String,
+    made: Made,
     state: Arc<HeldState>,
-    beating: JoinHandle<()>,
+    /// Its own signs of life, unless they are those of a seal.
+    beating: Option<JoinHandle<()>>,
     released: bool,
+}
+
+/// What it takes to see whether a lock is still that which was made.
+#[derive(Clone, Debug)]
+struct Proof {
+    lock: PathBuf,
+    text: String,
+    /// The seal of a lock that is too young to have been taken over by the rules.
+    seal: Option<Arc<Seal>>,
+}
+
+impl Proof {
+    /// True for a lock that is ours. Blocks.
+    fn holds(&self) -> io::Result<bool> {
+        if self.seal.as_ref().is_some_and(|seal| seal.is_at(&self.lock)) {
+            return Ok(true);
+        }
+        Ok(read(&self.lock)?.is_some_and(|(found, _)| found == self.text))
+    }
+
+    /// Removes the lock if it is ours. Blocks.
+    fn unlock(&self) -> io::Result<()> {
+        if self.holds()? { relocate::remove(&self.lock) } else { Ok(()) }
+    }
 }
 
 /// How the last work on a locked file ended.
@@ -358,17 +459,17 @@ impl Held {
             self.released = true;
             return Parted::Lost;
         }
-        let (lock, text, state) = (self.lock.clone(), self.text.clone(), self.state.clone());
+        let (proof, state) = (self.proof(), self.state.clone());
         let done = disk.run_for_long(move || {
             // A holder that was stopped for longer than the lease learns it here, before it touches the file again.
-            if read(&lock).ok().flatten().is_none_or(|(found, _)| found != text) {
+            if !proof.holds().unwrap_or(false) {
                 return Ok(None);
             }
             let began = std::time::Instant::now();
             last()?;
             state.released.store(true, Ordering::Release);
             // Nobody takes a lock over that was seen to be ours a moment ago.
-            let unlocked = if began.elapsed() < BEAT { relocate::remove(&lock) } else { unlock(&lock, &text) };
+            let unlocked = if began.elapsed() < BEAT { relocate::remove(&proof.lock) } else { proof.unlock() };
             Ok(Some(unlocked))
         });
         match done.await {
@@ -386,23 +487,38 @@ impl Held {
 
     /// Gives the file back.
     pub(super) async fn release(mut self, disk: &Disk) -> io::Result<()> {
-        self.beating.abort();
+        self.end_signs();
         self.released = true;
-        let (lock, text) = (self.lock.clone(), self.text.clone());
-        disk.run(move || unlock(&lock, &text)).await
+        let proof = self.proof();
+        disk.run(move || proof.unlock()).await
     }
-}
 
-fn unlock(lock: &Path, text: &str) -> io::Result<()> {
-    if read(lock)?.is_some_and(|(found, _)| found == text) { relocate::remove(lock) } else { Ok(()) }
+    fn proof(&self) -> Proof {
+        let (text, seal) = match &self.made {
+            Made::Alone(text) => (text.clone(), None),
+            Made::Sealed(seal) => (seal.text().to_owned(), Some(seal.clone())),
+        };
+        let seal = seal.filter(|seal| seal.is_young());
+        Proof { lock: self.lock.clone(), text, seal }
+    }
+
+    fn end_signs(&self) {
+        match &self.made {
+            Made::Alone(_) => {}
+            Made::Sealed(seal) => seal.leave(&self.lock),
+        }
+        if let Some(beating) = &self.beating {
+            beating.abort();
+        }
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.beating.abort();
+        self.end_signs();
         // Only a flow that was given up comes here: the process is about to end, or the poller is.
         if !self.released
-            && let Err(error) = unlock(&self.lock, &self.text)
+            && let Err(error) = self.proof().unlock()
         {
             log::warn!(target: "VFSUtils", "The lock {} cannot be removed: {error}", self.lock.display());
         }
@@ -453,39 +569,58 @@ mod tests {
         Locks::new(Disk::new(), Locking { auto_release: None })
     }
 
+    /// Locks that are made one by one, and such that are made of a seal.
+    fn both(folder: &Folder) -> [(Locks, Locks); 2] {
+        let sealed = || locks().for_many(folder.path().to_owned());
+        [(locks(), locks()), (sealed(), sealed())]
+    }
+
+    fn names(folder: &Folder) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        entries.map(|it| it.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn one_at_a_time() {
         let folder = Folder::new();
         let file = folder.path().join("a.txt");
-        let (one, other) = (locks(), locks());
-        let held = one.acquire(&file, 0).await.unwrap().unwrap();
-        assert!(lock_of(&file).exists());
-        assert!(other.acquire(&file, 0).await.unwrap().is_none() && one.acquire(&file, 0).await.unwrap().is_none());
-        let refused = held.part_with(&one.disk, || Err(io::Error::other("no"))).await;
-        let Parted::Failed(_, held) = refused else { panic!("{refused:?}") };
-        assert!(lock_of(&file).exists(), "what failed is still locked");
-        assert!(matches!(held.part_with(&one.disk, || Ok(())).await, Parted::Done(Ok(()))));
-        assert!(!lock_of(&file).exists());
-        let held = one.acquire(&file, 0).await.unwrap().unwrap();
-        held.release(&one.disk).await.unwrap();
-        assert!(!lock_of(&file).exists());
-        drop(other.acquire(&file, 0).await.unwrap().unwrap());
-        assert!(!lock_of(&file).exists(), "dropping gives it back");
+        for (one, other) in both(&folder) {
+            let held = one.acquire(&file, 0).await.unwrap().unwrap();
+            assert!(lock_of(&file).exists());
+            assert!(other.acquire(&file, 0).await.unwrap().is_none() && one.acquire(&file, 0).await.unwrap().is_none());
+            let refused = held.part_with(&one.disk, || Err(io::Error::other("no"))).await;
+            let Parted::Failed(_, held) = refused else { panic!("{refused:?}") };
+            assert!(lock_of(&file).exists(), "what failed is still locked");
+            assert!(matches!(held.part_with(&one.disk, || Ok(())).await, Parted::Done(Ok(()))));
+            assert!(!lock_of(&file).exists());
+            let held = one.acquire(&file, 0).await.unwrap().unwrap();
+            held.release(&one.disk).await.unwrap();
+            assert!(!lock_of(&file).exists());
+            drop(other.acquire(&file, 0).await.unwrap().unwrap());
+            assert!(!lock_of(&file).exists(), "dropping gives it back");
+            let held = one.acquire(&file, 0).await.unwrap().unwrap();
+            one.rest().await;
+            other.rest().await;
+            assert!(matches!(held.part_with(&one.disk, || Ok(())).await, Parted::Done(Ok(()))));
+            assert!(names(&folder).is_empty(), "{:?}", names(&folder));
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_dead_process_left_is_taken_over() {
         let folder = Folder::new();
         let file = folder.path().join("a.txt");
-        fs::write(lock_of(&file), new_text(0)).unwrap();
-        let locks = locks();
-        assert!(locks.acquire(&file, 0).await.unwrap().is_none());
-        tokio::time::sleep(Duration::from_secs(29)).await;
-        assert!(locks.acquire(&file, 0).await.unwrap().is_none());
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let held = locks.acquire(&file, 0).await.unwrap().unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left aside");
-        assert!(matches!(held.part_with(&locks.disk, || Ok(())).await, Parted::Done(Ok(()))));
+        for (locks, _) in both(&folder) {
+            fs::write(lock_of(&file), new_text(0)).unwrap();
+            assert!(locks.acquire(&file, 0).await.unwrap().is_none());
+            tokio::time::sleep(Duration::from_secs(29)).await;
+            assert!(locks.acquire(&file, 0).await.unwrap().is_none());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let held = locks.acquire(&file, 0).await.unwrap().unwrap();
+            assert!(matches!(held.part_with(&locks.disk, || Ok(())).await, Parted::Done(Ok(()))));
+            locks.rest().await;
+            assert!(names(&folder).is_empty(), "nothing is left aside: {:?}", names(&folder));
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -519,33 +654,44 @@ mod tests {
     async fn a_living_holder_keeps_its_lock() {
         let folder = Folder::new();
         let file = folder.path().join("a.txt");
-        let (one, other) = (locks(), locks());
-        let held = one.acquire(&file, 0).await.unwrap().unwrap();
-        let before = SystemTime::UNIX_EPOCH;
-        for _ in 0..10 {
-            // So that a sign of life shows whatever the resolution of the file system's clock is.
-            File::options().append(true).open(lock_of(&file)).unwrap().set_modified(before).unwrap();
-            assert!(other.acquire(&file, 0).await.unwrap().is_none());
-            tokio::time::sleep(Duration::from_secs(15)).await;
-            assert_ne!(fs::metadata(lock_of(&file)).unwrap().modified().unwrap(), before);
-            assert!(other.acquire(&file, 0).await.unwrap().is_none());
+        for (one, other) in both(&folder) {
+            let held = one.acquire(&file, 0).await.unwrap().unwrap();
+            one.rest().await;
+            let before = SystemTime::UNIX_EPOCH;
+            for _ in 0..10 {
+                // So that a sign of life shows whatever the resolution of the file system's clock is.
+                File::options().append(true).open(lock_of(&file)).unwrap().set_modified(before).unwrap();
+                assert!(other.acquire(&file, 0).await.unwrap().is_none());
+                tokio::time::sleep(Duration::from_secs(15)).await;
+                assert_ne!(fs::metadata(lock_of(&file)).unwrap().modified().unwrap(), before);
+                assert!(other.acquire(&file, 0).await.unwrap().is_none());
+            }
+            drop(held);
         }
-        drop(held);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lock_that_changed_hands_is_noticed() {
         let folder = Folder::new();
         let file = folder.path().join("a.txt");
-        let one = locks();
-        let held = one.acquire(&file, 0).await.unwrap().unwrap();
-        let theirs = new_text(1);
-        fs::write(lock_of(&file), &theirs).unwrap();
-        let touched = || panic!("the file is not ours to touch");
-        assert!(matches!(held.part_with(&one.disk, touched).await, Parted::Lost));
-        assert_eq!(fs::read_to_string(lock_of(&file)).unwrap(), theirs, "it is not ours to remove");
-        assert!(!remove_exactly(&lock_of(&file), "another text").unwrap());
-        assert_eq!(fs::read_to_string(lock_of(&file)).unwrap(), theirs);
+        for (one, _) in both(&folder) {
+            for notices in ["at the end", "by a sign of life"] {
+                let held = one.acquire(&file, 0).await.unwrap().unwrap();
+                let theirs = new_text(1);
+                fs::remove_file(lock_of(&file)).unwrap();
+                fs::write(lock_of(&file), &theirs).unwrap();
+                if notices == "by a sign of life" {
+                    tokio::time::sleep(BEAT + Duration::from_secs(1)).await;
+                    assert!(held.state.lost.load(Ordering::Acquire));
+                }
+                let touched = || panic!("the file is not ours to touch");
+                assert!(matches!(held.part_with(&one.disk, touched).await, Parted::Lost));
+                assert_eq!(fs::read_to_string(lock_of(&file)).unwrap(), theirs, "it is not ours to remove");
+                assert!(!remove_exactly(&lock_of(&file), "another text").unwrap());
+                assert_eq!(fs::read_to_string(lock_of(&file)).unwrap(), theirs);
+                fs::remove_file(lock_of(&file)).unwrap();
+            }
+        }
     }
 
     #[tokio::test]
@@ -553,7 +699,9 @@ mod tests {
         let folder = Folder::new();
         for round in 0..50 {
             let file = folder.path().join(format!("{round}.txt"));
-            let everybody: Vec<Locks> = (0..8).map(|_| locks()).collect();
+            let sealed = |locks: Locks| locks.for_many(folder.path().to_owned());
+            let everybody: Vec<Locks> =
+                (0..8).map(|number| if number % 2 == 0 { locks() } else { sealed(locks()) }).collect();
             let tried = futures_util::future::join_all(everybody.iter().map(|locks| locks.acquire(&file, 0))).await;
             assert_eq!(tried.iter().filter(|held| held.as_ref().unwrap().is_some()).count(), 1);
         }

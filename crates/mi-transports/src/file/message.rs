@@ -66,9 +66,18 @@ impl Content {
             return Ok(Some(Self::Open(tokio::fs::File::from_std(file))));
         };
         // One byte more than expected finds a file that grows.
-        let mut content = Vec::with_capacity(size + 1);
-        Read::by_ref(&mut file).take(found.size + 1).read_to_end(&mut content)?;
-        Ok((content.len() == size).then(|| Self::Whole(content.into())))
+        let mut content = vec![0; size + 1];
+        let mut filled = 0;
+        while filled < size {
+            match file.read(&mut content[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        content.truncate(filled);
+        Ok((filled == size).then(|| Self::Whole(content.into())))
     }
 }
 

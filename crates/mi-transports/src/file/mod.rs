@@ -25,6 +25,7 @@ mod lock;
 mod message;
 mod relocate;
 mod remote;
+mod seal;
 mod sender;
 mod settings;
 #[cfg(test)]

@@ -244,6 +244,7 @@ async fn what_a_dead_process_was_working_on_is_taken_again() {
         assert!(tokio::time::timeout(Duration::from_secs(1), &mut pass).await.is_err());
         folder.read("a.txt.lock").unwrap()
     };
+    drop(killed);
     assert_eq!(folder.files(), ["a.txt"], "a pass that is given up gives the file back");
     folder.write("a.txt.lock", &lock);
     let mut next = Bench::inbound("<note/>", &settings);
