@@ -179,10 +179,10 @@ impl Locks {
     pub(super) async fn rest(&self) {
         let Some(seals) = &self.seals else { return };
         let seal = seals.now.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(seal) = seal {
-            if let Err(error) = self.disk.run(move || seal.retire()).await {
-                log::debug!(target: "VFSUtils", "{}: {error}", seals.place.display());
-            }
+        if let Some(seal) = seal
+            && let Err(error) = self.disk.run(move || seal.retire()).await
+        {
+            log::debug!(target: "VFSUtils", "{}: {error}", seals.place.display());
         }
     }
 

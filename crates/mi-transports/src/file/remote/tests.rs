@@ -150,7 +150,7 @@ fn sshd(folder: &Folder, files: &Path, port: u16) -> Command {
     drop(std::fs::create_dir_all("/run/sshd"));
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
-         PasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp -d {}\n",
+         MaxStartups 100:30:200\nPasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp -d {}\n",
         at("host").display(),
         at("user.pub").display(),
         files.display()
