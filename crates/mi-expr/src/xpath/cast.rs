@@ -43,7 +43,11 @@ pub(super) enum StringForm {
     Collapsed,
     /// `xs:NCName` and its kin: a name without colon.
     NcName,
-    /// `xs:Name`, `xs:NMTOKEN`: no white space inside.
+    /// `xs:language`: `de-CH`.
+    Language,
+    /// `xs:Name`: a name, with colons or without.
+    Name,
+    /// `xs:NMTOKEN`: characters of names.
     Word,
 }
 
@@ -56,8 +60,10 @@ impl Atomic {
             "untypedAtomic" => Untyped,
             "string" => Self::String(StringForm::Plain),
             "normalizedString" => Self::String(StringForm::Replaced),
-            "token" | "language" => Self::String(StringForm::Collapsed),
-            "Name" | "NMTOKEN" => Self::String(StringForm::Word),
+            "token" => Self::String(StringForm::Collapsed),
+            "language" => Self::String(StringForm::Language),
+            "Name" => Self::String(StringForm::Name),
+            "NMTOKEN" => Self::String(StringForm::Word),
             "NCName" | "ID" | "IDREF" | "ENTITY" => Self::String(StringForm::NcName),
             "anyURI" => AnyUri,
             "boolean" => Boolean,
@@ -135,8 +141,13 @@ impl StringForm {
             Self::Plain => true,
             Self::Replaced => !s.contains(['\t', '\n', '\r']),
             Self::Collapsed => collapse(s) == s,
-            Self::Word => !s.is_empty() && !s.contains(is_space),
-            Self::NcName => s.starts_with(super::lexer::is_name_start) && s.chars().all(super::lexer::is_name_char),
+            Self::Language => s.split('-').enumerate().all(|(at, part)| {
+                let fits = |c: char| c.is_ascii_alphabetic() || (at > 0 && c.is_ascii_digit());
+                (1..=8).contains(&part.len()) && part.chars().all(fits)
+            }),
+            Self::Name => mi_xml::is_name(s),
+            Self::Word => !s.is_empty() && mi_xml::is_name(&format!("a{s}")),
+            Self::NcName => mi_xml::is_ncname(s),
         }
     }
 }

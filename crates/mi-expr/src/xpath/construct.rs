@@ -289,8 +289,9 @@ fn check_name(name: &QName, element: bool) -> Result<(), XPathError> {
     let declares = name.namespace == XMLNS
         || name.prefix == "xmlns"
         || (!element && name.namespace.is_empty() && name.local == "xmlns");
-    // Of an attribute the prefix can be another one; the namespace is what counts.
-    let xml = (name.prefix == "xml") != (name.namespace == mi_xml::XML_NAMESPACE);
+    // Of an attribute the prefix can be another one: it is replaced.
+    let other = name.namespace != mi_xml::XML_NAMESPACE;
+    let xml = if name.prefix == "xml" { other } else { element && !other };
     if !declares && !xml {
         return Ok(());
     }

@@ -283,6 +283,9 @@ impl Duration {
             }
             for (number, unit) in fields {
                 let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+                if number.ends_with('.') {
+                    return None;
+                }
                 let n: i64 = whole.parse().ok()?;
                 parts += 1;
                 let factor = match unit {

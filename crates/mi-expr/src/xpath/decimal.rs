@@ -314,9 +314,11 @@ impl Decimal {
 
     fn rounded(&self, precision: i64, how: Rounding) -> Self {
         let (mantissa, scale) = self.parts();
-        let Some(drop) = u32::try_from(i64::from(scale).saturating_sub(precision)).ok().filter(|drop| *drop > 0) else {
+        let drop = i64::from(scale).saturating_sub(precision);
+        if drop <= 0 {
             return self.clone();
-        };
+        }
+        let drop = u32::try_from(drop).unwrap_or(u32::MAX);
         // Of what has fewer digits than are dropped nothing is left: two more digits than there are do the same.
         let drop = drop.min(mantissa.bits() as u32 / 3 + scale + 2);
         let unit = big_pow10(drop);

@@ -40,11 +40,7 @@ impl Parser<'_> {
         }
         let Token::Name(prefix, local) = *self.peek() else { return Err(self.unexpected("a type")) };
         if *self.peek_at(1) != Token::OpenParen {
-            let declared = self.declared(prefix);
-            let known = match Library::of(prefix, declared.as_deref()) {
-                Some(Library::Types) => Atomic::parse(local),
-                _ => None,
-            };
+            let known = if self.names_types(prefix) { Atomic::parse(local) } else { None };
             let Some(atomic) = known else {
                 return self.error(format!("there is no simple type `{prefix}:{local}` (XPST0051)"));
             };
@@ -92,13 +88,20 @@ impl Parser<'_> {
         Ok(ItemType::Node(test, name))
     }
 
+    /// Whether a prefix stands for the namespace of types; a name without one is in that of elements.
+    fn names_types(&self, prefix: &str) -> bool {
+        if prefix.is_empty() {
+            return *self.element_namespace == *Library::namespace("xs");
+        }
+        Library::of(prefix, self.declared(prefix).as_deref()) == Some(Library::Types)
+    }
+
     /// `, type` behind the name of a node. Without a schema every element and attribute is untyped, so that another type
     /// makes the test one that no node passes.
     pub(super) fn content_type(&mut self, test: &mut NodeTest) -> Parsed<()> {
         self.expect(&Token::Comma, "`,`")?;
         let Token::Name(prefix, local) = *self.peek() else { return Err(self.unexpected("a type")) };
-        let declared = self.declared(prefix);
-        let is_type = Library::of(prefix, declared.as_deref()) == Some(Library::Types);
+        let is_type = self.names_types(prefix);
         let untyped = match test.kind {
             Some(NodeKind::Element) => matches!(local, "untyped" | "anyType"),
             Some(NodeKind::Attribute) => {

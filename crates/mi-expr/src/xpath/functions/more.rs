@@ -30,7 +30,7 @@ pub(super) const TABLE: &[Builtin] = &[
     // Nothing that is evaluated here has a place it was loaded from.
     builtin(Core, ("document-uri", (0, 1), V2, Unknown, 1, |a| node(a).map(|_| Sequence::empty()))),
     builtin(Core, ("static-base-uri", (0, 0), V2, Unknown, 0, |a| Ok(static_base(a).map(any_uri).into()))),
-    builtin(Core, ("idref", (1, 2), V2, Nodes, 2, |_| Ok(Sequence::empty()))),
+    builtin(Core, ("idref", (1, 2), V2, Nodes, 2, idref)),
     builtin(Core, ("collection", (0, 1), V2, Nodes, 0, |_| no_collection())),
     builtin(Core, ("environment-variable", (1, 1), V2, Unknown, 0, |_| Ok(Sequence::empty()))),
     builtin(Core, ("available-environment-variables", (0, 0), V2, Unknown, 0, |_| Ok(Sequence::empty()))),
@@ -54,6 +54,13 @@ fn node<'d>(args: &Args<'_, '_, 'd>) -> Result<Option<Node<'d>>, XPathError> {
         Some(Item::Node(node)) => Ok(Some(node)),
         Some(other) => Err(XPathError::type_error(format!("a node is needed here, not {}", other.type_name()))),
     }
+}
+
+/// Attributes that refer to identifiers are told by a document type or a schema, which messages do not have.
+fn idref<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
+    super::nodes::identifiers(args)?;
+    super::nodes::node(args, 1)?;
+    Ok(Sequence::empty())
 }
 
 fn nilled<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {

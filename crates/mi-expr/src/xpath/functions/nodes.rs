@@ -36,7 +36,7 @@ pub(super) const TABLE: &[Builtin] = &[
 ];
 
 /// The node in argument `i`, or the context node if there are fewer arguments; `None` for the empty sequence.
-fn node<'d>(args: &Args<'_, '_, 'd>, i: usize) -> Result<Option<Node<'d>>, XPathError> {
+pub(super) fn node<'d>(args: &Args<'_, '_, 'd>, i: usize) -> Result<Option<Node<'d>>, XPathError> {
     let item = if i >= args.len() {
         Some(args.cx.context()?)
     } else if args.v1() {
@@ -114,10 +114,19 @@ fn lang<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     Ok(false.into())
 }
 
+/// The texts in the first argument.
+pub(super) fn identifiers<'d>(args: &Args<'_, '_, 'd>) -> Result<Vec<Str<'d>>, XPathError> {
+    let text = |item: Item<'d>| match item {
+        item if item.is_text() || args.lenient() => Ok(item.to_str(args.ev.version)),
+        item => Err(args.wrong_type(0, "xs:string", &item)),
+    };
+    args.atoms(0)?.into_iter().map(text).collect()
+}
+
 /// Elements by `xml:id`; other attributes of type ID would need a document type, which messages do not have.
 fn id<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     let Some(node) = node(args, 1)? else { return Ok(Sequence::empty()) };
-    let texts: Vec<Str<'d>> = args.atoms(0)?.iter().map(|i| i.to_str(args.ev.version)).collect();
+    let texts = identifiers(args)?;
     let wanted: Vec<&str> = texts.iter().flat_map(|t| t.split(is_space)).filter(|w| !w.is_empty()).collect();
     let mut found = Vec::new();
     for n in node.doc.descendants(axes::root(&node.doc, node.id)) {
