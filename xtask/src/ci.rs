@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{conformance, crash, demo, fuzz, image, kubernetes, licences, process, roll, sbom, smuggling, tidy};
+use crate::{bench, conformance, crash, demo, fuzz, image, kubernetes, licences, process, roll, sbom, smuggling, tidy};
 
 /// One step: `cargo xtask NAME` runs it alone.
 pub(crate) struct Step {
@@ -43,6 +43,12 @@ pub(crate) const STEPS: &[Step] = &[
         run: smuggling::short,
     },
     Step { name: "image", about: "the layout of the image under three users", needs: Some("release"), run: image::run },
+    Step {
+        name: "bench",
+        about: "micro benches, and a minute of load beside nginx, as ratios",
+        needs: Some("release"),
+        run: bench::run,
+    },
     Step { name: "fuzz", about: "the fuzz targets, some seconds each", needs: None, run: fuzz::short },
     Step {
         name: "conformance",

@@ -6,6 +6,7 @@
 // The output of these commands is for the person in front of the terminal.
 #![allow(clippy::print_stdout)]
 
+mod bench;
 mod ci;
 mod conformance;
 mod crash;

@@ -125,7 +125,10 @@ async fn run(options: &Options) -> Result<(), Failure> {
     if let Some(folder) = &options.report {
         report::write(folder, &rows, idle.now, peak.peak)?;
     }
-    Ok(())
+    match rows.iter().find_map(Row::failure) {
+        Some(failure) => Err(failure.into()),
+        None => Ok(()),
+    }
 }
 
 async fn measure(

@@ -53,6 +53,16 @@ impl Row {
         }
     }
 
+    /// Why the figures mean nothing, if they do not.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let Self { name, bytes, errors, .. } = self;
+        if *errors > 0 {
+            let first = self.first_error.as_deref().unwrap_or("no reason is known");
+            return Some(format!("{name} with {bytes} bytes: {errors} requests failed, the first: {first}"));
+        }
+        (!self.ratio().is_finite()).then(|| format!("{name} with {bytes} bytes: nothing was answered"))
+    }
+
     fn ratio(&self) -> f64 {
         self.server / self.nginx
     }
