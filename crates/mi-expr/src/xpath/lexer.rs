@@ -274,6 +274,16 @@ impl<'s> Lexer<'s> {
 
     /// The token that starts with `first`: a name, `p:x` or `p:*`. `axis::` is left to the parser.
     fn qualified(&mut self, first: &'s str) -> Token<'s> {
+        if let Some(prefix) = self.braced_uri(first) {
+            if self.peek(0) == b'*' {
+                self.at += 1;
+                return Token::PrefixStar(prefix);
+            }
+            if let Some(local) = self.name() {
+                return Token::Name(prefix, local);
+            }
+            self.at -= prefix.len() - first.len();
+        }
         if self.peek(0) != b':' || self.peek(1) == b':' {
             return Token::Name("", first);
         }
@@ -290,6 +300,22 @@ impl<'s> Lexer<'s> {
                 Token::Name("", first)
             }
         }
+    }
+
+    /// `Q{uri}` of XPath 3.0 behind the `Q`, as the prefix that it takes the place of.
+    fn braced_uri(&mut self, first: &'s str) -> Option<&'s str> {
+        if first != "Q" || self.peek(0) != b'{' || self.version == Version::V1 {
+            return None;
+        }
+        let length = self.rest()[1..].find(['{', '}'])? + 2;
+        let behind = self.rest().get(length..)?;
+        let named = behind.starts_with(is_name_start) || behind.starts_with('*');
+        if !self.rest()[..length].ends_with('}') || !named {
+            return None;
+        }
+        let start = self.at - 1;
+        self.at += length;
+        Some(&self.src[start..self.at])
     }
 
     fn star(&mut self) -> Token<'s> {
@@ -315,6 +341,11 @@ impl<'s> Lexer<'s> {
         let Some(first) = self.name() else {
             return Err(self.error(start, "a variable name is missing behind `$`"));
         };
+        if let Some(prefix) = self.braced_uri(first)
+            && let Some(local) = self.name()
+        {
+            return Ok(Token::Variable(prefix, local));
+        }
         if self.peek(0) == b':' && !matches!(self.peek(1), b':' | b'=') {
             self.at += 1;
             let local = self.name().ok_or_else(|| {

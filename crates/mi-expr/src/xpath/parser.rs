@@ -127,9 +127,17 @@ impl<'s> Parser<'s> {
 
     /// The namespace that a prefix is bound to.
     pub(super) fn declared(&self, prefix: &str) -> Option<String> {
+        if let Some(uri) = braced(prefix) {
+            return Some(uri.trim().to_owned());
+        }
         let own = self.bound.iter().rev().find(|(known, _)| known == prefix);
         own.map_or_else(|| (self.namespaces)(prefix), |(_, uri)| (!uri.is_empty()).then(|| uri.clone()))
     }
+}
+
+/// The namespace in `Q{uri}`, which stands in the place of a prefix.
+pub(super) fn braced(prefix: &str) -> Option<&str> {
+    prefix.strip_prefix("Q{").and_then(|rest| rest.strip_suffix('}'))
 }
 
 /// A binary operator; the order of the variants does not matter, `level` is the precedence.

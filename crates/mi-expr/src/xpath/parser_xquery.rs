@@ -334,6 +334,7 @@ impl<'s> Parser<'s> {
             "attribute" => self.namespace(prefix)?,
             _ => String::new(),
         };
+        let prefix = if super::parser::braced(prefix).is_some() { "" } else { prefix };
         self.advance();
         Ok(NodeName::Fixed(QName { prefix: prefix.to_owned(), namespace, local: local.to_owned() }))
     }
