@@ -1,6 +1,6 @@
 //! Expressions of a stylesheet: XPath with the namespaces and the version of the place where it stands.
 
-use mi_expr::xpath::{Version, XPath};
+use mi_expr::xpath::{Version, XPath, resolve_reference};
 use mi_xml::{Document, NodeId, XML_NAMESPACE};
 
 use crate::plan::Place;
@@ -37,12 +37,20 @@ impl Statics<'_> {
         }
     }
 
+    /// What `xml:base` says around the expression; stylesheets have no address of their own.
+    fn base_uri(&self) -> Option<String> {
+        let around = std::iter::once(self.node).chain(self.doc.ancestors(self.node));
+        let given: Vec<_> = around.filter_map(|it| self.doc.attribute(it, XML_NAMESPACE, "base")).collect();
+        given.iter().rev().fold(None, |base, reference| resolve_reference(base.as_deref(), reference.trim()))
+    }
+
     /// Compiles an expression.
     pub(crate) fn compile(&self, source: &str) -> Result<Expr, String> {
         let rewritten = with_own_functions(source);
         let text = rewritten.as_deref().unwrap_or(source);
         let namespaces = |prefix: &str| self.namespace(prefix);
-        match XPath::compile_as(text, self.version, &namespaces, self.element_namespace) {
+        let base = self.base_uri();
+        match XPath::compile_at(text, self.version, &namespaces, self.element_namespace, base.as_deref()) {
             Ok(xpath) => Ok(Expr { xpath, place: self.place }),
             Err(error) => Err(format!("in the expression \"{source}\": {}", error.message)),
         }

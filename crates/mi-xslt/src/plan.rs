@@ -396,6 +396,7 @@ pub(crate) struct Function {
     pub(crate) body: Body,
     pub(crate) cast: Option<Cast>,
     pub(crate) place: Place,
+    pub(crate) precedence: u32,
 }
 
 #[derive(Debug)]

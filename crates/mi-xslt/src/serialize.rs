@@ -66,9 +66,13 @@ fn doctype(output: &Output, out: &mut String) {
     let settings = &output.settings;
     let Some(root) = output.document.root_element() else { return };
     let name = output.document.qualified_name(root);
-    match (&settings.doctype_public, &settings.doctype_system) {
-        (Some(public), Some(system)) => out.push_str(&format!("<!DOCTYPE {name} PUBLIC \"{public}\" \"{system}\">")),
-        (None, Some(system)) => out.push_str(&format!("<!DOCTYPE {name} SYSTEM \"{system}\">")),
+    let system = settings.doctype_system.as_ref().map(|system| {
+        let quote = if system.contains('"') { '\'' } else { '"' };
+        format!("{quote}{system}{quote}")
+    });
+    match (&settings.doctype_public, system) {
+        (Some(public), Some(system)) => out.push_str(&format!("<!DOCTYPE {name} PUBLIC \"{public}\" {system}>")),
+        (None, Some(system)) => out.push_str(&format!("<!DOCTYPE {name} SYSTEM {system}>")),
         (Some(public), None) if output.method == Method::Html => {
             out.push_str(&format!("<!DOCTYPE {name} PUBLIC \"{public}\">"));
         }

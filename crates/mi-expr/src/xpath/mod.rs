@@ -61,6 +61,7 @@ pub use decimal::Decimal;
 pub use decimal_format::DecimalFormat;
 pub use error::{SyntaxError, XPathError};
 pub use function_item::{FunctionItem, MapItem};
+pub use functions::resolve_reference;
 pub use integer::BigInteger;
 pub use lexical::Lexical;
 pub use module::{Query, QueryFunction, QueryVariable};
@@ -222,6 +223,26 @@ impl XPath {
         };
         output.lenient = lenient;
         Ok(Self::of_output(src, version, output))
+    }
+
+    /// As [`XPath::compile_as`], with the static base URI.
+    ///
+    /// # Errors
+    /// See [`XPath::compile`].
+    pub fn compile_at(
+        src: &str,
+        version: Version,
+        namespaces: &dyn Fn(&str) -> Option<String>,
+        element_namespace: &str,
+        base_uri: Option<&str>,
+    ) -> Result<Self, SyntaxError> {
+        let mut compiled = Self::compile_as(src, version, namespaces, element_namespace)?;
+        if base_uri.is_some()
+            && let Some(program) = Arc::get_mut(&mut compiled.0)
+        {
+            program.base_uri = base_uri.map(Arc::from);
+        }
+        Ok(compiled)
     }
 
     /// The text the expression was compiled from.

@@ -14,6 +14,18 @@ use crate::plan::{
     AttributeSet, Binding, Function, Global, Key, KeyDefinition, NoMatch, Rule, SpaceRule, Template, Value,
 };
 
+/// Namespaces in which a stylesheet can declare no functions.
+const RESERVED: [&str; 8] = [
+    XSLT_NAMESPACE,
+    mi_xml::XML_NAMESPACE,
+    mi_xml::XSI_NAMESPACE,
+    "http://www.w3.org/2001/XMLSchema",
+    "http://www.w3.org/2005/xpath-functions",
+    "http://www.w3.org/2005/xpath-functions/math",
+    "http://www.w3.org/2005/xpath-functions/map",
+    "http://www.w3.org/2005/xpath-functions/array",
+];
+
 impl Compiler<'_> {
     fn scope_of(&self, declaration: Declaration) -> Scope {
         let doc = &self.plan.documents[declaration.sheet as usize];
@@ -94,7 +106,7 @@ impl Compiler<'_> {
             "template" => self.template(scope, declaration, named),
             "variable" | "param" => self.global(scope, declaration, local == "param", globals),
             "key" => self.key_definition(scope, node),
-            "function" => self.function(scope, node),
+            "function" => self.function(scope, declaration),
             "attribute-set" => self.attribute_set(scope, node),
             "output" => self.output(scope, node),
             "decimal-format" => self.decimal_format(scope, node),
@@ -223,6 +235,15 @@ impl Compiler<'_> {
                 continue;
             }
             match self.binding(&scope.inside(child), child) {
+                Ok(binding) if params.iter().any(|it: &Binding| it.name == binding.name) => {
+                    let message = format!("there are two parameters ${} (XTSE0580)", binding.name);
+                    self.report_in(scope, child, &message);
+                }
+                Ok(binding)
+                    if binding.required && (binding.value.select.is_some() || !binding.value.body.is_empty()) =>
+                {
+                    self.report_in(scope, child, "a required parameter has no default value (XTSE0010)");
+                }
                 Ok(binding) => {
                     self.locals.push(binding.name.clone());
                     params.push(binding);
@@ -280,20 +301,31 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn function(&mut self, scope: &Scope, node: NodeId) -> Part<()> {
+    fn function(&mut self, scope: &Scope, declaration: Declaration) -> Part<()> {
+        let node = declaration.node;
         let name = scope.require(node, "name")?;
         if !name.contains(':') && !name.starts_with("Q{") {
             return Err("the name of a function needs a prefix".to_owned());
         }
         let name = scope.key(node, &name)?;
+        if let Some(reserved) =
+            RESERVED.iter().find(|it| name.strip_prefix('{').is_some_and(|n| n.starts_with(&format!("{it}}}"))))
+        {
+            return Err(format!("functions cannot be declared in the namespace {reserved} (XTSE0080)"));
+        }
         let params = self.params(scope, node);
         let body = self.body(scope, node, &["param"]);
         let declared = scope.attr(node, "as");
         let cast = cast(scope, node, declared.as_deref());
         let key = (name, params.len());
         // Declarations come in order of precedence, so the last one counts.
-        self.plan.functions.insert(key, Function { params, body, cast, place: Self::place(scope, node) });
-        Ok(())
+        let precedence = declaration.precedence;
+        let function = Function { params, body, cast, place: Self::place(scope, node), precedence };
+        let before = self.plan.functions.insert(key, function);
+        match before.filter(|it| it.precedence == precedence) {
+            Some(_) => Err("there is a function of this name and number of parameters already (XTSE0770)".to_owned()),
+            None => Ok(()),
+        }
     }
 
     fn attribute_set(&mut self, scope: &Scope, node: NodeId) -> Part<()> {
@@ -401,6 +433,21 @@ impl Compiler<'_> {
                 };
             }
         }
+        let roles = [
+            format.decimal,
+            format.grouping,
+            format.percent,
+            format.per_mille,
+            format.zero,
+            format.digit,
+            format.separator,
+        ];
+        if let Some(twice) = roles.iter().enumerate().find(|(at, c)| roles[..*at].contains(c)).map(|(_, c)| c) {
+            return Err(format!("`{twice}` has two meanings in the pictures of this format (XTSE1300)"));
+        }
+        if !format.zero.is_numeric() {
+            return Err(format!("`{}` is no digit zero (XTSE1295)", format.zero));
+        }
         if let Some(value) = scope.attr(node, "infinity") {
             format.infinity = value;
         }
@@ -421,7 +468,13 @@ impl Compiler<'_> {
     fn space(&mut self, scope: &Scope, declaration: Declaration, strip: bool) -> Part<()> {
         let node = declaration.node;
         for name in scope.require(node, "elements")?.split_whitespace() {
-            let test = pattern::node_test(name, false, &scope.statics(node))?;
+            let test = match name.strip_prefix("Q{").and_then(|it| it.split_once('}')) {
+                Some((namespace, local)) if local == "*" || mi_xml::is_ncname(local) => Test::Element {
+                    namespace: Some(namespace.trim().into()),
+                    local: (local != "*").then(|| local.into()),
+                },
+                _ => pattern::node_test(name, false, &scope.statics(node))?,
+            };
             let priority = match &test {
                 Test::Element { namespace: Some(_), local: Some(_) } => 0.0,
                 Test::Element { namespace: None, local: None } => -0.5,

@@ -219,6 +219,9 @@ impl Compiler<'_> {
             "group-starting-with" => Grouping::StartingWith(self.pattern(scope, node, source)?),
             _ => Grouping::EndingWith(self.pattern(scope, node, source)?),
         };
+        if scope.attr(node, "collation").is_some() && !matches!(grouping, Grouping::By(_) | Grouping::Adjacent(_)) {
+            return Err("`collation` belongs to `group-by` and `group-adjacent` (XTSE1090)".to_owned());
+        }
         let sorts = self.sorts(scope, node)?;
         let composite = scope.yes(node, "composite");
         Ok(Op::ForEachGroup { select, grouping, composite, sorts, body: self.body(scope, node, &["sort"]) })

@@ -389,6 +389,11 @@ impl Compiler<'_> {
         let pattern = Pattern::parse(source, &scope.statics(node))?;
         for expr in pattern.exprs() {
             self.check_variables(scope, node, expr)?;
+            for (function, code) in [("current-group(", "XTSE1060"), ("current-grouping-key(", "XTSE1070")] {
+                if expr.xpath.source().contains(function) {
+                    return Err(format!("a pattern cannot use {function}) ({code})"));
+                }
+            }
         }
         Ok(pattern)
     }

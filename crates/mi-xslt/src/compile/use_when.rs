@@ -39,10 +39,20 @@ pub(super) fn prune(doc: Arc<Document>) -> (Arc<Document>, Vec<(NodeId, String)>
 
 fn holds(doc: &Document, node: NodeId, condition: &str) -> Result<bool, String> {
     let namespaces = |prefix: &str| doc.lookup_namespace(node, prefix).map(str::to_owned);
-    let condition =
-        XPath::compile_as(condition, Version::V2, &namespaces, "").map_err(|error| error.message.clone())?;
+    let condition = XPath::compile_as(condition, Version::V2, &namespaces, &element_namespace(doc, node))
+        .map_err(|error| error.message.clone())?;
     let context = Context { item: None, position: 1, size: 1 };
     condition.evaluate_boolean(&context, &Static { doc, node }).map_err(|error| error.to_string())
+}
+
+/// The `xpath-default-namespace` that holds at an element.
+fn element_namespace(doc: &Document, node: NodeId) -> String {
+    let own = |it: NodeId| {
+        let namespace = if doc.namespace(it) == XSLT_NAMESPACE { "" } else { XSLT_NAMESPACE };
+        doc.attribute(it, namespace, "xpath-default-namespace")
+    };
+    let mut around = std::iter::once(node).chain(doc.ancestors(node)).filter(|it| doc.is_element(*it));
+    around.find_map(own).map(|it| it.trim().to_owned()).unwrap_or_default()
 }
 
 /// What a condition can ask: about the processor only.

@@ -183,7 +183,12 @@ impl<'s, 'd> Run<'s, 'd> {
         other: &'s Body,
         cx: &Cx<'s, 'd>,
     ) -> Outcome<()> {
-        let text = self.eval_string(select, cx)?;
+        let value = self.eval(select, cx)?;
+        if select.xpath.version() == Version::V2 && (value.len() > 1 || value.iter().any(|it| it.is_numeric())) {
+            let error = TransformError::dynamic("xsl:analyze-string takes one string (XPTY0004)");
+            return Err(self.placed(error, select.place));
+        }
+        let text = value.to_str_as(select.xpath.version()).into_string();
         let flags = flags.map(|it| self.avt(it, cx)).transpose()?.unwrap_or_default();
         if let Some(wrong) = flags.chars().find(|it| !"smixq".contains(*it)) {
             return Err(TransformError::dynamic(format!("there is no flag `{wrong}` (XTDE1145)")));

@@ -73,6 +73,9 @@ impl<'s, 'd> Run<'s, 'd> {
             _ => None,
         };
         let language = avt(&sort.lang)?.filter(|it| !it.trim().is_empty());
+        if let Some(wrong) = language.as_deref().filter(|it| !is_language(it.trim())) {
+            return Err(TransformError::dynamic(format!("`{wrong}` is no language (XTDE0030)")));
+        }
         let collation = match (avt(&sort.collation)?, language) {
             (Some(uri), _) => Collation::of_uri(uri.trim())
                 .ok_or_else(|| TransformError::dynamic(format!("there is no collation `{uri}` (XTDE1035)")))?,
@@ -81,6 +84,15 @@ impl<'s, 'd> Run<'s, 'd> {
         };
         Ok(Direction { descending, number, collation, case_order })
     }
+}
+
+/// Whether it has the form of `xs:language`.
+fn is_language(text: &str) -> bool {
+    let part = |at: usize, it: &str| {
+        let alphabet = |byte: u8| byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit());
+        (1..=8).contains(&it.len()) && it.bytes().all(alphabet)
+    };
+    text.split('-').enumerate().all(|(at, it)| part(at, it))
 }
 
 fn sort_key(value: &Sequence<'_>, typed: bool, direction: &Direction) -> SortKey {

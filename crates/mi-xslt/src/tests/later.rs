@@ -162,3 +162,53 @@ fn heads_of_pages_have_the_content_type() {
     let plain = "<html><head><meta http-equiv=\"content-type\" content=\"x\"><title>t</title></head><body><a href=\"ä\"></a></body></html>";
     assert_eq!(page("include-content-type='no' escape-uri-attributes='no'"), plain);
 }
+
+/// What is refused at compilation has the code of the specification.
+#[test]
+fn static_errors() {
+    for (code, body) in [
+        ("XTSE0080", "<xsl:function name='xs:f'/>"),
+        ("XTSE0770", "<xsl:function name='f:f'/><xsl:function name='f:f'/>"),
+        ("XTSE0580", "<xsl:template match='/'><xsl:param name='p'/><xsl:param name='p'/></xsl:template>"),
+        ("XTSE0010", "<xsl:template name='t'><xsl:param name='p' required='yes' select='1'/></xsl:template>"),
+        ("XTSE1060", "<xsl:template match='o[current-group()]'/>"),
+        ("XTSE1070", "<xsl:template match='o[current-grouping-key()]'/>"),
+        (
+            "XTSE1090",
+            "<xsl:template match='/'><xsl:for-each-group select='o' group-starting-with='o' collation='urn:c'/></xsl:template>",
+        ),
+        ("XTSE1300", "<xsl:decimal-format decimal-separator='!' grouping-separator='!'/>"),
+        ("XTSE1295", "<xsl:decimal-format zero-digit='a'/>"),
+    ] {
+        let error = compile("2.0", body).expect_err(body);
+        assert!(error.contains(code), "{body}: {error}");
+    }
+}
+
+#[test]
+fn base_addresses_are_those_of_the_stylesheet() {
+    let body = "<xsl:template match='/' xml:base='http://h/a/'><r xml:base='b/'>\
+        <xsl:value-of select='static-base-uri(), resolve-uri(\"c\"), base-uri(/)'/></r></xsl:template>";
+    assert_eq!(transformed("2.0", body, "<o/>"), "<r xml:base=\"b/\">http://h/a/b/ http://h/a/b/c</r>");
+    assert!(of("<xsl:value-of select='resolve-uri(\"c\")'/>").contains("FONS0005"));
+    assert_eq!(of("<xsl:value-of select='count(static-base-uri())'/>"), "<r>0</r>");
+}
+
+#[test]
+fn languages_names_and_quotes() {
+    let sorted = |lang: &str| {
+        of(&format!("<xsl:for-each select='o/i'><xsl:sort lang='{lang}'/><xsl:copy-of select='.'/></xsl:for-each>"))
+    };
+    assert!(sorted("de-AT").starts_with("<r><i"));
+    assert!(sorted("&apos;de&apos;").contains("XTDE0030"));
+    let number = "<xsl:analyze-string select='22' regex='2'><xsl:matching-substring>x</xsl:matching-substring></xsl:analyze-string>";
+    assert!(of(number).contains("XPTY0004"));
+    let when = "<xsl:template match='/'><r xsl:use-when='1 instance of integer' xsl:xpath-default-namespace='http://www.w3.org/2001/XMLSchema'/></xsl:template>";
+    assert_eq!(transformed("2.0", when, "<o/>"), "<r/>");
+    let strips = "<xsl:strip-space elements='Q{}o Q{urn:x}*'/><xsl:template match='/'><r><xsl:copy-of select='.'/></r></xsl:template>";
+    assert_eq!(transformed("3.0", strips, "<o> <i> </i></o>"), "<r><o><i> </i></o></r>");
+    let typed =
+        "<xsl:output doctype-system='a\"b' omit-xml-declaration='yes'/><xsl:template match='/'><r/></xsl:template>";
+    let written = output_of("1.0", typed, "<o/>").map(|it| it.serialize());
+    assert_eq!(written.as_deref(), Ok("<!DOCTYPE r SYSTEM 'a\"b'><r/>"));
+}

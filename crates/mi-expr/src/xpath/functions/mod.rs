@@ -15,6 +15,8 @@ mod regex;
 mod sequences;
 mod strings;
 
+pub use more::resolve_reference;
+
 use super::Version;
 use super::ast::{Call, Expr, Type};
 use super::cast::{self, Atomic};

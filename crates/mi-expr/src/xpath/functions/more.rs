@@ -157,7 +157,7 @@ fn resolve_qname<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
     Ok(Sequence::one(Item::QName(Arc::new(name))))
 }
 
-/// The base URI that a query declares; expressions and stylesheets have none.
+/// The base URI that a query declares, or `xml:base` of a stylesheet; other expressions have none.
 fn static_base<'e>(args: &Args<'_, 'e, '_>) -> Option<&'e str> {
     args.ev.program.base_uri.as_deref()
 }
@@ -210,6 +210,15 @@ fn resolve_uri<'d>(args: &Args<'_, '_, 'd>) -> Outcome<'d> {
         return Err(XPathError::dynamic("FORG0002", format!("\"{}\" is no absolute URI", &*base)));
     };
     Ok(Sequence::one(Item::AnyUri(resolved(&base, scheme, &reference).into())))
+}
+
+/// A reference made absolute; `None` without an absolute base, unless it is absolute itself.
+pub fn resolve_reference(base: Option<&str>, reference: &str) -> Option<String> {
+    if scheme(reference).is_some() {
+        return Some(reference.to_owned());
+    }
+    let base = base?;
+    scheme(base).map(|own| resolved(base, own, reference))
 }
 
 /// The scheme of an absolute URI.
