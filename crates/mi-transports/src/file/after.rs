@@ -47,11 +47,19 @@ pub(super) fn finish(
         Outcome::Processed => &settings.after_process,
         Outcome::Failed => &settings.after_failure,
     };
-    match action {
-        Action::Keep => Ok(Some(found.path.clone())),
-        Action::Delete => relocate::remove(&found.path).map(|()| None),
-        Action::Move(target) => move_to(found, target, clock).map(Some),
-    }
+    let now = match action {
+        Action::Keep => Some(found.path.clone()),
+        Action::Delete => relocate::remove(&found.path).map(|()| None)?,
+        Action::Move(target) => move_to(found, target, clock).map(Some)?,
+    };
+    // Not before: a file that is still there without it would never be taken again.
+    remove_done(found, settings)?;
+    Ok(now)
+}
+
+/// Removes the file that said that this one is whole.
+fn remove_done(found: &Found, settings: &Settings) -> io::Result<()> {
+    settings.done_of(&found.path).map_or(Ok(()), |done| relocate::remove(&done))
 }
 
 /// Does it again after it failed once: to the folder for such files where there is one.
@@ -60,6 +68,7 @@ pub(super) fn finish_again(found: &Found, outcome: Outcome, settings: &Settings,
         Some(target) => {
             fs::create_dir_all(folder(found, target, clock))?;
             move_to(found, target, clock)?;
+            remove_done(found, settings)?;
         }
         None => drop(finish(found, outcome, settings, clock)?),
     }

@@ -19,6 +19,7 @@ const OBEYED: &[&str] = &[
     "CheckSizeInterval",
     "ContentType",
     "CreateFolder",
+    "DoneFileSuffix",
     "FailedRecordNextRetryDuration",
     "FailedRecordsFileDestination",
     "FailedRecordsFileName",

@@ -248,6 +248,9 @@ pub(super) fn wants(settings: &Settings, name: &std::ffi::OsStr) -> bool {
     if bytes.ends_with(b".lock") || bytes.ends_with(b".fail") || relocate::is_part(name) {
         return false;
     }
+    if settings.done_suffix.as_ref().is_some_and(|suffix| bytes.ends_with(suffix.as_bytes())) {
+        return false;
+    }
     match &settings.pattern {
         Some(pattern) => pattern.fits(&name.to_string_lossy()),
         // Nobody named these; uploads and editors use such names for what is not finished.
@@ -282,6 +285,9 @@ pub(super) fn examine(
     }
     if !metadata.is_file() {
         return Err(if metadata.is_dir() { None } else { notice(&path, "it is no regular file".to_owned()) });
+    }
+    if settings.done_of(&path).is_some_and(|done| fs::symlink_metadata(done).is_err()) {
+        return Err(None);
     }
     let size = metadata.len();
     if let Some(why) = settings.beyond_limit(size).filter(|_| !settings.sets_aside()) {

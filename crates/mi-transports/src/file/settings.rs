@@ -2,7 +2,7 @@
 //! mean different things, [`Flavour`] says which is meant. MI: `VFSProcessor`, `FilePollingConsumer#setupParams`,
 //! `PollTableEntry#loadConfigurationsFromService`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mi_config::Diagnostic;
@@ -96,6 +96,8 @@ pub(super) struct Settings {
     pub(super) reply: Option<ReplyTarget>,
     /// `ProcessedJournal`
     pub(super) journal: Option<Journal>,
+    /// `DoneFileSuffix`: a file is whole when there is one with this behind its name.
+    pub(super) done_suffix: Option<String>,
     pub(super) size_limit: Option<u64>,
     pub(super) minimum_age: Option<Duration>,
     pub(super) maximum_age: Option<Duration>,
@@ -196,6 +198,7 @@ impl Settings {
                 name: parameters.filled("transport.vfs.ReplyFileName").map(str::to_owned),
             }),
             journal: reader.journal()?,
+            done_suffix: done_suffix(parameters)?,
             // MI reads a number with a fraction; a negative one is no limit.
             size_limit: reader.number::<f64>("FileSizeLimit").filter(|limit| *limit >= 0.0).map(|limit| limit as u64),
             minimum_age: seconds(reader.number("MinimumAge")),
@@ -218,6 +221,27 @@ impl Settings {
         };
         Ok(Some(settings))
     }
+}
+
+impl Settings {
+    /// The file that says that `path` is whole, where there are such.
+    pub(super) fn done_of(&self, path: &Path) -> Option<PathBuf> {
+        let suffix = self.done_suffix.as_deref()?;
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        Some(name.into())
+    }
+}
+
+/// What stands behind the name of a file in that of the one which says that it is whole.
+fn done_suffix(parameters: &Parameters) -> Result<Option<String>, Diagnostic> {
+    const NAME: &str = "transport.vfs.DoneFileSuffix";
+    let Some(suffix) = parameters.filled(NAME) else { return Ok(None) };
+    if suffix.contains('/') || [".lock", ".fail"].contains(&suffix) {
+        let text = format!("'{suffix}' cannot be the end of a file's name that says that another file is whole");
+        return Err(parameters.place(NAME).error(text).hint("such as .done"));
+    }
+    Ok(Some(suffix.to_owned()))
 }
 
 /// Time from one pass to the next.

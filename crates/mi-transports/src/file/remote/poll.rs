@@ -146,6 +146,11 @@ impl RemotePoll {
             Err(error) => return Err(error),
         };
         let mut seen = Seen::default();
+        if let Some(done) = self.settings().done_of(root)
+            && self.remote.stat(&done).await.is_err()
+        {
+            return Ok(Source::Seen(seen));
+        }
         let mark = after::mark_of(root);
         if self.remote.stat(&mark).await.is_ok() {
             seen.marked.insert(root.clone());
@@ -174,6 +179,10 @@ impl RemotePoll {
                         folders.push(inner);
                     }
                 } else if entry.is_file && listing::wants(settings, &name) && seen.files.len() < MAX_FILES {
+                    let done = settings.done_suffix.as_ref().map(|suffix| format!("{}{suffix}", entry.name));
+                    if done.is_some_and(|done| !names.contains(done.as_str())) {
+                        continue;
+                    }
                     if names.contains(format!("{}.fail", entry.name).as_str()) {
                         seen.marked.insert(path.clone());
                     }
@@ -350,16 +359,29 @@ impl RemotePoll {
             Outcome::Failed => &self.settings().after_failure,
         };
         match action {
-            Action::Keep => Ok(()),
-            Action::Delete => self.remote.remove(&found.path).await,
-            Action::Move(target) => self.move_to(found, target).await,
+            Action::Keep => {}
+            Action::Delete => self.remote.remove(&found.path).await?,
+            Action::Move(target) => self.move_to(found, target).await?,
+        }
+        self.remove_done(found).await
+    }
+
+    /// Removes the file that said that this one is whole.
+    async fn remove_done(&self, found: &Found) -> io::Result<()> {
+        let Some(done) = self.settings().done_of(&found.path) else { return Ok(()) };
+        match self.remote.remove(&done).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
         }
     }
 
     /// Does it again for a file that is marked: to the folder for such files where there is one.
     async fn end_again(&self, found: &Found, outcome: Outcome) -> Result<(), PollError> {
         let ended = match &self.settings().after_failed_move {
-            Some(target) => self.move_to(found, target).await,
+            Some(target) => match self.move_to(found, target).await {
+                Ok(()) => self.remove_done(found).await,
+                failed => failed,
+            },
             None => self.finish(found, outcome).await,
         };
         match ended {

@@ -332,6 +332,20 @@ fn files_are_written() {
 }
 
 #[test]
+fn a_done_file_says_that_a_file_is_whole() {
+    with_each(async |server| {
+        server.put("in/a.txt", "one");
+        let mut bench = server.bench("<note/>", &[("DoneFileSuffix", ".done")]);
+        bench.pass().await.unwrap();
+        assert!(notes().is_empty(), "{:?}", server.kind);
+        server.put("in/a.txt.done", "");
+        bench.pass().await.unwrap();
+        assert_eq!(notes(), ["a.txt: one"], "{:?}", server.kind);
+        assert_eq!((server.names("in"), server.names("done")), (vec![], vec!["a.txt".to_owned()]), "{:?}", server.kind);
+    });
+}
+
+#[test]
 fn errors_name_the_server_and_no_password() {
     with_each(async |server| {
         let uri = server.uri("in").replacen("localhost", "127.0.0.1", 1).replacen("://", "://x:secret@", 1);

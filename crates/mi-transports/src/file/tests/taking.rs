@@ -114,6 +114,28 @@ async fn large_folders_are_read_in_portions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_done_file_says_that_a_file_is_whole() {
+    for below in ["", "/a.txt"] {
+        let folder = Folder::new();
+        folder.write("a.txt", "half");
+        let address = format!("{}{below}", uri(folder.path()));
+        let settings = [("FileURI", &*address), ("ContentType", "text/plain"), ("DoneFileSuffix", ".done")];
+        let mut bench = Bench::inbound("<note/>", &settings);
+        bench.pass().await.unwrap();
+        assert_eq!((notes().len(), folder.files()), (0, vec!["a.txt".to_owned()]), "{below}");
+        folder.write("a.txt", "whole");
+        folder.write("a.txt.done", "");
+        bench.pass().await.unwrap();
+        assert_eq!(notes(), ["a.txt: whole"], "{below}");
+        assert!(folder.files().is_empty(), "{below}: {:?}", folder.files());
+        // The next one of the name has one of its own.
+        folder.write("a.txt", "next");
+        bench.pass().await.unwrap();
+        assert!(notes().is_empty(), "{below}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn files_wait_until_they_are_old_and_quiet() {
     // Setting, seconds at which passes are made, the number of the pass that takes the file.
     for (setting, value, passes, taken_by) in [
