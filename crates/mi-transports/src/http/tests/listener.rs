@@ -144,7 +144,7 @@ async fn large_bodies_stream_through() {
             }
         };
         let receive = async {
-            let (mut seen, mut count) = (Vec::new(), 0);
+            let (mut seen, mut count) = (Vec::with_capacity(64 * 1024), 0);
             while count < 6_553_600 {
                 seen.clear();
                 reader.read_buf(&mut seen).await.unwrap();
