@@ -45,7 +45,7 @@ impl ManagementService {
     pub fn new(context: Arc<ManagementContext>, outside: bool) -> Self {
         let auth = Auth::new(&context.deployment, outside);
         if let Some((name, password)) = auth.generated() {
-            log::warn!(
+            log::info!(
                 target: "ManagementInternalApi",
                 "No user is named in deployment.toml: the management API knows {name} from other machines by the password \
                  {password}, made for this run. Name users with [[internal_apis.users]]"
