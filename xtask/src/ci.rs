@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{bench, conformance, crash, demo, fuzz, image, kubernetes, licences, process, roll, sbom, smuggling, tidy};
+use crate::{
+    advisories, bench, conformance, crash, demo, fuzz, image, kubernetes, licences, process, roll, sbom, smuggling,
+    tidy,
+};
 
 /// One step: `cargo xtask NAME` runs it alone.
 pub(crate) struct Step {
@@ -21,6 +24,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "fmt", about: "rustfmt", needs: None, run: fmt },
     Step { name: "tidy", about: "crate arrows, file rules, component tables", needs: None, run: tidy::run },
     Step { name: "licences", about: "licences, bans and sources (deny.toml)", needs: None, run: licences::run },
+    Step { name: "advisories", about: "no version that RustSec warns of", needs: None, run: advisories::run },
     Step { name: "sbom", about: "what the server is made of (CycloneDX)", needs: None, run: sbom::run },
     Step { name: "k8s", about: "the manifests fit their kinds and each other", needs: None, run: kubernetes::run },
     Step { name: "clippy", about: "clippy, warnings are errors", needs: None, run: clippy },

@@ -6,6 +6,7 @@
 // The output of these commands is for the person in front of the terminal.
 #![allow(clippy::print_stdout)]
 
+mod advisories;
 mod bench;
 mod ci;
 mod conformance;
@@ -54,6 +55,7 @@ fn run(args: &[&str]) -> anyhow::Result<()> {
         "crash" if !rest.is_empty() => crash::command(&workspace, rest),
         "roll" if !rest.is_empty() => roll::command(&workspace, rest),
         "smuggling" if !rest.is_empty() => smuggling::command(&workspace, rest),
+        "advisories" if !rest.is_empty() => advisories::command(&workspace, rest),
         "fuzz" if !rest.is_empty() => fuzz::command(&workspace, rest),
         "conformance" => conformance::command(&workspace, rest),
         "pack" => demo::pack_samples(&workspace),
@@ -73,6 +75,7 @@ fn usage() -> String {
         "cargo xtask roll --cycles 20      the rolling updates at length; --binary PATH\n",
         "cargo xtask smuggling --all       every case, also those that nginx and haproxy read as we do; --binary PATH\n",
         "cargo xtask fuzz --seconds 600   the fuzz targets at length; TARGET… narrows it\n",
+        "cargo xtask advisories --from F  takes advisories.toml anew from a clone of RustSec's database\n",
         "cargo xtask pack                  builds carbonapps/*.car from samples/\n",
     ));
     text
