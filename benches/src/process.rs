@@ -107,6 +107,14 @@ impl Process {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
+    /// Descriptors that are open.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub fn files(&self) -> Result<usize, Failure> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.pid))?.count())
+    }
+
     /// # Errors
     /// The process has ended.
     pub fn memory(&self) -> Result<Memory, Failure> {
@@ -176,5 +184,38 @@ impl Drop for Nginx {
         self.master.kill().ok();
         self.master.wait().ok();
         Command::new("kill").arg(self.worker.pid.to_string()).status().ok();
+    }
+}
+
+/// haproxy as a relay with one thread.
+pub struct Haproxy {
+    pub process: Process,
+}
+
+impl Haproxy {
+    /// None where it is not installed.
+    ///
+    /// # Errors
+    /// Its configuration cannot be written.
+    pub fn start(folder: &Folder, port: u16, back_end: u16) -> Result<Option<Self>, Failure> {
+        if !Path::new("/usr/sbin/haproxy").is_file() {
+            return Ok(None);
+        }
+        let config = format!(
+            "global\n  nbthread 1\n  maxconn 8192\n  log /dev/null local0\n\
+             defaults\n  mode http\n  http-reuse always\n  timeout connect 10s\n  timeout client 60s\n  timeout server 60s\n\
+             frontend f\n  bind 127.0.0.1:{port} backlog 4096\n  default_backend b\n\
+             backend b\n  server s 127.0.0.1:{back_end}\n"
+        );
+        let path = folder.0.join("haproxy.cfg");
+        fs::write(&path, config)?;
+        let child = Command::new("taskset")
+            .args(["-c", "0", "/usr/sbin/haproxy", "-db", "-f"])
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("cannot start taskset (apt-get install util-linux): {error}"))?;
+        Ok(Some(Self { process: Process { pid: child.id(), child: Some(child) } }))
     }
 }

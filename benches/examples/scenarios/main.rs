@@ -1,31 +1,37 @@
 //! Load on the flows of `benches/scenarios`: requests per second, latency, CPU of the server for each request, and that
 //! CPU divided by what nginx needs to relay the same message (R), measured in turns in one run.
 //!
-//! `cargo run --release -p mi-benches --example scenarios -- [--server PATH] [--only TEXT] [--sizes 500,1000,…]
-//! [--connections N] [--seconds N] [--rounds N] [--report FOLDER]`
+//! `cargo run --release -p mi-benches --example scenarios -- [--server PATH] [--only TEXT,TEXT…] [--sizes 500,1000,…]
+//! [--connections 10,100,…] [--seconds N] [--rounds N] [--soak MINUTES] [--report FOLDER]`
 //!
-//! The proxies have core 0; this program is client and echo back end on core 1. Needs nginx and taskset. The round with the
-//! least CPU counts: other work on the machine only ever adds.
+//! The proxies have core 0; this program is client and echo back end on core 1. Needs nginx and taskset; where haproxy is
+//! installed, it relays the messages of the relays as well. The round with the least CPU counts: other work on the machine
+//! only ever adds. With `--soak` the flows run in turns at moderate load, and memory and descriptors are what is looked at.
+//! Wrong answers, and flows without a figure, are the failure of the whole.
 
 mod echo;
 mod report;
+mod soak;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use mi_benches::load::{self, Plan};
-use mi_benches::process::{Folder, Nginx, Process};
+use mi_benches::process::{Folder, Haproxy, Nginx, Process};
 use mi_benches::{Failure, numbers, payload, process};
 use report::Row;
 
 /// Port of the echo back end; the endpoint of the flows names it.
 const BACK_END: u16 = 8688;
 const NGINX: u16 = 18291;
+const HAPROXY: u16 = 18292;
 const OFFSET: u16 = 10_010;
 
+type Scenario = (&'static str, &'static str, payload::Kind);
+
 /// What is measured: name, path, payload, and the header fields that it needs.
-const SCENARIOS: [(&str, &str, payload::Kind); 24] = {
+const SCENARIOS: [Scenario; 24] = {
     use payload::Kind::{Json, Orders, Soap};
     [
         ("DirectProxy", "/services/DirectProxy", Soap),
@@ -57,11 +63,12 @@ const SCENARIOS: [(&str, &str, payload::Kind); 24] = {
 
 struct Options {
     server: PathBuf,
-    only: Option<String>,
+    only: Vec<String>,
     sizes: Vec<usize>,
-    connections: usize,
+    connections: Vec<usize>,
     seconds: f64,
     rounds: usize,
+    soak: Option<f64>,
     report: Option<PathBuf>,
 }
 
@@ -69,21 +76,23 @@ impl Options {
     fn read() -> Result<Self, Failure> {
         let mut options = Self {
             server: PathBuf::from("target/release/micro-integrator"),
-            only: None,
-            sizes: vec![500, 1_000, 10_000, 100_000],
-            connections: 100,
+            only: Vec::new(),
+            sizes: vec![500, 1_000, 10_000, 100_000, 1_000_000],
+            connections: vec![100],
             seconds: 2.0,
             rounds: 3,
+            soak: None,
             report: None,
         };
         mi_benches::options(|name, value| {
             match name {
                 "--server" => options.server = value.into(),
-                "--only" => options.only = Some(value),
+                "--only" => options.only = value.split(',').map(str::to_owned).collect(),
                 "--sizes" => options.sizes = numbers(&value)?,
-                "--connections" => options.connections = value.parse()?,
+                "--connections" => options.connections = numbers(&value)?,
                 "--seconds" => options.seconds = value.parse()?,
                 "--rounds" => options.rounds = value.parse()?,
+                "--soak" => options.soak = Some(value.parse()?),
                 "--report" => options.report = Some(value.into()),
                 _ => return Ok(false),
             }
@@ -100,24 +109,41 @@ fn main() -> Result<(), Failure> {
     runtime.block_on(run(&options))
 }
 
+/// Who relays beside the server.
+struct Peers {
+    nginx: Nginx,
+    /// None where it is not installed.
+    haproxy: Option<Haproxy>,
+}
+
 async fn run(options: &Options) -> Result<(), Failure> {
     echo::start(BACK_END).await?;
     let folder = Folder::new()?;
     let nginx = Nginx::start(&folder, NGINX, BACK_END)?;
+    let haproxy = Haproxy::start(&folder, HAPROXY, BACK_END)?;
+    let peers = Peers { nginx, haproxy };
     let server = Process::server(&options.server, &folder, OFFSET)?;
     let port = 8280 + OFFSET;
     load::wait_for(port, "/echo/x").await?;
     load::wait_for(NGINX, "/service/EchoService").await?;
+    let chosen = |name: &str| options.only.is_empty() || options.only.iter().any(|it| name.contains(it.as_str()));
+    let chosen: Vec<Scenario> = SCENARIOS.into_iter().filter(|(name, ..)| chosen(name)).collect();
+    if chosen.is_empty() {
+        return Err("no flow has such a name".into());
+    }
+    if let Some(minutes) = options.soak {
+        let size = options.sizes.first().copied().unwrap_or(1_000);
+        return soak::run(&server, port, &chosen, (size, minutes), options.report.as_deref()).await;
+    }
     let idle = server.memory()?;
     let mut rows = Vec::new();
-    for &size in &options.sizes {
-        for (name, path, kind) in SCENARIOS {
-            if options.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
-                continue;
+    for &connections in &options.connections {
+        for &size in &options.sizes {
+            for &scenario in &chosen {
+                let row = measure(options, &server, &peers, scenario, (size, connections)).await?;
+                writeln!(std::io::stdout(), "{}", row.line())?;
+                rows.push(row);
             }
-            let row = measure(options, &server, &nginx, port, (name, path, kind), size).await?;
-            writeln!(std::io::stdout(), "{}", row.line())?;
-            rows.push(row);
         }
     }
     let peak = server.memory()?;
@@ -134,21 +160,25 @@ async fn run(options: &Options) -> Result<(), Failure> {
 async fn measure(
     options: &Options,
     server: &Process,
-    nginx: &Nginx,
-    port: u16,
-    (name, path, kind): (&'static str, &'static str, payload::Kind),
-    size: usize,
+    peers: &Peers,
+    (name, path, kind): Scenario,
+    (size, connections): (usize, usize),
 ) -> Result<Row, Failure> {
     let message = payload::make(kind, size);
     let time = Duration::from_secs_f64(options.seconds);
-    let plan = |port, path| Plan { port, path, kind, body: message.clone(), connections: options.connections, time };
-    let mut row = Row::new(name, message.len());
+    let plan = |port, path| Plan { port, path, kind, body: message.clone(), connections, time };
+    let mut row = Row::new(name, message.len(), connections);
     for _ in 0..options.rounds {
-        let before = nginx.worker.cpu()?;
+        let before = peers.nginx.worker.cpu()?;
         let relayed = load::run(&plan(NGINX, "/service/EchoService")).await?;
-        row.relayed(nginx.worker.cpu()?.saturating_sub(before), &relayed);
+        row.nginx.relayed(peers.nginx.worker.cpu()?.saturating_sub(before), &relayed);
+        if let Some(haproxy) = peers.haproxy.as_ref().filter(|_| name.starts_with("Direct")) {
+            let before = haproxy.process.cpu()?;
+            let relayed = load::run(&plan(HAPROXY, "/service/EchoService")).await?;
+            row.haproxy.relayed(haproxy.process.cpu()?.saturating_sub(before), &relayed);
+        }
         let before = server.cpu()?;
-        let answered = load::run(&plan(port, path)).await?;
+        let answered = load::run(&plan(8280 + OFFSET, path)).await?;
         row.answered(server.cpu()?.saturating_sub(before), answered);
     }
     Ok(row)

@@ -11,8 +11,10 @@ use mi_benches::load::Outcome;
 pub(crate) struct Row {
     name: &'static str,
     bytes: usize,
+    connections: usize,
+    pub(crate) nginx: Peer,
+    pub(crate) haproxy: Peer,
     /// Least CPU for a request, in microseconds; infinite while nothing was measured.
-    nginx: f64,
     server: f64,
     /// Of the round with the least CPU.
     best: Outcome,
@@ -20,26 +22,38 @@ pub(crate) struct Row {
     first_error: Option<String>,
 }
 
+/// Least CPU for a message that another program relays, in microseconds; infinite while nothing was measured.
+pub(crate) struct Peer(f64);
+
+impl Peer {
+    /// A round of it.
+    pub(crate) fn relayed(&mut self, cpu: Duration, outcome: &Outcome) {
+        self.0 = self.0.min(micros(cpu, outcome));
+    }
+
+    /// For a table; a dash where it did not take part.
+    fn ratio(&self, server: f64) -> String {
+        if self.0.is_finite() { format!("{:.2}", server / self.0) } else { "-".to_owned() }
+    }
+}
+
 fn micros(cpu: Duration, outcome: &Outcome) -> f64 {
     if outcome.latencies.is_empty() { f64::INFINITY } else { cpu.as_secs_f64() * 1e6 / outcome.latencies.len() as f64 }
 }
 
 impl Row {
-    pub(crate) fn new(name: &'static str, bytes: usize) -> Self {
+    pub(crate) fn new(name: &'static str, bytes: usize, connections: usize) -> Self {
         Self {
             name,
             bytes,
-            nginx: f64::INFINITY,
+            connections,
+            nginx: Peer(f64::INFINITY),
+            haproxy: Peer(f64::INFINITY),
             server: f64::INFINITY,
             best: Outcome::default(),
             errors: 0,
             first_error: None,
         }
-    }
-
-    /// A round of nginx.
-    pub(crate) fn relayed(&mut self, cpu: Duration, outcome: &Outcome) {
-        self.nginx = self.nginx.min(micros(cpu, outcome));
     }
 
     /// A round of the server.
@@ -64,7 +78,7 @@ impl Row {
     }
 
     fn ratio(&self) -> f64 {
-        self.server / self.nginx
+        self.server / self.nginx.0
     }
 
     fn percentile(&self, part: f64) -> f64 {
@@ -80,9 +94,10 @@ impl Row {
     /// For the terminal.
     pub(crate) fn line(&self) -> String {
         let mut line = format!(
-            "{:<36} {:>7} B {:>8.0}/s {:>9.1} us CPU  R {:>7.2}  p50 {:>7.2} p99 {:>7.2} p99.9 {:>7.2} ms",
+            "{:<36} {:>7} B {:>5} conn {:>8.0}/s {:>9.1} us CPU  R {:>7.2}  p50 {:>7.2} p99 {:>7.2} p99.9 {:>7.2} ms",
             self.name,
             self.bytes,
+            self.connections,
             self.per_second(),
             self.server,
             self.ratio(),
@@ -105,17 +120,19 @@ impl Row {
 pub(crate) fn write(folder: &Path, rows: &[Row], idle: u64, peak: u64) -> Result<(), Failure> {
     std::fs::create_dir_all(folder)?;
     let mut text = String::from(
-        "| flow | bytes | requests/s | us CPU | R | p50 ms | p99 ms | p99.9 ms | errors |\n|---|---|---|---|---|---|---|---|---|\n",
+        "| flow | bytes | connections | requests/s | us CPU | R | R to haproxy | p50 ms | p99 ms | p99.9 ms | errors |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         writeln!(
             text,
-            "| {} | {} | {:.0} | {:.1} | {:.2} | {:.2} | {:.2} | {:.2} | {} |",
+            "| {} | {} | {} | {:.0} | {:.1} | {:.2} | {} | {:.2} | {:.2} | {:.2} | {} |",
             row.name,
             row.bytes,
+            row.connections,
             row.per_second(),
             row.server,
             row.ratio(),
+            row.haproxy.ratio(row.server),
             row.percentile(0.5),
             row.percentile(0.99),
             row.percentile(0.999),
