@@ -10,6 +10,7 @@ mod functions;
 mod later;
 mod rows;
 mod streaming;
+mod streams;
 mod xquery;
 
 const HEAD: &str = "xmlns:xsl='http://www.w3.org/1999/XSL/Transform' xmlns:xs='http://www.w3.org/2001/XMLSchema' \

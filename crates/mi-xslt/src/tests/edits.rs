@@ -7,10 +7,10 @@ use mi_xml::Document;
 use super::{compile, keeper, parsed};
 use crate::Stylesheet;
 
-const IDENTITY: &str =
+pub(super) const IDENTITY: &str =
     "<xsl:template match='@*|node()'><xsl:copy><xsl:apply-templates select='@*|node()'/></xsl:copy></xsl:template>";
 
-const DOCUMENTS: [&str; 4] = [
+pub(super) const DOCUMENTS: [&str; 4] = [
     "<m:b xmlns:m=\"urn:m\"><o id=\"1\" k=\"a\"><s>IBM</s><w>x &amp; y</w>t<v/>u</o>\n<o id=\"2\"><s>SUN</s><!--c--><?p d?></o></m:b>",
     "<b xmlns=\"urn:d\"><o id=\"1\"><s>IBM</s></o><o xmlns=\"\" id=\"2\"><s>SUN</s></o></b>",
     "<b xmlns:q=\"urn:q\"><q:o q:id=\"7\" id=\"8\"><q:s xmlns:r=\"urn:r\" r:z=\"1\"><r:t/></q:s></q:o><s q:x=\"1\"/></b>",
@@ -19,7 +19,7 @@ const DOCUMENTS: [&str; 4] = [
 
 /// Rules beside the identity, and whether they run as changes.
 #[rustfmt::skip]
-const RULES: [(&str, bool); 31] = [
+pub(super) const RULES: [(&str, bool); 31] = [
     ("", true),
     ("<xsl:template match='s'><z><xsl:apply-templates select='@*|node()'/></z></xsl:template>", true),
     ("<xsl:template match='*[local-name() = \"s\"]'><z><xsl:apply-templates select='@*|node()'/></z></xsl:template>", true),
