@@ -1,7 +1,7 @@
 #!/bin/sh
 # Applies an overlay and waits until its pods are ready. It can be run again at any time.
 #
-#   k8s/deploy.sh [single|replicated|http|poller|monitoring|gateway]
+#   k8s/deploy.sh [single|replicated|http|poller|poller-leases|monitoring|gateway]
 set -eu
 
 overlay=${1:-http}
