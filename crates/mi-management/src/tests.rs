@@ -65,7 +65,7 @@ const ARTIFACTS: &[&str] = &[
     r#"<proxy name="Echo"><target><inSequence/></target></proxy>"#,
     r#"<endpoint name="Back"><address uri="http://u:canary@h/x"/></endpoint>"#,
     r#"<sequence name="main"><description>d</description><log/><http.get/></sequence>"#,
-    r#"<sequence name="audit"><log/><class name="org.acme.Audit"><property name="level" value="high"/><property name="apiToken" value="t0k"/></class></sequence>"#,
+    r#"<sequence name="audit"><log/><class name="org.acme.Audit"><property name="level" value="high"/><property name="apiToken" value="canary"/></class></sequence>"#,
     r#"<localEntry key="db"><db><password>canary</password></db></localEntry>"#,
     r#"<messageStore name="Store"><parameter name="store.jdbc.password">canary</parameter></messageStore>"#,
 ];
