@@ -108,9 +108,9 @@ fn values_have_the_type_that_is_declared() {
         ("xs:integer", "<xsl:sequence select='//n'/>", "<r>true 1</r>"),
         ("xs:double*", "<xsl:sequence select='1, 2.5, //n'/>", "<r>true 3</r>"),
         ("element(n)", "<xsl:sequence select='//n'/>", "<r>true 1</r>"),
-        ("element(m)", "<xsl:sequence select='//n'/>", "must be element(m), but is node() (XPTY0004)"),
-        ("xs:integer", "<xsl:sequence select='\"5\"'/>", "must be xs:integer, but is xs:string (XPTY0004)"),
-        ("xs:integer", "<xsl:sequence select='1, 2'/>", "must be xs:integer, but is 2 items (XPTY0004)"),
+        ("element(m)", "<xsl:sequence select='//n'/>", "must be element(m), but is node() (XTTE0570)"),
+        ("xs:integer", "<xsl:sequence select='\"5\"'/>", "must be xs:integer, but is xs:string (XTTE0570)"),
+        ("xs:integer", "<xsl:sequence select='1, 2'/>", "must be xs:integer, but is 2 items (XTTE0570)"),
         ("xs:string?", "<xsl:sequence select='()'/>", "<r>true 0</r>"),
     ] {
         let found = of(declared, value);

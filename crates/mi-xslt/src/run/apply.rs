@@ -21,7 +21,9 @@ impl<'s, 'd> Run<'s, 'd> {
         let items = match (select, cx.node()) {
             (Some(select), _) => self.eval(select, cx)?.into_items(),
             (None, Some(node)) => children(node),
-            (None, None) => return Err(TransformError::dynamic("there is no context node to apply templates to")),
+            (None, None) => {
+                return Err(TransformError::dynamic("there is no context node to apply templates to (XTTE0510)"));
+            }
         };
         let items = if sorts.is_empty() { items } else { self.sorted(items, sorts, cx)? };
         let (given, tunnel) = self.arguments(params, cx)?;
@@ -75,7 +77,7 @@ impl<'s, 'd> Run<'s, 'd> {
             None => body(),
             Some(cast) => {
                 let items = self.to_items(body)?;
-                let value = self.cast(Some(cast), Sequence::from_items(items))?;
+                let value = self.cast(Some(cast), Sequence::from_items(items), "XTTE0505")?;
                 self.sequence(value)
             }
         });

@@ -7,6 +7,7 @@ use mi_expr::xpath::{Context, Env, Item, Node, QName, Sequence, TreeBuilder, Ver
 use mi_xml::NodeKind;
 
 use super::build::Destination;
+use super::variables::PARAMETER;
 use super::{Cx, Outcome, Run};
 use crate::compile::flow::{CAUGHT, ERRORS};
 use crate::error::{TransformError, TransformErrorKind};
@@ -95,7 +96,7 @@ impl<'s, 'd> Run<'s, 'd> {
             let Some(at) = params.iter().position(|it| it.name == name) else {
                 return Err(TransformError::dynamic(format!("xsl:iterate has no parameter ${name} (XTSE3130)")));
             };
-            let value = self.cast(params[at].value.cast.as_ref(), value)?;
+            let value = self.cast(params[at].value.cast.as_ref(), value, PARAMETER)?;
             if let Some(local) = self.locals.borrow_mut().get_mut(start + at) {
                 local.1 = value;
             }

@@ -260,11 +260,11 @@ impl<'s, 'd> Run<'s, 'd> {
         let result = self.enter(|| {
             self.framed(|| {
                 for (param, value) in function.params.iter().zip(args) {
-                    let value = self.cast(param.value.cast.as_ref(), value.clone())?;
+                    let value = self.cast(param.value.cast.as_ref(), value.clone(), "XTTE0790")?;
                     self.bind(&param.name, value);
                 }
                 let items = self.in_value(|| self.to_items(|| self.exec(&function.body, &cx)))?;
-                self.cast(function.cast.as_ref(), Sequence::from_items(items))
+                self.cast(function.cast.as_ref(), Sequence::from_items(items), "XTTE0780")
             })
         });
         result.map_err(|error: TransformError| self.placed(error, function.place))

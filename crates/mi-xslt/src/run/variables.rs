@@ -15,6 +15,10 @@ pub(super) enum GlobalState<'d> {
     Known(Sequence<'d>),
 }
 
+/// The codes of values that are not of the type of a variable or parameter.
+const VARIABLE: &str = "XTTE0570";
+pub(super) const PARAMETER: &str = "XTTE0590";
+
 /// What a call passes on: values for the template itself, and the tunnel.
 type Given<'s, 'd> = (Vec<(&'s str, Sequence<'d>)>, Option<Tunnel<'s, 'd>>);
 /// Values for the parameters of a template.
@@ -25,7 +29,7 @@ impl<'s, 'd> Run<'s, 'd> {
     pub(super) fn value(&self, value: &'s Value, cx: &Cx<'s, 'd>) -> Outcome<Sequence<'d>> {
         if let Some(select) = &value.select {
             let found = self.eval(select, cx)?;
-            return self.cast(value.cast.as_ref(), found);
+            return self.cast(value.cast.as_ref(), found, VARIABLE);
         }
         let found = if value.body.is_empty() && !value.sequence {
             Sequence::string("")
@@ -35,13 +39,17 @@ impl<'s, 'd> Run<'s, 'd> {
             let document = self.in_value(|| self.to_document(|| self.exec(&value.body, cx)))?;
             Sequence::one(Item::Node(Node::shared(document, Document::ROOT)))
         };
-        self.cast(value.cast.as_ref(), found)
+        self.cast(value.cast.as_ref(), found, VARIABLE)
     }
 
-    /// A value converted to the type of `as`.
-    pub(super) fn cast(&self, cast: Option<&'s Cast>, value: Sequence<'d>) -> Outcome<Sequence<'d>> {
+    /// A value converted to the type of `as`; `code` is that of a value of another type.
+    pub(super) fn cast(&self, cast: Option<&'s Cast>, value: Sequence<'d>, code: &str) -> Outcome<Sequence<'d>> {
         let Some(cast) = cast else { return Ok(value) };
-        cast.declared.convert(value, "the value").map_err(|error| self.at_place(error, cast.place))
+        cast.declared.convert(value, "the value").map_err(|error| {
+            let mut error = self.at_place(error, cast.place);
+            error.message = error.message.replace("(XPTY0004)", &format!("({code})"));
+            error
+        })
     }
 
     pub(super) fn bind(&self, name: &'s str, value: Sequence<'d>) {
@@ -114,7 +122,7 @@ impl<'s, 'd> Run<'s, 'd> {
                     Item::String(text) if binding.value.cast.is_some() => Item::Untyped(text),
                     other => other,
                 });
-                return self.cast(binding.value.cast.as_ref(), Sequence::from_items(given.collect()));
+                return self.cast(binding.value.cast.as_ref(), Sequence::from_items(given.collect()), PARAMETER);
             }
             if binding.required {
                 let message = format!("the parameter ${} is required (XTDE0050)", binding.name);
@@ -151,7 +159,7 @@ impl<'s, 'd> Run<'s, 'd> {
                 given.iter().find(|(name, _)| *name == param.name)
             };
             let value = match found {
-                Some((_, value)) => self.cast(param.value.cast.as_ref(), value.clone())?,
+                Some((_, value)) => self.cast(param.value.cast.as_ref(), value.clone(), PARAMETER)?,
                 None if param.required => {
                     let message = format!("the parameter ${} is required (XTDE0700)", param.name);
                     return Err(self.placed(TransformError::dynamic(message), param.place));
