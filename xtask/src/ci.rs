@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
 use crate::{
-    advisories, bench, conformance, crash, demo, fuzz, image, kubernetes, licences, process, roll, sbom, smuggling,
-    tidy,
+    advisories, bench, conformance, crash, demo, fuzz, hostile, image, kubernetes, licences, process, roll, sbom,
+    smuggling, tidy,
 };
 
 /// One step: `cargo xtask NAME` runs it alone.
@@ -45,6 +45,12 @@ pub(crate) const STEPS: &[Step] = &[
         about: "no request hides in another; nginx and haproxy beside us",
         needs: Some("release"),
         run: smuggling::short,
+    },
+    Step {
+        name: "hostile",
+        about: "what a whole server stands: floods, no descriptors, secrets",
+        needs: Some("release"),
+        run: hostile::short,
     },
     Step { name: "image", about: "the layout of the image under three users", needs: Some("release"), run: image::run },
     Step {

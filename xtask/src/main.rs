@@ -13,6 +13,7 @@ mod conformance;
 mod crash;
 mod demo;
 mod fuzz;
+mod hostile;
 mod http;
 mod image;
 mod kubernetes;
@@ -56,6 +57,7 @@ fn run(args: &[&str]) -> anyhow::Result<()> {
         "roll" if !rest.is_empty() => roll::command(&workspace, rest),
         "smuggling" if !rest.is_empty() => smuggling::command(&workspace, rest),
         "advisories" if !rest.is_empty() => advisories::command(&workspace, rest),
+        "hostile" if !rest.is_empty() => hostile::command(&workspace, rest),
         "fuzz" if !rest.is_empty() => fuzz::command(&workspace, rest),
         "conformance" => conformance::command(&workspace, rest),
         "pack" => demo::pack_samples(&workspace),
@@ -74,6 +76,7 @@ fn usage() -> String {
         "cargo xtask crash --kills 200     the crash test at length; --shared FILES, --journal true, --seed N, --binary PATH\n",
         "cargo xtask roll --cycles 20      the rolling updates at length; --binary PATH\n",
         "cargo xtask smuggling --all       every case, also those that nginx and haproxy read as we do; --binary PATH\n",
+        "cargo xtask hostile --megabytes 10240  ten gigabytes through a relay; --binary PATH\n",
         "cargo xtask fuzz --seconds 600   the fuzz targets at length; TARGET… narrows it\n",
         "cargo xtask advisories --from F  takes advisories.toml anew from a clone of RustSec's database\n",
         "cargo xtask pack                  builds carbonapps/*.car from samples/\n",

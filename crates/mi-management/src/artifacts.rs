@@ -123,7 +123,7 @@ pub(crate) fn parameters(parameters: &[Parameter]) -> Map<String, Value> {
     let shown = |parameter: &Parameter| {
         let value = match &parameter.value {
             _ if crate::masks::is_secret(&parameter.name) => crate::masks::masked().to_owned(),
-            ParameterValue::Text(text) => text.clone(),
+            ParameterValue::Text(text) => mask(text),
             ParameterValue::Key(key) => key.clone(),
             ParameterValue::Expression(_) => parameter.element.attr("expression").unwrap_or_default().into_owned(),
             ParameterValue::Xml(element) => mask(&element.to_xml()),

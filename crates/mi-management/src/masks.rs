@@ -6,7 +6,7 @@ use regex::Regex;
 
 const MASK: &str = "*****";
 
-static PATTERNS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
+static PATTERNS: LazyLock<[Regex; 5]> = LazyLock::new(|| {
     let secret = r"(?:password|passwd|clientSecret|refreshToken|secretKey)";
     let text = r"(?:[^<]|<!\[CDATA\[.*?\]\]>)*";
     let compile = |pattern: String| Regex::new(&pattern).expect("the pattern is constant");
@@ -17,6 +17,8 @@ static PATTERNS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
         compile(format!(r#"(?si)(<(?:[\w.-]+:)?[\w.-]+\s[^<>]*name=["'][^"'<>]*{secret}["'][^<>/]*>){text}(</)"#)),
         // password="…"
         compile(format!(r#"(?i)(\b[\w.-]*{secret}=["'])[^"'<>]*(["'])"#)),
+        // ?password=…, as in addresses of databases
+        compile(format!(r#"(?i)([?&;][\w.-]*{secret}=)[^&;\s"'<>]*()"#)),
         // user:password@host
         compile(r#"(://[^/\s:@"'<>]+:)[^@/\s"'<>]+(@)"#.to_owned()),
     ]
@@ -94,6 +96,11 @@ mod tests {
             ),
             (r#"<x password="y" user="z"/>"#, r#"<x password="*****" user="z"/>"#),
             ("<url>http://u:p@h/x</url>", "<url>http://u:*****@h/x</url>"),
+            (
+                "<url>jdbc:x://h/d?user=u&amp;password=p;q&amp;a=b</url>",
+                "<url>jdbc:x://h/d?user=u&amp;password=*****;q&amp;a=b</url>",
+            ),
+            ("jdbc:x://h/d?password=p&a=b", "jdbc:x://h/d?password=*****&a=b"),
             ("<log><property name='a' value='b'/></log>", "<log><property name='a' value='b'/></log>"),
             (
                 r#"<class name="a.B"><property name="apiToken" value="a>b"/><property name="level" value="x"/></class>"#,

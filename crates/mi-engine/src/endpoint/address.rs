@@ -111,6 +111,18 @@ fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// An address for a log, with `*****` in place of the password in `scheme://user:password@host`.
+pub(super) fn masked(uri: &str) -> std::borrow::Cow<'_, str> {
+    let parts = || {
+        let start = uri.find("://")? + 3;
+        let authority = &uri[start..start + uri[start..].find(['/', '?', '#']).unwrap_or(uri.len() - start)];
+        let (user, _) = authority.rsplit_once('@')?;
+        let (name, _) = user.split_once(':')?;
+        Some((&uri[..=start + name.len()], &uri[start + user.len()..]))
+    };
+    parts().map_or(uri.into(), |(before, after)| format!("{before}*****{after}").into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,5 +147,18 @@ mod tests {
         check("http://h:99999/", None);
         check("jms:/queue", None);
         check("/relative", None);
+    }
+
+    #[test]
+    fn passwords_of_addresses_are_not_shown() {
+        for (uri, shown) in [
+            ("vfs:ftp://user:secret@h:21/out?a=b", "vfs:ftp://user:*****@h:21/out?a=b"),
+            ("http://u:p@q@h", "http://u:*****@h"),
+            ("http://user@h/a:b@c", "http://user@h/a:b@c"),
+            ("http://h:80/x", "http://h:80/x"),
+            ("jms:/x:y@z", "jms:/x:y@z"),
+        ] {
+            assert_eq!(masked(uri), shown);
+        }
     }
 }

@@ -9,7 +9,7 @@ use mi_config::uri_template::UriExpander;
 use mi_config::{Diagnostic, EndpointConfig, EndpointKind};
 use mi_message::{Body, Value};
 
-use super::address::Target;
+use super::address::{Target, masked};
 use super::auth::Authenticator;
 use super::balance::member_address;
 use super::java_date::java_date;
@@ -283,7 +283,7 @@ impl Leaf {
     /// `Endpoint : NAME with address URI`, as MI's lines begin.
     fn shown(&self, endpoint: &Endpoint) -> String {
         match &self.address {
-            Address::Fixed(fixed) => format!("Endpoint : {} with address {}", endpoint.name, fixed.uri),
+            Address::Fixed(fixed) => format!("Endpoint : {} with address {}", endpoint.name, masked(&fixed.uri)),
             _ => format!("Endpoint : {}", endpoint.name),
         }
     }
