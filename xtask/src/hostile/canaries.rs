@@ -15,7 +15,7 @@ use crate::http::{self, Answer};
 pub(super) const ENVIRONMENT: &str = "canary-environment-5a1c";
 /// Each secret has this in it.
 const CANARY: &str = "canary-";
-/// `admin` with [`ADMIN`], and with another password, in Base64.
+/// `admin` with the password of these checks, and with another password, in Base64.
 const LOGIN: &str = "YWRtaW46Y2FuYXJ5LWFkbWluLTVhMWM=";
 const WRONG_LOGIN: &str = "YWRtaW46Y2FuYXJ5LXdyb25nLTVhMWM=";
 const CONFIGURATION: &str = r#"[server]

@@ -63,6 +63,8 @@ impl Server {
     pub(crate) fn mariadb() -> Self {
         let folder = Folder::new("mariadb");
         let data = format!("--datadir={}", folder.path.join("data").display());
+        // What the next program needs; not every version of its package brings it.
+        drop(folder.command("my_print_defaults", "mariadb-client-core"));
         let mut init = folder.command("mariadb-install-db", "mariadb-server-core");
         init.args(["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db"]);
         folder.run(init);
