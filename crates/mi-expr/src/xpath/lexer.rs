@@ -231,7 +231,8 @@ impl<'s> Lexer<'s> {
 
     fn next(&mut self) -> Result<Token<'s>, SyntaxError> {
         if self.rest().starts_with("(#") && self.markup {
-            let Some(length) = self.rest().find("#)") else {
+            // The end has a `#` of its own: `(#)` is none.
+            let Some(length) = self.rest()[2..].find("#)").map(|at| at + 2) else {
                 return Err(self.error(self.at, "a pragma has no end `#)`"));
             };
             let content = &self.rest()[2..length];

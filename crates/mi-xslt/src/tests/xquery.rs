@@ -136,6 +136,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("declare variable $x := 1; declare ordering ordered; 1", "1:35: this must stand in front of"),
     ("declare function fn:f() {1}; 1", "1:18: the namespace of the function f is reserved"),
     ("<!-- a--b -->", "1:1: a comment may not contain `--`"),
+    ("1 + (#)", "1:5: a pragma has no end"),
     ("(# x:y #) { 1 }", "1:1: the name `x:y` of a pragma must have a prefix"),
     ("<a xmlns:p=''/>", "1:4: the prefix `p` cannot be taken back (XQST0085)"),
     ("for $x at $x in 1 return 1", "1:14: $x is both the item and its position (XQST0089)"),
