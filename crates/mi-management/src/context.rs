@@ -192,6 +192,8 @@ pub struct Paths {
     pub applications: PathBuf,
     /// `conf/log4j2.properties`, which need not exist.
     pub loggers: PathBuf,
+    /// Folder of the files that enable connectors, which need not exist.
+    pub imports: PathBuf,
 }
 
 /// Everything that the resources work on.
@@ -259,6 +261,8 @@ impl ManagementContext {
     /// as they are.
     pub fn redeployed(&self, deployed: Deployed) {
         self.deployed.store(Arc::new(deployed));
+        // From here on the files say it.
+        self.switches.forget(ArtifactKind::Import);
         let snapshot = self.engine.snapshot();
         for (name, running) in self.switches.all_running(ArtifactKind::Proxy) {
             if let Some(proxy) = snapshot.proxies.get(name.as_str()) {

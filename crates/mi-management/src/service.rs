@@ -44,11 +44,11 @@ impl ManagementService {
     /// are not to know the passwords of a default configuration.
     pub fn new(context: Arc<ManagementContext>, outside: bool) -> Self {
         let auth = Auth::new(&context.deployment, outside);
-        if let Some((name, password)) = auth.generated() {
+        if let Some((name, _)) = auth.generated() {
             log::info!(
                 target: "ManagementInternalApi",
-                "No user is named in deployment.toml: the management API knows {name} from other machines by the password \
-                 {password}, made for this run. Name users with [[internal_apis.users]]"
+                "No user is named in deployment.toml: the management API knows {name} from other machines by a password that \
+                 was made for this run and printed on the console. Name users with [[internal_apis.users]]"
             );
         }
         if !auth.is_on() {
@@ -58,6 +58,12 @@ impl ManagementService {
             );
         }
         Self(Arc::new(Inner { context, auth }))
+    }
+
+    /// The administrator of the default configuration and the password that other machines need, made for this run. It is
+    /// for the operator's eyes: whoever asks prints it once, and never into a log.
+    pub fn generated(&self) -> Option<(&str, &str)> {
+        self.0.auth.generated()
     }
 }
 

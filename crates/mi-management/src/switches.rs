@@ -42,6 +42,11 @@ impl Switches {
         lock(&self.running).insert((kind, name.to_owned()), running);
     }
 
+    /// Forgets what was started or stopped of a kind.
+    pub(crate) fn forget(&self, kind: ArtifactKind) {
+        lock(&self.running).retain(|(it, _), _| *it != kind);
+    }
+
     /// Everything of a kind that was started or stopped.
     pub(crate) fn all_running(&self, kind: ArtifactKind) -> Vec<(String, bool)> {
         lock(&self.running)

@@ -98,6 +98,7 @@ fn service(toml: &str, folder: &str) -> ManagementService {
             logs: Some(folder.join("logs")),
             applications: folder.join("carbonapps"),
             loggers: folder.join("log4j2.properties"),
+            imports: folder.join("imports"),
         },
         product_version: "4.4.0".to_owned(),
         log: Arc::new(Nothing),
@@ -110,6 +111,13 @@ fn service(toml: &str, folder: &str) -> ManagementService {
             .into_iter()
             .map(|artifact| DeployedArtifact { degraded: degraded(&artifact), artifact, application: None })
             .collect(),
+        connectors: vec![Connector {
+            name: "acme".to_owned(),
+            package: "org.acme/x".to_owned(),
+            description: String::new(),
+            file: "acme-1.0.0.zip".into(),
+            of_application: true,
+        }],
         registry: Arc::new(Memory::default()),
         ..Deployed::default()
     };
@@ -246,6 +254,34 @@ fn files_stay_inside_their_folders() {
             (("DELETE /applications/x", "", &[], ""), 404, "does not exist"),
         ],
     );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn connectors_are_switched_by_their_import_files() {
+    let folder = std::env::temp_dir().join(format!("mi-management-imports-{}", std::process::id()));
+    let service = service(OPEN, folder.to_str().unwrap());
+    let change = |status: &str| format!(r#"{{"name":"Acme","package":"org.acme/x","status":"{status}"}}"#);
+    let file = || {
+        let files = std::fs::read_dir(folder.join("imports")).unwrap().map(|it| it.unwrap().path());
+        let texts: Vec<String> = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        texts.concat()
+    };
+    check(
+        &service,
+        &[
+            (("GET /connectors?searchKey=ACME-1", "", &[], ""), 200, r#""status":"enabled""#),
+            (("GET /connectors?searchKey=org", "", &[], ""), 200, r#""count":0"#),
+            (("POST /connectors", "", &[], r#"{"name":"acme"}"#), 200, "Missing parameters in payload"),
+            (("POST /connectors", "", &[], &change("enabled").replace("/x", "")), 200, "Status updated failed"),
+            (("POST /connectors", "", &[], &change("disabled")), 200, "Status updated successfully"),
+            (("GET /connectors?connectorName=acme", "", &[], ""), 200, r#""status":"disabled""#),
+        ],
+    );
+    assert!(file().contains(r#"name="acme" package="org.acme/x" status="disabled""#), "{}", file());
+    check(&service, &[(("POST /connectors", "", &[], &change("enabled")), 200, "Status updated successfully")]);
+    assert!(file().contains(r#"status="enabled""#), "{}", file());
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use mi_config::{Artifact, Diagnostic, Element};
-use mi_deployer::{Library, LoadedDeployment};
+use mi_deployer::{Library, LoadedDeployment, Origin};
 
 /// The templates behind the operations, under the names by which operations call them. Of two connectors that bring
 /// the same operation the first counts; a versioned application has its own.
 pub fn templates(loaded: &LoadedDeployment) -> Vec<Artifact> {
     let mut names = HashSet::new();
     let mut templates = Vec::new();
-    for library in &loaded.libraries {
+    let disabled = disabled(loaded);
+    for library in loaded.libraries.iter().filter(|it| !disabled.contains(&(it.package.as_str(), it.name.as_str()))) {
         for operation in &library.operations {
             let name = template_name(library, &operation.name);
             if names.insert(name.clone()) {
@@ -34,6 +35,22 @@ pub fn templates(loaded: &LoadedDeployment) -> Vec<Artifact> {
         }
     }
     templates
+}
+
+/// Package and name of connectors whose import says that they are disabled. The import of a file, which is what the management
+/// API writes, counts before that of an application. MI: `SynapseAppDeployer#updateStatus` unloads the library.
+fn disabled(loaded: &LoadedDeployment) -> HashSet<(&str, &str)> {
+    let mut enabled = BTreeMap::new();
+    for deployed in &loaded.artifacts {
+        if let Artifact::Import(import) = &deployed.artifact {
+            let key = (import.package.as_str(), import.library.as_str());
+            match deployed.origin {
+                Origin::File(_) => drop(enabled.insert(key, import.enabled)),
+                Origin::Application(_) => drop(enabled.entry(key).or_insert(import.enabled)),
+            }
+        }
+    }
+    enabled.into_iter().filter(|(_, enabled)| !enabled).map(|(key, _)| key).collect()
 }
 
 /// Names of connectors whose operations an artifact calls.

@@ -1,6 +1,7 @@
 //! The management API in this server: its listener, and what it is given of deployer, log and inbounds.
 
 use std::collections::HashSet;
+use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -111,6 +112,7 @@ pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Mana
             logs: log_folder,
             applications: applications.cloned().unwrap_or_else(|| home.root.join("carbonapps")),
             loggers: crate::logging::file(&home.root),
+            imports: imports(home),
         },
         product_version: MI_VERSION.to_owned(),
         log: Arc::new(Log(logs)),
@@ -120,6 +122,11 @@ pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Mana
     };
     let context = Arc::new(ManagementContext::new(parts, deployed));
     let service = ManagementService::new(context.clone(), !address.is_loopback());
+    if let Some((name, password)) = service.generated() {
+        // Not by the log, whose files stay, are read by others, and are shown by the management API itself.
+        let line = format!("Password of {name} at the management API from other machines, for this run: {password}\n");
+        drop(std::io::stderr().write_all(line.as_bytes()));
+    }
     let mut server = HttpServer::idle(1)?;
     if deployment.management.https {
         let port = deployment.internal_https_port();
@@ -133,6 +140,12 @@ pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Mana
         twin.0.get_or_init(|| Served { service, thread, whom: deployment.management.http });
     }
     Ok(Management { context, server, end })
+}
+
+/// Where files that enable connectors are read from, in the layout that this home has.
+fn imports(home: &Home) -> PathBuf {
+    let folder = home.synapse_configs.iter().find(|folder| folder.is_dir()).or(home.synapse_configs.first());
+    folder.unwrap_or(&home.root).join("imports")
 }
 
 impl Management {
