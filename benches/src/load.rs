@@ -13,6 +13,7 @@ use crate::Failure;
 use crate::payload::Kind;
 
 /// One run.
+#[derive(Clone)]
 pub struct Plan {
     pub port: u16,
     pub path: &'static str,
@@ -101,6 +102,21 @@ async fn requests(
 fn contains(text: &[u8], part: &[u8]) -> bool {
     // What is looked for stands near the front of every good answer.
     text[..text.len().min(2_000)].windows(part.len()).any(|it| it == part)
+}
+
+/// Waits until somebody listens.
+///
+/// # Errors
+/// The time is over.
+pub async fn wait_for_listener(port: u16, time: Duration) -> Result<(), Failure> {
+    let end = Instant::now() + time;
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        if Instant::now() > end {
+            return Err(format!("nobody listens on port {port}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 /// Waits until a request to the port is answered.

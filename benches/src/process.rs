@@ -93,6 +93,21 @@ impl Process {
         Ok(Self { pid: child.id(), child: Some(child) })
     }
 
+    /// Another program with the flows, which takes its port and that of the back end.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn peer(program: &Path, port: u16, back_end: u16) -> Result<Self, Failure> {
+        let child = Command::new("taskset")
+            .args(["-c", "0"])
+            .arg(program.canonicalize()?)
+            .args([port.to_string(), back_end.to_string()])
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("cannot start taskset (apt-get install util-linux): {error}"))?;
+        Ok(Self { pid: child.id(), child: Some(child) })
+    }
+
     /// CPU time of all threads so far.
     ///
     /// # Errors

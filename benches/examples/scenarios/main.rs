@@ -2,11 +2,13 @@
 //! CPU divided by what nginx needs to relay the same message (R), measured in turns in one run.
 //!
 //! `cargo run --release -p mi-benches --example scenarios -- [--server PATH] [--only TEXT,TEXT…] [--sizes 500,1000,…]
-//! [--connections 10,100,…] [--seconds N] [--rounds N] [--soak MINUTES] [--report FOLDER]`
+//! [--connections 10,100,…] [--seconds N] [--rounds N] [--soak MINUTES] [--peer PROGRAM] [--report FOLDER]`
 //!
 //! The proxies have core 0; this program is client and echo back end on core 1. Needs nginx and taskset; where haproxy is
 //! installed, it relays the messages of the relays as well. The round with the least CPU counts: other work on the machine
 //! only ever adds. With `--soak` the flows run in turns at moderate load, and memory and descriptors are what is looked at.
+//! `--peer` names another program that has some of the flows under the same paths, such as `benches/peers/camel/run.sh`; it
+//! is started with its port and that of the back end, and warmed up before its first round of each flow.
 //! Wrong answers, and flows without a figure, are the failure of the whole.
 
 mod echo;
@@ -14,7 +16,7 @@ mod report;
 mod soak;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mi_benches::load::{self, Plan};
@@ -26,7 +28,10 @@ use report::Row;
 const BACK_END: u16 = 8688;
 const NGINX: u16 = 18291;
 const HAPROXY: u16 = 18292;
+const PEER: u16 = 18293;
 const OFFSET: u16 = 10_010;
+/// A just-in-time compiler needs some time before it is at its best.
+const WARM_UP: Duration = Duration::from_secs(10);
 
 type Scenario = (&'static str, &'static str, payload::Kind);
 
@@ -69,6 +74,7 @@ struct Options {
     seconds: f64,
     rounds: usize,
     soak: Option<f64>,
+    peer: Option<PathBuf>,
     report: Option<PathBuf>,
 }
 
@@ -82,6 +88,7 @@ impl Options {
             seconds: 2.0,
             rounds: 3,
             soak: None,
+            peer: None,
             report: None,
         };
         mi_benches::options(|name, value| {
@@ -93,6 +100,7 @@ impl Options {
                 "--seconds" => options.seconds = value.parse()?,
                 "--rounds" => options.rounds = value.parse()?,
                 "--soak" => options.soak = Some(value.parse()?),
+                "--peer" => options.peer = Some(value.into()),
                 "--report" => options.report = Some(value.into()),
                 _ => return Ok(false),
             }
@@ -114,18 +122,42 @@ struct Peers {
     nginx: Nginx,
     /// None where it is not installed.
     haproxy: Option<Haproxy>,
+    /// What `--peer` names.
+    other: Option<Process>,
+}
+
+impl Peers {
+    async fn start(folder: &Folder, other: Option<&Path>) -> Result<Self, Failure> {
+        let nginx = Nginx::start(folder, NGINX, BACK_END)?;
+        let haproxy = Haproxy::start(folder, HAPROXY, BACK_END)?;
+        let other = other.map(|program| Process::peer(program, PEER, BACK_END)).transpose()?;
+        load::wait_for(NGINX, "/service/EchoService").await?;
+        if other.is_some() {
+            load::wait_for_listener(PEER, Duration::from_secs(180)).await?;
+        }
+        Ok(Self { nginx, haproxy, other })
+    }
+
+    /// The other program, if it has the flow: it is warm then.
+    async fn other_with(&self, plan: &Plan) -> Result<Option<&Process>, Failure> {
+        let Some(other) = &self.other else { return Ok(None) };
+        let once = Plan { time: Duration::from_millis(200), connections: 1, ..plan.clone() };
+        let outcome = load::run(&once).await?;
+        if outcome.errors > 0 || outcome.latencies.is_empty() {
+            return Ok(None);
+        }
+        load::run(&Plan { time: WARM_UP, ..plan.clone() }).await?;
+        Ok(Some(other))
+    }
 }
 
 async fn run(options: &Options) -> Result<(), Failure> {
     echo::start(BACK_END).await?;
     let folder = Folder::new()?;
-    let nginx = Nginx::start(&folder, NGINX, BACK_END)?;
-    let haproxy = Haproxy::start(&folder, HAPROXY, BACK_END)?;
-    let peers = Peers { nginx, haproxy };
+    let peers = Peers::start(&folder, options.peer.as_deref()).await?;
     let server = Process::server(&options.server, &folder, OFFSET)?;
     let port = 8280 + OFFSET;
     load::wait_for(port, "/echo/x").await?;
-    load::wait_for(NGINX, "/service/EchoService").await?;
     let chosen = |name: &str| options.only.is_empty() || options.only.iter().any(|it| name.contains(it.as_str()));
     let chosen: Vec<Scenario> = SCENARIOS.into_iter().filter(|(name, ..)| chosen(name)).collect();
     if chosen.is_empty() {
@@ -168,6 +200,7 @@ async fn measure(
     let time = Duration::from_secs_f64(options.seconds);
     let plan = |port, path| Plan { port, path, kind, body: message.clone(), connections, time };
     let mut row = Row::new(name, message.len(), connections);
+    let other = peers.other_with(&plan(PEER, path)).await?;
     for _ in 0..options.rounds {
         let before = peers.nginx.worker.cpu()?;
         let relayed = load::run(&plan(NGINX, "/service/EchoService")).await?;
@@ -176,6 +209,11 @@ async fn measure(
             let before = haproxy.process.cpu()?;
             let relayed = load::run(&plan(HAPROXY, "/service/EchoService")).await?;
             row.haproxy.relayed(haproxy.process.cpu()?.saturating_sub(before), &relayed);
+        }
+        if let Some(other) = other {
+            let before = other.cpu()?;
+            let answered = load::run(&plan(PEER, path)).await?;
+            row.other.relayed(other.cpu()?.saturating_sub(before), &answered);
         }
         let before = server.cpu()?;
         let answered = load::run(&plan(8280 + OFFSET, path)).await?;

@@ -14,6 +14,8 @@ pub(crate) struct Row {
     connections: usize,
     pub(crate) nginx: Peer,
     pub(crate) haproxy: Peer,
+    /// What `--peer` names, with the same flow.
+    pub(crate) other: Peer,
     /// Least CPU for a request, in microseconds; infinite while nothing was measured.
     server: f64,
     /// Of the round with the least CPU.
@@ -49,6 +51,7 @@ impl Row {
             connections,
             nginx: Peer(f64::INFINITY),
             haproxy: Peer(f64::INFINITY),
+            other: Peer(f64::INFINITY),
             server: f64::INFINITY,
             best: Outcome::default(),
             errors: 0,
@@ -105,6 +108,10 @@ impl Row {
             self.percentile(0.99),
             self.percentile(0.999)
         );
+        if self.other.0.is_finite() {
+            // Writing to a string cannot fail.
+            write!(line, "  peer {:.1} us, R to it {}", self.other.0, self.other.ratio(self.server)).ok();
+        }
         if self.errors > 0 {
             // Writing to a string cannot fail.
             write!(line, "  {} ERRORS, first: {}", self.errors, self.first_error.as_deref().unwrap_or("?")).ok();
@@ -120,12 +127,12 @@ impl Row {
 pub(crate) fn write(folder: &Path, rows: &[Row], idle: u64, peak: u64) -> Result<(), Failure> {
     std::fs::create_dir_all(folder)?;
     let mut text = String::from(
-        "| flow | bytes | connections | requests/s | us CPU | R | R to haproxy | p50 ms | p99 ms | p99.9 ms | errors |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| flow | bytes | connections | requests/s | us CPU | R | R to haproxy | R to the peer | p50 ms | p99 ms | p99.9 ms | errors |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         writeln!(
             text,
-            "| {} | {} | {} | {:.0} | {:.1} | {:.2} | {} | {:.2} | {:.2} | {:.2} | {} |",
+            "| {} | {} | {} | {:.0} | {:.1} | {:.2} | {} | {} | {:.2} | {:.2} | {:.2} | {} |",
             row.name,
             row.bytes,
             row.connections,
@@ -133,6 +140,7 @@ pub(crate) fn write(folder: &Path, rows: &[Row], idle: u64, peak: u64) -> Result
             row.server,
             row.ratio(),
             row.haproxy.ratio(row.server),
+            row.other.ratio(row.server),
             row.percentile(0.5),
             row.percentile(0.99),
             row.percentile(0.999),
