@@ -14,6 +14,8 @@ use crate::endpoint::{self, Endpoint};
 pub struct Proxy {
     /// Name.
     pub name: Arc<str>,
+    /// `ProxyService:` and the name, the property that messages of it carry.
+    pub artifact_name: Arc<str>,
     /// Transports that it listens on; empty is all.
     pub transports: Vec<String>,
     /// What runs on a request.
@@ -71,6 +73,7 @@ pub(crate) fn build(config: &ProxyConfig, cx: &mut BuildCx<'_>) -> Result<Proxy,
         traced: cx.watch.deployed("proxy", &config.name, config.aspects.trace),
     };
     Ok(Proxy {
+        artifact_name: format!("ProxyService:{}", config.name).into(),
         name: config.name.clone(),
         transports: config.transports.clone(),
         in_sequence,

@@ -13,7 +13,18 @@ use crate::transport::{HttpReply, Payload};
 
 /// Fields that belong to one connection or that the transport writes itself.
 /// MI: `PassThroughTransportUtils#removeUnwantedHeaders`.
-const UNWANTED: [&str; 6] = ["Transfer-Encoding", "Connection", "Keep-Alive", "Content-Length", "Date", "User-Agent"];
+fn is_unwanted(name: &str, preserve_server: bool) -> bool {
+    // Told apart by their length first, so that most names cost one comparison.
+    let candidates: &[&str] = match name.len() {
+        4 => &["Date"],
+        6 if !preserve_server => &["Server"],
+        10 => &["Connection", "Keep-Alive", "User-Agent"],
+        14 => &["Content-Length"],
+        17 => &["Transfer-Encoding"],
+        _ => return false,
+    };
+    candidates.iter().any(|it| it.eq_ignore_ascii_case(name))
+}
 
 /// The header field of the media type.
 const CONTENT_TYPE: &str = "Content-Type";
@@ -134,8 +145,7 @@ pub fn from_message(message: &mut Message, settings: &crate::snapshot::Settings)
     let status = status_of(message);
     let reason = message.axis2.get("HTTP_SC_DESC").map(|text| text.to_text().into_owned());
     let mut fields = outgoing_headers(&message.headers, settings);
-    let close = message.axis2.is_true("NO_KEEPALIVE");
-    let no_entity = message.axis2.is_true("NO_ENTITY_BODY");
+    let [close, no_entity] = message.axis2.are_true(["NO_KEEPALIVE", "NO_ENTITY_BODY"]);
     let body = if no_entity {
         if !is_built_with_content(message) {
             fields.remove(CONTENT_TYPE);
@@ -200,10 +210,8 @@ pub(crate) fn remove_addressing(message: &mut Message) {
 /// The transport headers that go out: without those that belong to one connection.
 pub(crate) fn outgoing_headers(headers: &Headers, settings: &crate::snapshot::Settings) -> Headers {
     headers.filtered(|name, _| {
-        let preserved = settings.preserve_http_headers.iter().any(|kept| kept.eq_ignore_ascii_case(name));
-        let unwanted = UNWANTED.iter().any(|it| it.eq_ignore_ascii_case(name))
-            || (!settings.preserve_server && name.eq_ignore_ascii_case("Server"));
-        !unwanted || preserved
+        !is_unwanted(name, settings.preserve_server)
+            || settings.preserve_http_headers.iter().any(|kept| kept.eq_ignore_ascii_case(name))
     })
 }
 

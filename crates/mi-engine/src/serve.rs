@@ -123,10 +123,11 @@ fn begin(
             let mut cx = Context::new(message, snapshot, exchange, artifact);
             // A task of its own: the flow goes on when the client hangs up, and a thread does the same step for many messages
             // before the next one. In the task of the connection it is a fifth fewer instructions and a quarter more CPU time.
-            tokio::spawn(async move {
+            // Boxed: the runtime moves a future several times on its way into a task, and its whole room again at the end.
+            tokio::spawn(Box::pin(async move {
                 run_request(&mut cx, first, then).await;
                 drop(guard);
-            });
+            }));
             async move { receiver.await.ok() }.boxed()
         }
     }
@@ -345,7 +346,7 @@ fn enter_proxy(
 
 fn start_proxy(proxy: &Proxy, message: &mut Message) -> Entry {
     message.properties.put("proxy.name", proxy.name.clone());
-    message.properties.put("ARTIFACT_NAME", format!("ProxyService:{}", proxy.name));
+    message.properties.put("ARTIFACT_NAME", proxy.artifact_name.clone());
     let then = proxy.endpoint.clone().map_or(Then::Nothing, Then::Send);
     Entry::Flow { artifact: proxy.info.clone(), first: proxy.in_sequence.clone(), then }
 }

@@ -194,7 +194,11 @@ fn body(message: &Message) -> Result<Option<&Arc<Json>>, EvalError> {
 fn whole_body(message: &Message) -> Result<Arc<str>, EvalError> {
     Ok(match message.body.native()? {
         Native::Empty => "".into(),
-        Native::Json(json) => String::from_utf8_lossy(json.text()).into(),
+        // The lossy way looks at valid text byte by byte.
+        Native::Json(json) => match std::str::from_utf8(json.text()) {
+            Ok(text) => text.into(),
+            Err(_) => String::from_utf8_lossy(json.text()).into(),
+        },
         _ => message.body.json()?.to_string().into(),
     })
 }

@@ -98,12 +98,14 @@ impl Headers {
         let (name, value) = (name.into(), value.into());
         match self.entries.iter().position(|entry| entry.is(&name)) {
             Some(at) => {
-                let mut index = 0;
-                self.entries.retain(|entry| {
-                    let keep = index <= at || !entry.is(&name);
-                    index += 1;
-                    keep
-                });
+                if self.entries[at + 1..].iter().any(|entry| entry.is(&name)) {
+                    let mut index = 0;
+                    self.entries.retain(|entry| {
+                        let keep = index <= at || !entry.is(&name);
+                        index += 1;
+                        keep
+                    });
+                }
                 self.entries[at] = Entry::Own(name, value);
             }
             None => self.entries.push(Entry::Own(name, value)),

@@ -30,11 +30,22 @@ impl Properties {
 
     /// True when `name` is set to a boolean true or to the text `true` in any case, as MI's switches are read.
     pub fn is_true(&self, name: &str) -> bool {
-        match self.get(name) {
-            Some(Value::Bool(value)) => *value,
-            Some(Value::String(text)) => text.trim().eq_ignore_ascii_case("true"),
-            _ => false,
+        self.get(name).is_some_and(Value::is_switched_on)
+    }
+
+    /// [`Properties::is_true`] for several names in one pass; the names must differ.
+    pub fn are_true<const N: usize>(&self, names: [&str; N]) -> [bool; N] {
+        let mut found = [false; N];
+        for (key, value) in &self.entries {
+            let key: &str = key;
+            for (name, found) in names.iter().zip(&mut found) {
+                if key.len() == name.len() && key == *name {
+                    *found = value.is_switched_on();
+                    break;
+                }
+            }
         }
+        found
     }
 
     /// True when `name` is set.
@@ -96,5 +107,27 @@ impl Properties {
     /// True without properties.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_read_together_are_those_read_alone() {
+        let mut properties = Properties::default();
+        for (name, value) in [
+            ("ON", Value::from(true)),
+            ("OFF", Value::from(false)),
+            ("TEXT", Value::from(" True ")),
+            ("OTHER", Value::from("yes")),
+            ("AN", Value::from(true)),
+        ] {
+            properties.set(name, value);
+        }
+        let names = ["TEXT", "ON", "OFF", "OTHER", "MISSING", "AN"];
+        assert_eq!(properties.are_true(names), names.map(|name| properties.is_true(name)));
+        assert_eq!(properties.are_true(names), [true, true, false, false, false, true]);
     }
 }

@@ -178,6 +178,15 @@ impl Envelope {
         self.unparsed.as_ref().and_then(|unparsed| unparsed.payload())
     }
 
+    /// About how many bytes [`Envelope::write`] will write, to make room in advance; never much.
+    pub(crate) fn size_hint(&self) -> usize {
+        match &self.unparsed {
+            // Makes its own room.
+            Some(_) => 0,
+            None => self.tree.document.size_hint(),
+        }
+    }
+
     /// Writes the whole envelope, without XML declaration.
     pub fn write(&self, out: &mut Vec<u8>) {
         match &self.unparsed {

@@ -57,6 +57,15 @@ impl XmlValue {
 }
 
 impl Value {
+    /// True for a boolean true and for the text `true` in any case, as MI's switches are read.
+    pub fn is_switched_on(&self) -> bool {
+        match self {
+            Self::Bool(value) => *value,
+            Self::String(text) => text.trim().eq_ignore_ascii_case("true"),
+            _ => false,
+        }
+    }
+
     /// The value as text: what `get-property` gives to a string context. XML is written as markup, JSON compactly,
     /// numbers as Java prints them, null as the empty string.
     pub fn to_text(&self) -> Cow<'_, str> {

@@ -4,7 +4,7 @@
 //! declarations are refused, so there are no entities but the predefined ones.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -18,10 +18,16 @@ use crate::names::{BindingMask, NONE, Names};
 use crate::namespaces::Scope;
 use crate::scanner::{first_illegal, is_ncname, is_space, name_end, reference, text_stop};
 use crate::stream::{Event, Sink};
-use crate::vocabulary::{self, Spellings};
+use crate::vocabulary::{self, Scratch, Spellings};
 
-/// Records room is made for in advance. Dense documents have a node for every 16 bytes; large ones are often not dense.
+/// Bytes of a dense document for each node and for each element: room is made for so many in advance.
+const NODE_BYTES: usize = 12;
+const ELEMENT_BYTES: usize = 24;
+/// As many at most; large documents are often not dense.
 const MAX_RESERVED: usize = 1 << 20;
+
+/// What ends a CDATA section; every document is searched for it.
+static SECTION_END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"]]>"));
 
 /// The number of the source a parsed document has.
 pub(crate) const PARSED: u32 = 0;
@@ -147,7 +153,7 @@ pub(crate) struct Parser<'s> {
 
 impl<'s> Parser<'s> {
     fn new(text: &'s ByteString, options: &'s ParseOptions, sink: Option<&'s mut dyn Sink>) -> Self {
-        let (names, spellings) = vocabulary::take();
+        let (names, spellings, scratch) = vocabulary::take();
         let bytes = text.as_bytes().as_ref();
         let scope = Scope::new(&names);
         Self {
@@ -155,8 +161,8 @@ impl<'s> Parser<'s> {
             bytes,
             at: 0,
             limits: &options.limits,
-            nodes: Vec::with_capacity((bytes.len() / 16 + 16).min(MAX_RESERVED)),
-            elements: Vec::with_capacity((bytes.len() / 48 + 8).min(MAX_RESERVED)),
+            nodes: Vec::with_capacity((bytes.len() / NODE_BYTES + 16).min(MAX_RESERVED)),
+            elements: Vec::with_capacity((bytes.len() / ELEMENT_BYTES + 8).min(MAX_RESERVED)),
             names,
             spellings,
             scope,
@@ -169,12 +175,12 @@ impl<'s> Parser<'s> {
                 needs: 0,
                 declares: 0,
             },
-            open: Vec::new(),
-            seen_names: Vec::new(),
-            seen_prefixes: Vec::new(),
-            has_section_end: memmem::find(bytes, b"]]>").is_some(),
+            open: scratch.open,
+            seen_names: scratch.seen_names,
+            seen_prefixes: scratch.seen_prefixes,
+            has_section_end: SECTION_END.find(bytes).is_some(),
             stop_after_root: options.stop_after_root,
-            serial: 0,
+            serial: scratch.serial,
             sink,
         }
     }
@@ -182,7 +188,9 @@ impl<'s> Parser<'s> {
     /// Builds the document; its source is left to the caller.
     fn run(mut self) -> Parsed<Document> {
         let outcome = self.read();
-        vocabulary::keep(&self.names, self.spellings);
+        let (open, serial) = (self.open, self.serial);
+        let scratch = Scratch { open, seen_names: self.seen_names, seen_prefixes: self.seen_prefixes, serial };
+        vocabulary::keep(&self.names, self.spellings, scratch);
         outcome?;
         Ok(Document {
             nodes: self.nodes,

@@ -178,16 +178,23 @@ pub fn first_illegal(text: &str) -> usize {
     control
 }
 
-/// The first control character XML forbids. Written so that the compiler checks a vector of bytes at a time.
+/// The first control character XML forbids. Written so that the compiler checks a vector of bytes at a time, and looks
+/// closer only where there is any control character, be it a line break.
 fn first_control(bytes: &[u8]) -> usize {
     let forbidden = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
     let mut at = 0;
     for chunk in bytes.chunks(256) {
-        let mut any = 0u8;
-        for &byte in chunk {
-            any |= u8::from(byte < 0x20) & u8::from(byte != b'\t') & u8::from(byte != b'\n') & u8::from(byte != b'\r');
-        }
-        if any != 0 {
+        let lowest = chunk.iter().fold(u8::MAX, |lowest, &byte| lowest.min(byte));
+        if lowest < 0x20 {
+            let mut any = 0u8;
+            for &byte in chunk {
+                any |=
+                    u8::from(byte < 0x20) & u8::from(byte != b'\t') & u8::from(byte != b'\n') & u8::from(byte != b'\r');
+            }
+            if any == 0 {
+                at += chunk.len();
+                continue;
+            }
             return at + chunk.iter().position(|&byte| forbidden(byte)).unwrap_or(0);
         }
         at += chunk.len();

@@ -54,6 +54,13 @@ impl Document {
         self.write_with(n, out, &WriteOptions::default());
     }
 
+    /// About how many bytes the document will have when it is written, to make room in advance; never much.
+    pub fn size_hint(&self) -> usize {
+        const MOST: usize = 64 * 1024;
+        let read = self.sources.iter().map(|source| source.text.len()).fold(self.owned.len(), usize::saturating_add);
+        read.min(MOST)
+    }
+
     /// [`Document::write`] into a string.
     pub fn to_xml(&self, n: NodeId) -> String {
         let mut out = Vec::new();

@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::names::{BindingMask, NONE, Names, PrefixId, QNameId, StrId};
+use crate::parser::Frame;
 use crate::scanner::is_name_byte;
 
 /// Caps on what a thread keeps between documents.
@@ -19,22 +20,43 @@ const MAX_KEPT_BYTES: usize = 64 * 1024;
 /// Few enough to leave the next document some bindings with a bit of their own; see `binding_bit`.
 const MAX_KEPT_BINDINGS: usize = 20;
 
+/// Levels of open elements that memory is kept for.
+const MAX_KEPT_DEPTH: usize = 256;
+/// Elements are counted through all documents of a thread; before the count runs over, what refers to it is thrown away.
+const MAX_SERIAL: u32 = u32::MAX / 2;
+
 thread_local! {
-    static KEPT: Cell<Option<(Arc<Names>, Spellings)>> = const { Cell::new(None) };
+    static KEPT: Cell<Option<(Arc<Names>, Spellings, Scratch)>> = const { Cell::new(None) };
 }
 
-/// The name table and spellings to parse the next document of this thread with.
-pub(crate) fn take() -> (Arc<Names>, Spellings) {
-    KEPT.take().unwrap_or_else(|| (Names::empty(), Spellings::new()))
+/// Memory of a parse that the next one can use.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// Without content.
+    pub(crate) open: Vec<Frame>,
+    /// For each expanded name and each prefix the element (its `serial`) that last had it, to find duplicates.
+    pub(crate) seen_names: Vec<u32>,
+    pub(crate) seen_prefixes: Vec<u32>,
+    /// Counts elements, also those that were forgotten.
+    pub(crate) serial: u32,
 }
 
-/// Keeps a name table and its spellings for the next document, unless they are too large.
-pub(crate) fn keep(names: &Arc<Names>, spellings: Spellings) {
+/// The name table, the spellings and the memory to parse the next document of this thread with.
+pub(crate) fn take() -> (Arc<Names>, Spellings, Scratch) {
+    KEPT.take().unwrap_or_else(|| (Names::empty(), Spellings::new(), Scratch::default()))
+}
+
+/// Keeps a name table, its spellings and memory for the next document, unless they are too large.
+pub(crate) fn keep(names: &Arc<Names>, spellings: Spellings, mut scratch: Scratch) {
     let small = spellings.all.len() <= MAX_KEPT_SPELLINGS
         && names.bytes().len() <= MAX_KEPT_BYTES
         && names.binding_count() <= MAX_KEPT_BINDINGS;
     if small {
-        KEPT.set(Some((Arc::clone(names), spellings)));
+        scratch.open.clear();
+        if scratch.serial > MAX_SERIAL || scratch.open.capacity() > MAX_KEPT_DEPTH {
+            scratch = Scratch::default();
+        }
+        KEPT.set(Some((Arc::clone(names), spellings, scratch)));
     }
 }
 
@@ -168,5 +190,34 @@ impl Spellings {
         spelling.namespace = namespace;
         spelling.qname = qname;
         spelling.needs = needs;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Document;
+
+    #[test]
+    fn what_a_document_had_is_not_held_against_the_next() {
+        // Fewer threads than documents, so each begins with the memory of the one before, also of one that was refused.
+        for _ in 0..3 {
+            for good in ["<a x='1' p:y='2' xmlns:p='u'/>", "<a xmlns:p='u'><b p:x='1'/><b p:x='1' x='2'/></a>"] {
+                Document::parse(good).unwrap();
+            }
+            for bad in ["<a x='1' x='2'/>", "<a xmlns:p='u' xmlns:p='u'/>", "<a><b><c x='1'></a>"] {
+                Document::parse(bad).unwrap_err();
+            }
+        }
+    }
+
+    #[test]
+    fn the_count_of_elements_begins_anew_before_it_runs_over() {
+        let (names, spellings, scratch) = (Names::empty(), Spellings::new(), Scratch::default());
+        keep(&names, spellings, Scratch { serial: MAX_SERIAL + 1, seen_names: vec![MAX_SERIAL], ..scratch });
+        let (_, spellings, scratch) = take();
+        assert_eq!((scratch.serial, scratch.seen_names.len()), (0, 0));
+        keep(&names, spellings, Scratch { serial: 7, ..scratch });
+        assert_eq!(take().2.serial, 7);
     }
 }

@@ -141,7 +141,8 @@ impl<P: Iterator<Item = Part> + Send + 'static> Run<P> {
                 if running.len() >= MAX_PARALLEL {
                     running.join_next().await;
                 }
-                running.spawn(part.run());
+                // Boxed, because the runtime moves a future several times on its way into a task.
+                running.spawn(Box::pin(part.run()));
             }
             while running.join_next().await.is_some() {}
         });
@@ -158,7 +159,7 @@ impl<P: Iterator<Item = Part> + Send + 'static> Effect for Run<P> {
         Box::pin(async move {
             for part in self.parts.by_ref() {
                 // A task of its own, so that parts inside of parts do not nest on one stack.
-                let ended = tokio::spawn(part.run()).await.unwrap_or(Ended::Faulted);
+                let ended = tokio::spawn(Box::pin(part.run())).await.unwrap_or(Ended::Faulted);
                 if ended == Ended::Faulted && self.stop_on_failure {
                     break;
                 }

@@ -160,26 +160,31 @@ pub(super) fn request(
         optimized(message, shape.optimize, |message| payload(message, &mut headers))?
     };
     soap_action(message, &mut headers);
-    let http10 = message.axis2.is_true("FORCE_HTTP_1.0");
-    let by_length =
-        http10 || message.axis2.is_true("DISABLE_CHUNKING") || message.axis2.is_true("FORCE_HTTP_CONTENT_LENGTH");
+    let [http10, unchunked, with_length, to_uri, full_uri, close] = message.axis2.are_true([
+        "FORCE_HTTP_1.0",
+        "DISABLE_CHUNKING",
+        "FORCE_HTTP_CONTENT_LENGTH",
+        "POST_TO_URI",
+        "FULL_URI",
+        "NO_KEEPALIVE",
+    ]);
+    let by_length = http10 || unchunked || with_length;
     let version = match (shape.http2, http10) {
         (true, _) => Version::HTTP_2,
         (false, true) => Version::HTTP_10,
         (false, false) => Version::HTTP_11,
     };
-    let absolute = message.axis2.is_true("POST_TO_URI") || message.axis2.is_true("FULL_URI");
     Ok(Outgoing {
         method,
         secure: target.secure,
         host: target.host.clone(),
         port: target.port,
-        target: if absolute { target.to_url() } else { target.path_and_query },
+        target: if to_uri || full_uri { target.to_url() } else { target.path_and_query },
         version,
         headers,
         body,
         chunked: !by_length,
-        close: message.axis2.is_true("NO_KEEPALIVE"),
+        close,
         timeout: None,
     })
 }
@@ -265,7 +270,7 @@ fn soap_action(message: &Message, headers: &mut Headers) {
         return;
     }
     if let Some(action) = message.addressing.action.as_deref().filter(|action| !action.is_empty()) {
-        headers.set("SOAPAction", format!("\"{action}\""));
+        headers.put("SOAPAction", ["\"", action, "\""].concat());
     }
 }
 

@@ -222,7 +222,7 @@ impl Injector {
             Route::Proxy(name, transport) => {
                 let proxy = snapshot.proxies.get(name).ok_or_else(|| InjectError::NoProxy(name.clone()))?;
                 message.properties.set("proxy.name", proxy.name.clone());
-                message.properties.set("ARTIFACT_NAME", format!("ProxyService:{}", proxy.name));
+                message.properties.put("ARTIFACT_NAME", proxy.artifact_name.clone());
                 message.properties.set("TRANSPORT_IN_NAME", *transport);
                 Entered {
                     artifact: proxy.info.clone(),

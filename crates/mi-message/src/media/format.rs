@@ -218,16 +218,12 @@ fn charset(message: &Message) -> Cow<'_, str> {
 
 /// Appends the character set unless there is one or `setCharacterEncoding` is false.
 fn with_charset(message: &Message, content_type: Cow<'_, str>, charset: &str) -> String {
-    let mut value = content_type.into_owned();
     let unwanted = message
         .axis2
         .get("setCharacterEncoding")
         .is_some_and(|setting| setting.to_text().trim().eq_ignore_ascii_case("false"));
-    if !unwanted && !value.to_ascii_lowercase().contains("charset") {
-        value.push_str("; charset=");
-        value.push_str(charset);
-    }
-    value
+    let names_one = || content_type.as_bytes().windows(7).any(|part| part.eq_ignore_ascii_case(b"charset"));
+    if unwanted || names_one() { content_type.into_owned() } else { [&*content_type, "; charset=", charset].concat() }
 }
 
 /// SOAP 1.2 carries the action in its content type.

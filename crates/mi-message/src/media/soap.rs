@@ -29,7 +29,7 @@ pub(super) fn build(bytes: &Bytes, content_type: &ContentType<'_>) -> Result<Nat
 
 /// The envelope with an XML declaration before it. MI: `SOAPMessageFormatter#writeTo`.
 pub(super) fn write(envelope: &Envelope, charset: &str) -> Result<Bytes, BodyError> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(envelope.size_hint() + xml::DECLARATION_ROOM);
     xml::declare(&mut out, charset);
     envelope.write(&mut out);
     xml::encode(out, charset)

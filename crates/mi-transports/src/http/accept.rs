@@ -132,7 +132,7 @@ impl Connection {
         let activity = Activity::new();
         let _registered = self.listening.progress.register(&activity);
         let (Ok(()), Ok(local)) = (stream.set_nodelay(true), stream.local_addr()) else { return };
-        let mut adapter = Adapter {
+        let adapter = Adapter {
             listening: self.listening.clone(),
             activity: activity.clone(),
             peer: self.peer,
@@ -140,10 +140,17 @@ impl Connection {
             secure: self.tls.is_some(),
             client_certificate: None,
         };
-        let Some(tls) = self.tls else {
-            let protocol = if self.http2 { Protocol::Sniff } else { Protocol::Http1 };
-            return connection::serve(Io::new(Stream::Plain(stream), activity, true), adapter, protocol).await;
-        };
+        match self.tls.clone() {
+            None => {
+                let protocol = if self.http2 { Protocol::Sniff } else { Protocol::Http1 };
+                connection::serve(Io::new(Stream::Plain(stream), activity, true), adapter, protocol).await;
+            }
+            // Has memory of its own, so that plain connections need not keep room for it.
+            Some(tls) => Box::pin(self.serve_tls(&tls, stream, activity, adapter)).await,
+        }
+    }
+
+    async fn serve_tls(&self, tls: &ServerTls, stream: TcpStream, activity: Arc<Activity>, mut adapter: Adapter) {
         let handshake = TlsAcceptor::from(tls.current(self.http2)).accept(stream);
         let stream = match tokio::time::timeout(self.listening.limits.header_timeout, handshake).await {
             Ok(Ok(stream)) => stream,

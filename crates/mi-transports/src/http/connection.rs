@@ -46,9 +46,10 @@ pub(crate) async fn serve(mut io: Io, adapter: Adapter, protocol: Protocol) {
         },
         known => known,
     };
+    // What few connections need has memory of its own, so that the others need not keep room for it.
     match protocol {
-        Protocol::Http2 => serve_h2(io, adapter).await,
-        _ if adapter.listening.plain_codec => serve_hyper(io, adapter).await,
+        Protocol::Http2 => Box::pin(serve_h2(io, adapter)).await,
+        _ if adapter.listening.plain_codec => Box::pin(serve_hyper(io, adapter)).await,
         _ => h1::serve(io, adapter).await,
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! What such a format renders to needs no parser before somebody looks into it; most payloads only go out again.
 
+use std::sync::LazyLock;
+
 use memchr::memmem;
 use mi_message::soap::Extent;
 use mi_message::{Envelope, SoapVersion};
@@ -15,6 +17,9 @@ const MAX_BYTES: usize = 16 << 20;
 /// What has to be read before it is written: quotes that need no entity, declarations that unset nothing
 /// (`super::read_xml`), and the end of a section, which may come about between a value and the format.
 const NEEDS_READING: [&str; 5] = ["&quot;", "&apos;", "xmlns=\"\"", "xmlns=''", "]]>"];
+
+static FINDERS: LazyLock<[memmem::Finder<'static>; 5]> = LazyLock::new(|| NEEDS_READING.map(memmem::Finder::new));
+static LONG_EMPTY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"></"));
 
 /// A format as it is written when it was read before.
 #[derive(Debug)]
@@ -75,14 +80,14 @@ impl Skeleton {
 
 fn needs_no_reading(text: &str) -> bool {
     text.len() <= MAX_BYTES
-        && NEEDS_READING.iter().all(|it| memmem::find(text.as_bytes(), it.as_bytes()).is_none())
+        && FINDERS.iter().all(|finder| finder.find(text.as_bytes()).is_none())
         && !has_long_empty_element(text.as_bytes())
         && mi_xml::first_illegal(text) == text.len()
 }
 
 /// An element without content that is not written as `<a/>`: an end tag behind a start tag.
 fn has_long_empty_element(text: &[u8]) -> bool {
-    memmem::find_iter(text, b"></").any(|at| {
+    LONG_EMPTY.find_iter(text).any(|at| {
         let tag = &text[memchr::memrchr(b'<', &text[..at]).unwrap_or(0)..at];
         !(tag.ends_with(b"/") || tag.starts_with(b"</") || tag.starts_with(b"<!--") || tag.starts_with(b"<?"))
     })

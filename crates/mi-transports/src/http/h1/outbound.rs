@@ -1,5 +1,6 @@
 //! A message on its way out: a request to a back end or an answer to a client.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,8 +19,14 @@ use crate::http::headers::{self, is_hop_by_hop};
 const COPIED: usize = 4 * 1024;
 /// As much is collected before it is written, while more is at hand.
 const COLLECTED: usize = 16 * 1024;
-/// Memory for heads that a connection keeps.
-const KEPT: usize = 4 * 1024;
+/// Room for the head and small bodies of a message.
+const ROOM: usize = 2 * 1024;
+/// Memory for heads that a thread keeps between two messages; connections that wait hold none.
+const KEPT: usize = 16 * 1024;
+
+thread_local! {
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// What cannot be written.
 #[derive(Debug)]
@@ -100,12 +107,22 @@ pub(crate) struct Outbound {
     written: u64,
 }
 
+impl Drop for Outbound {
+    /// The memory is for the next message of this thread.
+    fn drop(&mut self) {
+        if self.text.capacity() <= KEPT {
+            self.text.clear();
+            SPARE.set(std::mem::take(&mut self.text));
+        }
+    }
+}
+
 impl Outbound {
     /// Writes the head and as much of the body as is at hand. `chunked` decides between the two framings; a stream that
     /// is not chunked must know its length.
     pub(crate) fn request(head: &RequestHead<'_>, payload: Payload, chunked: bool) -> Self {
         let coding = if chunked { Coding::Chunked } else { Coding::Length(0) };
-        let mut outbound = Self::empty(Vec::with_capacity(2048), coding);
+        let mut outbound = Self::empty(coding);
         outbound.write_request_head(head);
         match payload {
             Payload::Empty => {
@@ -129,9 +146,10 @@ impl Outbound {
 
     /// An answer and as much of its body as is at hand. A body of known length is sent with it, any other chunked, or,
     /// to a client of HTTP/1.0, until the end of the connection: `after` must be [`After::Close`] then, which
-    /// [`Outbound::answer_ends_connection`] tells. `text` is memory to be used.
-    pub(crate) fn answer(text: Vec<u8>, head: &AnswerHead<'_>, payload: Payload) -> Self {
-        let mut outbound = Self::empty(text, Coding::UntilClose);
+    /// [`Outbound::answer_ends_connection`] tells. `before` goes out ahead of it.
+    pub(crate) fn answer(before: &[u8], head: &AnswerHead<'_>, payload: Payload) -> Self {
+        let mut outbound = Self::empty(Coding::UntilClose);
+        outbound.text.extend_from_slice(before);
         outbound.write_answer_head(head);
         let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         if bodiless || head.to_head {
@@ -168,15 +186,9 @@ impl Outbound {
             && known_length(payload).is_none()
     }
 
-    /// The memory, for the next message.
-    pub(crate) fn into_text(self) -> Vec<u8> {
-        let mut text = self.text;
-        text.clear();
-        text.shrink_to(KEPT);
-        text
-    }
-
-    fn empty(text: Vec<u8>, coding: Coding) -> Self {
+    fn empty(coding: Coding) -> Self {
+        let mut text = SPARE.take();
+        text.reserve(ROOM);
         Self {
             text,
             at: 0,

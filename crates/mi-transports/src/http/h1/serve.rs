@@ -36,18 +36,19 @@ pub(crate) async fn serve(io: Io, adapter: Adapter) {
     let activity = adapter.activity.clone();
     let mut watch = Watch::new(&listening, &activity, true);
     let (mut side, writer) = halves::split(io);
-    let mut server = Server { adapter, writer, text: Vec::new() };
+    let mut server = Server { adapter, writer };
     loop {
         match server.read_head(&mut side, &mut watch).await {
+            // What happens once has memory of its own, so that a connection that waits keeps no room for it.
             Next::Request(received) if server.is_upgrade(&received) => {
-                return server.upgrade(side, received, &mut watch).await;
+                return Box::pin(server.upgrade(side, received, &mut watch)).await;
             }
             Next::Request(received) => match server.answer(side, received, &mut watch).await {
                 Some(back) => side = back,
                 None => return,
             },
-            Next::Refused(status) => return server.refuse(side, status).await,
-            Next::End => return server.end(Some(side)).await,
+            Next::Refused(status) => return Box::pin(server.refuse(side, status)).await,
+            Next::End => return Box::pin(server.end(Some(side))).await,
         }
     }
 }
@@ -55,8 +56,6 @@ pub(crate) async fn serve(io: Io, adapter: Adapter) {
 struct Server {
     adapter: Adapter,
     writer: WriteSide,
-    /// Memory for heads.
-    text: Vec<u8>,
 }
 
 enum Next {
@@ -128,7 +127,7 @@ impl Server {
             (outcome, guard)
         };
         let (Outcome::Reply(reply), false) = (outcome, self.adapter.activity.has_stalled()) else {
-            self.end(reading.take_back().map(|left| left.side)).await;
+            Box::pin(self.end(reading.take_back().map(|left| left.side))).await;
             return None;
         };
         keep_alive &= !reply.close && !listening.progress.is_draining();
@@ -152,15 +151,16 @@ impl Server {
             left = reading.take_back();
         }
         match left {
-            Some(left) if keep_alive => match discard(left).await {
+            Some(left) if keep_alive && left.rest.is_over() => Some(left.side),
+            Some(left) if keep_alive => match Box::pin(discard(left)).await {
                 Ok(side) => Some(side),
                 Err(side) => {
-                    self.end(Some(side)).await;
+                    Box::pin(self.end(Some(side))).await;
                     None
                 }
             },
             left => {
-                self.end(left.map(|left| left.side)).await;
+                Box::pin(self.end(left.map(|left| left.side))).await;
                 None
             }
         }
@@ -268,9 +268,7 @@ impl Server {
             after: shape.after,
             to_head: shape.to_head,
         };
-        let mut text = std::mem::take(&mut self.text);
-        text.extend_from_slice(before);
-        let mut outbound = Outbound::answer(text, &head, body);
+        let mut outbound = Outbound::answer(before, &head, body);
         let writer = &mut self.writer;
         let written = std::future::poll_fn(|cx| match outbound.poll_write(cx, writer) {
             Poll::Ready(result) => Poll::Ready(result.map_err(Some)),
@@ -281,10 +279,7 @@ impl Server {
         })
         .await;
         match written {
-            Ok(()) => {
-                self.text = outbound.into_text();
-                true
-            }
+            Ok(()) => true,
             Err(Some(failure)) => {
                 log::debug!("{name}: an answer was not written to its end: {failure:?}");
                 false
@@ -308,7 +303,7 @@ impl Server {
             after: After::Close,
             to_head: false,
         };
-        let mut outbound = Outbound::answer(std::mem::take(&mut self.text), &head, Payload::Empty);
+        let mut outbound = Outbound::answer(b"", &head, Payload::Empty);
         let writer = &mut self.writer;
         let written = std::future::poll_fn(|cx| outbound.poll_write(cx, writer));
         if let Ok(Ok(())) = tokio::time::timeout(LINGER_TIME, written).await {
@@ -351,9 +346,6 @@ fn too_many_requests() -> HttpReply {
 
 /// Reads what is left of a body, within limits; `Err` gives the side back when the connection cannot be used again.
 async fn discard(mut left: Left) -> Result<ReadSide, ReadSide> {
-    if left.rest.is_over() {
-        return Ok(left.side);
-    }
     let discarding = async {
         let mut seen = 0;
         loop {
