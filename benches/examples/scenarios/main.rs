@@ -133,7 +133,7 @@ impl Peers {
         let other = other.map(|program| Process::peer(program, PEER, BACK_END)).transpose()?;
         load::wait_for(NGINX, "/service/EchoService").await?;
         if other.is_some() {
-            load::wait_for_listener(PEER, Duration::from_secs(180)).await?;
+            load::wait_for_listener(PEER, Duration::from_mins(3)).await?;
         }
         Ok(Self { nginx, haproxy, other })
     }
