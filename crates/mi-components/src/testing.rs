@@ -32,6 +32,8 @@ pub(crate) struct Flowing {
     message: Message,
     /// Content type and body of what the back end answers.
     answer: Option<(String, String)>,
+    /// The status of its answers.
+    status: Option<u16>,
 }
 
 /// A request that the back end got.
@@ -65,6 +67,7 @@ impl Flowing {
             out_sequence: None,
             message: Message::new(),
             answer: None,
+            status: None,
         }
     }
 
@@ -121,6 +124,12 @@ impl Flowing {
     /// What every back end answers with status 200; without it none can be reached.
     pub(crate) fn answer(mut self, content_type: &str, body: &str) -> Self {
         self.answer = Some((content_type.to_owned(), body.to_owned()));
+        self
+    }
+
+    /// The status of what every back end answers.
+    pub(crate) fn answer_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
         self
     }
 
@@ -193,7 +202,7 @@ impl Flowing {
 
     #[track_caller]
     fn deploy_with(self, keeper: Arc<Keeper>) -> Deployed {
-        let backend = Arc::new(Backend { answer: self.answer.clone(), ..Backend::default() });
+        let backend = Arc::new(Backend { answer: self.answer.clone(), status: self.status, ..Backend::default() });
         let built = self.build(services_keeping(backend.clone(), keeper));
         assert!(built.failed.is_empty(), "{:?}", built.failed);
         let snapshot = Arc::new(built.snapshot);
@@ -357,6 +366,7 @@ fn services_keeping(backend: Arc<Backend>, keeper: Arc<Keeper>) -> Arc<Services>
 #[derive(Default)]
 struct Backend {
     answer: Option<(String, String)>,
+    status: Option<u16>,
     received: Mutex<Vec<Received>>,
     registry: Mutex<HashMap<String, Bytes>>,
 }
@@ -373,7 +383,7 @@ impl HttpClient for Backend {
         self.received.lock().expect("no test holds it").push(Received { url, content_type, body });
         let answer = match &self.answer {
             Some((content_type, body)) => Ok(Incoming {
-                status: http::StatusCode::OK,
+                status: http::StatusCode::from_u16(self.status.unwrap_or(200)).expect("a status"),
                 reason: None,
                 version: http::Version::HTTP_11,
                 headers: [("Content-Type", content_type.as_str())].into_iter().collect(),

@@ -37,6 +37,9 @@ pub struct Context {
     /// True once a `call` was answered. A part of a split message then goes on behind the splitter when its target ends.
     /// MI: the continuation stack, which the callback of a call runs to its bottom.
     pub continued: bool,
+    /// True while a blocking `call` or `callout` sends: statuses and failures of the transport then count as they do in MI's
+    /// blocking sender.
+    pub blocking: bool,
     /// What steps of this flow have in common, such as a transaction. The parts of a split message have their own.
     pub shared: Shared,
     /// True once a fault found no handler.
@@ -106,6 +109,7 @@ impl Context {
             response_received: false,
             one_way: false,
             continued: false,
+            blocking: false,
             shared: Shared::default(),
             unhandled: false,
             frames: Vec::new(),
@@ -125,6 +129,7 @@ impl Context {
             response_received: self.response_received,
             one_way: false,
             continued: false,
+            blocking: false,
             shared: Shared::default(),
             unhandled: false,
             frames: Vec::new(),

@@ -36,10 +36,8 @@ pub mod codes {
     pub const SESSION_INVALID_PATH: u32 = 309_002;
     /// A referenced endpoint is not ready, or does not exist.
     pub const INDIRECT_NOT_READY: u32 = 305_100;
-    /// A blocking call of `callout` failed.
-    pub const CALLOUT_FAILED: u32 = 401_000;
-    /// A blocking `call` failed.
-    pub const BLOCKING_CALL_FAILED: u32 = 401_001;
+    /// A blocking `call` or a `callout` failed.
+    pub const BLOCKING_SENDER_FAILED: u32 = 401_002;
     /// The back end answered with a SOAP fault and `FORCE_ERROR_ON_SOAP_FAULT` is set.
     pub const ENDPOINT_CUSTOM_ERROR: u32 = 500_000;
     /// The payload is not what its content type says.

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element};
-use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, MediatorSpec, Sent, codes, flow, outflow};
+use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, MediatorSpec, Sent, flow, outflow};
 use mi_expr::{Dynamic, Expr};
 use mi_message::{Body, Headers, Native, Value, XmlValue};
 
+use super::blocking;
 use crate::payload;
 
 pub(super) const SPEC: MediatorSpec =
     MediatorSpec::new("call", parse).attributes(&["blocking"]).children(&["endpoint", "source", "target"]);
 
-/// MI: `CallMediator`. Blocking or not makes no difference to the thread here; a blocking call reports its failures
-/// with the codes of MI's blocking sender.
+/// MI: `CallMediator`. Blocking or not makes no difference to the thread here; what else is different about a blocking call
+/// is in `blocking`.
 #[derive(Debug)]
 struct Call {
     endpoint: Option<Arc<Endpoint>>,
@@ -178,11 +179,11 @@ impl CallEffect {
             put_source(source, self.exchange.content_type.as_deref(), cx)?;
         }
         let endpoint = self.endpoint.clone();
-        let sent = if self.blocking { endpoint.send(cx).await } else { outflow::send_noted(cx, endpoint).await };
-        match sent {
-            Ok(Sent::Scattered) => return Ok(Flow::End),
-            Ok(Sent::Answered | Sent::OneWay) => cx.continued |= !self.blocking,
-            Err(fault) => return Err(self.failed(fault)),
+        let sent =
+            if self.blocking { blocking::send(cx, endpoint).await } else { outflow::send_noted(cx, endpoint).await };
+        match sent? {
+            Sent::Scattered => return Ok(Flow::End),
+            Sent::Answered | Sent::OneWay => cx.continued |= !self.blocking,
         }
         if let Some(target) = &self.exchange.target {
             take_answer(target, cx).await?;
@@ -202,16 +203,13 @@ impl CallEffect {
         if let Some(source) = &self.exchange.source {
             put_source(source, self.exchange.content_type.as_deref(), &mut copy)?;
         }
-        self.endpoint.clone().send(&mut copy).await.map_err(|fault| self.failed(fault))?;
-        Ok(Flow::Next)
-    }
-
-    /// MI: `BlockingMsgSender#handleFault` gives failures of its own a code of the 401 family.
-    fn failed(&self, fault: Fault) -> Fault {
-        if self.blocking && fault.code.is_none() {
-            return Fault { code: Some(codes::BLOCKING_CALL_FAILED), ..fault };
+        copy.blocking = self.blocking;
+        let sent = self.endpoint.clone().send(&mut copy).await;
+        if let (true, Err(fault)) = (self.blocking, &sent) {
+            blocking::note_failure(cx, &copy.message, fault);
         }
-        fault
+        sent?;
+        Ok(Flow::Next)
     }
 }
 
@@ -366,6 +364,75 @@ mod tests {
     fn a_back_end_that_cannot_be_reached_is_a_fault() {
         let outcome = Flowing::of(&format!("<call>{ENDPOINT}</call>")).xml("<o/>").run();
         assert_eq!(outcome.property("ERROR_CODE").as_deref(), Some("101503"));
+    }
+
+    /// The message after a blocking call whose request was a GET with XML, answered with JSON.
+    #[test]
+    fn a_blocking_call_keeps_what_the_request_was() {
+        let run = |before: &str| {
+            Flowing::of(&format!("{before}<call blocking='true'>{ENDPOINT}</call>"))
+                .xml("<o/>")
+                .with(|message| {
+                    message.rest = true;
+                    message.axis2.set("messageType", "application/xml");
+                    message.headers.set("X-Own", "1");
+                    message.addressing.to = Some("/here".to_owned());
+                })
+                .answer("application/json; charset=utf-8", "{\"a\":1}")
+                .run()
+        };
+        let kept = run("");
+        assert_eq!(kept.fault(), None);
+        assert_eq!(kept.message().axis2.get_str("messageType"), Some("application/xml"));
+        assert_eq!(
+            (kept.message().headers.get("X-Own"), kept.message().headers.get("Content-Type")),
+            (Some("1"), None)
+        );
+        assert_eq!(kept.message().addressing.to.as_deref(), Some("/here"));
+        assert_eq!(kept.payload_text(), "{\"a\":1}");
+        assert_eq!(kept.property("blocking.sender.error").as_deref(), Some("false"));
+        assert_eq!(kept.message().axis2.get_str("HTTP_SC"), Some("200"));
+        let taken = run("<property name='BLOCKING_SENDER_PRESERVE_REQ_HEADERS' value='false'/>");
+        assert_eq!(taken.message().axis2.get_str("messageType"), Some("application/json"));
+        assert_eq!(taken.message().headers.get("X-Own"), None);
+        assert_eq!(taken.message().headers.get("Content-Type"), Some("application/json; charset=utf-8"));
+    }
+
+    #[test]
+    fn a_blocking_call_that_fails_has_codes_of_its_own() {
+        let outcome = Flowing::of(&format!("<call blocking='true'>{ENDPOINT}</call>")).xml("<o/>").run();
+        assert_eq!(outcome.property("ERROR_CODE").as_deref(), Some("401002"));
+        assert_eq!(outcome.property("blocking.sender.error").as_deref(), Some("true"));
+    }
+
+    #[track_caller]
+    fn check_status(status: u16, before: &str, expected: Option<&str>) {
+        let outcome = Flowing::of(&format!("{before}<call blocking='true'>{ENDPOINT}</call>"))
+            .xml("<o/>")
+            .answer("application/xml", "<a/>")
+            .answer_status(status)
+            .run();
+        assert_eq!(outcome.property("ERROR_MESSAGE").as_deref(), expected, "{status}");
+        let code = expected.map(|_| status.to_string());
+        assert_eq!(outcome.property("ERROR_CODE"), code);
+        let noted = outcome.message().axis2.get("HTTP_SC").map(|it| it.to_text().into_owned());
+        assert_eq!(noted, Some(status.to_string()));
+    }
+
+    #[test]
+    fn statuses_that_a_blocking_call_takes_for_an_error() {
+        let list = |name: &str, value: &str| format!("<property name='{name}' value='{value}' scope='axis2'/>");
+        check_status(404, "", Some("Transport error: 404 Error: Not Found"));
+        check_status(503, "", Some("Transport error: 503 Error: Service Unavailable"));
+        check_status(404, &list("non.error.http.status.codes", "403, 404"), None);
+        check_status(201, "", None);
+        check_status(500, "", None);
+        check_status(400, "", None);
+        check_status(
+            500,
+            &list("error.http.status.codes", "500"),
+            Some("Transport error: 500 Error: Internal Server Error"),
+        );
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element};
-use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, MediatorSpec, codes, flow};
+use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, MediatorSpec, flow};
 use mi_expr::Expr;
 use mi_message::{Body, Envelope, Message, Native, SoapVersion, Value, XmlValue};
 
+use super::blocking;
 use crate::payload;
 
 pub(super) const SPEC: MediatorSpec = MediatorSpec::new("callout", parse)
@@ -141,15 +142,19 @@ impl Effect for CalloutEffect {
     fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
             let mut call = cx.fork(self.message(cx));
-            let sent = self.endpoint.clone().send(&mut call).await;
-            if let Err(fault) = sent {
-                return Err(failed(&fault));
+            call.blocking = true;
+            if let Err(fault) = self.endpoint.clone().send(&mut call).await {
+                blocking::note_failure(cx, &call.message, &fault);
+                return Err(fault);
             }
             flow::build_body(&mut call).await?;
             if let Some(status) = call.message.axis2.get("HTTP_SC") {
                 cx.message.axis2.set("HTTP_SC", status.clone());
             }
             put_answer(&self.target, cx, &call.message)?;
+            if blocking::wants_headers(&cx.message) {
+                blocking::take_headers(&mut cx.message, call.message.headers.clone());
+            }
             Ok(Flow::Next)
         })
     }
@@ -179,13 +184,6 @@ impl CalloutEffect {
         }
         message
     }
-}
-
-/// MI: `CalloutMediator#handleFault`: whatever the transport said, the code is that of the callout.
-fn failed(fault: &Fault) -> Fault {
-    let code =
-        if fault.code == Some(codes::ENDPOINT_NOT_READY) { codes::ENDPOINT_NOT_READY } else { codes::CALLOUT_FAILED };
-    Fault::coded(code, fault.message.clone(), fault.detail.clone())
 }
 
 fn put_answer(target: &Target, cx: &mut Context, answer: &Message) -> Result<(), Fault> {
@@ -268,7 +266,7 @@ mod tests {
             assert!(fault.contains(part), "{fault}");
         }
         let outcome = Flowing::of("<callout serviceURL='http://b:1/x'/>").xml("<o/>").run();
-        assert_eq!(outcome.property("ERROR_CODE").as_deref(), Some("401000"));
+        assert_eq!(outcome.property("ERROR_CODE").as_deref(), Some("401002"));
     }
 
     #[test]

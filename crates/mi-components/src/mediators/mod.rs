@@ -3,6 +3,7 @@
 use mi_engine::spec::MediatorSpec;
 
 mod aggregate;
+mod blocking;
 mod branch;
 mod builder;
 mod cache;

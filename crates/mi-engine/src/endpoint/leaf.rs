@@ -12,6 +12,7 @@ use mi_message::{Body, Value};
 use super::address::{Target, masked};
 use super::auth::Authenticator;
 use super::balance::member_address;
+use super::blocking;
 use super::java_date::java_date;
 use super::outgoing::{self, Shape};
 use super::reclaim::Claim;
@@ -222,6 +223,7 @@ impl Leaf {
             Ok(answer) => self.accept(cx, answer, one_way).await,
             Err(fault) => Err(fault),
         };
+        let outcome = if cx.blocking { outcome.map_err(blocking::failure) } else { outcome };
         match &outcome {
             Ok(_) => {
                 if let Some(before) = self.state.on_success() {
@@ -239,6 +241,9 @@ impl Leaf {
                 if let Some((axis2, headers)) = kept {
                     cx.message.axis2 = axis2;
                     cx.message.headers = headers;
+                }
+                if cx.blocking {
+                    blocking::note_status(&mut cx.message, fault);
                 }
                 if let Some(stream) = claim.and_then(Claim::take_back) {
                     let options = cx.message.body.options().clone();
@@ -448,6 +453,11 @@ impl Leaf {
         let Some(answer) = answer else { return Ok(Sent::OneWay) };
         if one_way {
             return Ok(Sent::OneWay);
+        }
+        if cx.blocking
+            && let Some(fault) = blocking::refusal(&cx.message, &answer)
+        {
+            return Err(fault);
         }
         let snapshot = cx.snapshot.clone();
         incoming::response(&mut cx.message, answer, &snapshot.settings);

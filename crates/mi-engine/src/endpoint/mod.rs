@@ -3,6 +3,7 @@
 mod address;
 mod auth;
 mod balance;
+mod blocking;
 mod group;
 mod java_date;
 mod leaf;
