@@ -1,7 +1,7 @@
 //! JSON Schema, draft 4 whatever the schema says, as MI's library has it, with its wording of the commonest errors.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{Draft, Retrieve, Uri, Validator};
+use jsonschema::{Draft, Retrieve, Uri, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::resource::{Layout, Reader};
@@ -20,9 +20,12 @@ impl JsonSchema {
 
     /// The first thing that is wrong: in short, and in full.
     pub(super) fn first_error(&self, value: &Value) -> Option<(String, String)> {
-        let error = self.0.iter_errors(value).next()?;
-        let message = message(error.kind(), error.instance());
-        let message = message.unwrap_or_else(|| error.to_string());
+        let errors: Vec<ValidationError<'_>> = self.0.iter_errors(value).take(MAX_ERRORS).collect();
+        let error = first_of(&errors, value)?;
+        let message = match error.kind() {
+            ValidationErrorKind::Required { .. } => missing(error, &errors),
+            kind => message(kind, error.instance()).unwrap_or_else(|| error.to_string()),
+        };
         let detail = format!(
             "error: {message}\n    level: \"error\"\n    schema: {{\"pointer\":\"{}\"}}\n    instance: {{\"pointer\":\"{}\"}}\n    keyword: \"{}\"",
             error.schema_path(),
@@ -33,12 +36,54 @@ impl JsonSchema {
     }
 }
 
+/// Errors that are looked at to find the first.
+const MAX_ERRORS: usize = 1000;
+
+/// The error that MI's library comes to first: what is wrong with a value itself goes before what is wrong within it, keywords
+/// and names of members go by the alphabet. MI: `InstanceValidator#process` of json-schema-validator.
+fn first_of<'e, 'v>(errors: &'e [ValidationError<'v>], value: &Value) -> Option<&'e ValidationError<'v>> {
+    let mut left: Vec<(Vec<&str>, &ValidationError<'_>)> =
+        errors.iter().map(|error| (error.instance_path().as_str().split('/').skip(1).collect(), error)).collect();
+    let mut at = Some(value);
+    for depth in 0.. {
+        let here = left.iter().filter(|(path, _)| path.len() == depth);
+        if let Some((_, error)) = here.min_by_key(|(_, error)| error.kind().keyword()) {
+            return Some(error);
+        }
+        let in_array = at.is_some_and(Value::is_array);
+        let key = |segment: &str| {
+            (if in_array { segment.parse::<usize>().unwrap_or_default() } else { 0 }, segment.to_owned())
+        };
+        let first = left.iter().filter_map(|(path, _)| path.get(depth)).min_by_key(|segment| key(segment)).copied()?;
+        left.retain(|(path, _)| path.get(depth) == Some(&first));
+        at = at.and_then(|value| match value {
+            Value::Array(items) => items.get(first.parse::<usize>().ok()?),
+            value => value.get(first.replace("~1", "/").replace("~0", "~")),
+        });
+    }
+    None
+}
+
+/// All members that one `required` misses, in one message.
+fn missing(first: &ValidationError<'_>, errors: &[ValidationError<'_>]) -> String {
+    let same = |error: &&ValidationError<'_>| {
+        error.instance_path() == first.instance_path() && error.schema_path() == first.schema_path()
+    };
+    let mut names: Vec<String> = errors
+        .iter()
+        .filter(same)
+        .filter_map(|error| match error.kind() {
+            ValidationErrorKind::Required { property } => Some(property.to_string()),
+            _ => None,
+        })
+        .collect();
+    names.sort_unstable();
+    format!("object has missing required properties ([{}])", names.join(","))
+}
+
 /// The wording of `json-schema-validator`, where people look for it.
 fn message(kind: &ValidationErrorKind, instance: &Value) -> Option<String> {
     Some(match kind {
-        ValidationErrorKind::Required { property } => {
-            format!("object has missing required properties ([{property}])")
-        }
         ValidationErrorKind::Type { kind } => {
             let allowed = match kind {
                 TypeKind::Single(single) => format!("\"{single}\""),
@@ -52,7 +97,8 @@ fn message(kind: &ValidationErrorKind, instance: &Value) -> Option<String> {
             )
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let names: Vec<String> = unexpected.iter().map(|name| format!("\"{name}\"")).collect();
+            let mut names: Vec<String> = unexpected.iter().map(|name| format!("\"{name}\"")).collect();
+            names.sort_unstable();
             format!("object instance has properties which are not allowed by the schema: [{}]", names.join(","))
         }
         ValidationErrorKind::Enum { options } => {
@@ -66,10 +112,16 @@ fn message(kind: &ValidationErrorKind, instance: &Value) -> Option<String> {
             "string {instance} is too long (length: {}, maximum allowed: {limit})",
             instance.as_str().map_or(0, |text| text.chars().count())
         ),
-        ValidationErrorKind::Minimum { limit } => {
+        ValidationErrorKind::ExclusiveMinimum { limit } if limit == instance => {
+            format!("numeric instance is not strictly greater than the required minimum {limit}")
+        }
+        ValidationErrorKind::ExclusiveMaximum { limit } if limit == instance => {
+            format!("numeric instance is not strictly lower than the required maximum {limit}")
+        }
+        ValidationErrorKind::Minimum { limit } | ValidationErrorKind::ExclusiveMinimum { limit } => {
             format!("numeric instance is lower than the required minimum (minimum: {limit}, found: {instance})")
         }
-        ValidationErrorKind::Maximum { limit } => {
+        ValidationErrorKind::Maximum { limit } | ValidationErrorKind::ExclusiveMaximum { limit } => {
             format!("numeric instance is greater than the required maximum (maximum: {limit}, found: {instance})")
         }
         ValidationErrorKind::MinItems { limit } => format!(
@@ -83,6 +135,48 @@ fn message(kind: &ValidationErrorKind, instance: &Value) -> Option<String> {
         ValidationErrorKind::Pattern { pattern } => {
             format!("ECMA 262 regex \"{pattern}\" does not match input string {instance}")
         }
+        other => return message_of_combined(other, instance),
+    })
+}
+
+/// As [`message`], for keywords that count, combine schemas or look at texts.
+fn message_of_combined(kind: &ValidationErrorKind, instance: &Value) -> Option<String> {
+    let members = instance.as_object().map_or(0, serde_json::Map::len);
+    Some(match kind {
+        ValidationErrorKind::AdditionalItems { limit } => format!(
+            "schema only allows {limit} elements in array but instance has {} elements",
+            instance.as_array().map_or(0, Vec::len)
+        ),
+        ValidationErrorKind::UniqueItems => "array must not contain duplicate elements".to_owned(),
+        ValidationErrorKind::MinProperties { limit } => {
+            format!("object has too few properties (found {members} but schema requires at least {limit})")
+        }
+        ValidationErrorKind::MaxProperties { limit } => {
+            format!("object has too many properties (found {members} but schema requires at most {limit})")
+        }
+        ValidationErrorKind::MultipleOf { multiple_of } => {
+            format!("remainder of division is not zero ({instance} / {multiple_of})")
+        }
+        ValidationErrorKind::AnyOf { context } => {
+            format!("instance failed to match at least one required schema among {}", context.len())
+        }
+        ValidationErrorKind::OneOfMultipleValid { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            format!(
+                "instance failed to match exactly one schema (matched {} out of {})",
+                context.iter().filter(|errors| errors.is_empty()).count(),
+                context.len()
+            )
+        }
+        ValidationErrorKind::Not { .. } => "instance matched a schema which it should not have".to_owned(),
+        ValidationErrorKind::Format { format } => match format.as_str() {
+            "email" => format!("string {instance} is not a valid email address"),
+            "ipv4" => format!("string {instance} is not a valid IPv4 address"),
+            "ipv6" => format!("string {instance} is not a valid IPv6 address"),
+            "hostname" => format!("string {instance} is not a valid hostname"),
+            "uri" => format!("string {instance} is not a valid URI"),
+            "regex" => format!("string {instance} is not a valid ECMA 262 regular expression"),
+            _ => return None,
+        },
         _ => return None,
     })
 }

@@ -54,6 +54,65 @@ fn json_schemas() {
     );
 }
 
+#[track_caller]
+fn check_message(schema: &str, body: &str, expected: &str) {
+    let outcome = Flowing::of(&format!("<validate><schema key='s'/>{FAILED}</validate>"))
+        .text_entry("s", schema)
+        .json(body)
+        .run();
+    assert_eq!(outcome.property("ERROR_MESSAGE").as_deref(), Some(expected), "{schema} {body}");
+}
+
+#[test]
+fn the_error_that_is_told_of() {
+    const SCHEMA: &str = r#"{"type":"object","required":["z","b"],"maxProperties":3,"properties":{"b":{"type":"integer"},
+        "a":{"type":"array","items":{"type":"string","minLength":2}},"c":{"minimum":1,"exclusiveMinimum":true}}}"#;
+    check_message(SCHEMA, r#"{"b":"x","a":[]}"#, r#"object has missing required properties (["z"])"#);
+    check_message(SCHEMA, r#"{"a":[1]}"#, r#"object has missing required properties (["b","z"])"#);
+    check_message(
+        SCHEMA,
+        r#"{"b":"x","z":1,"a":["ab","c",3,4,5,6,7,8,9,10,11]}"#,
+        "string \"c\" is too short (length: 1, required minimum: 2)",
+    );
+    check_message(
+        SCHEMA,
+        r#"{"z":1,"b":1,"c":1,"d":1}"#,
+        "object has too many properties (found 4 but schema requires at most 3)",
+    );
+    check_message(
+        SCHEMA,
+        r#"{"z":1,"b":1,"c":1}"#,
+        "numeric instance is not strictly greater than the required minimum 1",
+    );
+    check_message(
+        SCHEMA,
+        r#"{"z":1,"b":1,"c":0}"#,
+        "numeric instance is lower than the required minimum (minimum: 1, found: 0)",
+    );
+    let combined =
+        |keyword: &str| format!(r#"{{"{keyword}":[{{"type":"string"}},{{"type":"integer"}},{{"minimum":5}}]}}"#);
+    let any = r#"{"anyOf":[{"type":"string"},{"type":"integer"}]}"#;
+    check_message(any, "[1.5]", "instance failed to match at least one required schema among 2");
+    check_message(&combined("oneOf"), "7", "instance failed to match exactly one schema (matched 2 out of 3)");
+    check_message(r#"{"not":{"type":"object"}}"#, "{}", "instance matched a schema which it should not have");
+    check_message(r#"{"uniqueItems":true}"#, "[1,1]", "array must not contain duplicate elements");
+    check_message(
+        r#"{"items":[{}],"additionalItems":false}"#,
+        "[1,1]",
+        "schema only allows 1 elements in array but instance has 2 elements",
+    );
+    check_message(
+        r#"{"properties":{"m":{"format":"email"}}}"#,
+        r#"{"m":"x"}"#,
+        "string \"x\" is not a valid email address",
+    );
+    check_message(
+        r#"{"properties":{"n":{"multipleOf":2}}}"#,
+        r#"{"n":3}"#,
+        "remainder of division is not zero (3 / 2)",
+    );
+}
+
 #[test]
 fn references_reach_local_entries() {
     let outcome = Flowing::of(&format!("<validate><schema key='s'/>{FAILED}</validate>"))
