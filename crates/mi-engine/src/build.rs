@@ -230,6 +230,11 @@ impl BuildCx<'_> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Reports a warning that names its artifact: by that `/healthz` and the management API tell that it works in part only.
+    pub fn report_degraded(&mut self, warning: Diagnostic) {
+        self.report(Diagnostic { artifact: Some(self.artifact.to_string()), ..warning });
+    }
+
     /// Reports several.
     pub fn report_all(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
         self.diagnostics.extend(diagnostics);

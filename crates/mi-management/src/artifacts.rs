@@ -65,7 +65,7 @@ pub(crate) fn mark(mut brief: Value, artifact: &DeployedArtifact) -> Value {
     brief
 }
 
-/// What is said of one artifact: `degraded` lists the steps that cannot run here, with the class and its options where
+/// What is said of one artifact: `degraded` lists the steps (or the artifact itself) that cannot run here, with the class and its options where
 /// the step names them, the reason, what to do, and the place in the source.
 pub(crate) fn explain(mut whole: Value, artifact: &DeployedArtifact) -> Value {
     let steps: Vec<Value> = artifact.degraded.iter().map(|it| step(artifact.artifact.element(), it)).collect();
@@ -77,8 +77,11 @@ pub(crate) fn explain(mut whole: Value, artifact: &DeployedArtifact) -> Value {
 
 fn step(root: &Element, warning: &Diagnostic) -> Value {
     let found = at(root, (warning.line, warning.column));
+    // What names a class on a step names the artifact itself at its root.
+    let is_root = |it: &Element| it.position() == root.position();
     let class = |step: &Element| {
-        ["name", "class", "jndiName"].into_iter().find_map(|name| Some(step.filled_attr(name)?.into_owned()))
+        let names: &[&str] = if is_root(step) { &["class"] } else { &["class", "name", "jndiName"] };
+        names.iter().find_map(|name| Some(step.filled_attr(name)?.into_owned()))
     };
     let option = |it: Element| {
         let name = it.attr("name")?.into_owned();
@@ -88,7 +91,7 @@ fn step(root: &Element, warning: &Diagnostic) -> Value {
     };
     let options = |step: &Element| step.children_named("property").filter_map(option).collect::<Map<String, Value>>();
     without_nulls(json!({
-        "mediator": found.as_ref().map(Element::name),
+        "mediator": found.as_ref().filter(|it| !is_root(it)).map(Element::name),
         "class": found.as_ref().and_then(class),
         "options": found.as_ref().map(options).filter(|it| !it.is_empty()),
         "reason": warning.message,

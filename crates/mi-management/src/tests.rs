@@ -67,6 +67,8 @@ const ARTIFACTS: &[&str] = &[
     r#"<sequence name="main"><description>d</description><log/><http.get/></sequence>"#,
     r#"<sequence name="audit"><log/><class name="org.acme.Audit"><property name="level" value="high"/><property name="apiToken" value="canary"/></class></sequence>"#,
     r#"<localEntry key="db"><db><password>canary</password></db></localEntry>"#,
+    r#"<endpoint name="Custom"><class name="org.acme.Back"/></endpoint>"#,
+    r#"<task name="Tick" class="org.acme.Tick" group="g"><trigger interval="5"/></task>"#,
     r#"<messageStore name="Store"><parameter name="store.jdbc.password">canary</parameter></messageStore>"#,
 ];
 
@@ -83,7 +85,8 @@ fn artifacts() -> Vec<Artifact> {
 /// What deployment says of steps that it knows nothing about.
 fn degraded(artifact: &Artifact) -> Vec<Diagnostic> {
     let steps = artifact.element().children_named("class").chain(artifact.element().children_named("ejb"));
-    steps.map(|it| it.warning("is Java code").hint("use a script")).collect()
+    let whole = Some(artifact.element()).filter(|it| it.name() == "task").cloned();
+    steps.chain(whole).map(|it| it.warning("is Java code").hint("use a script")).collect()
 }
 
 fn service(toml: &str, folder: &str) -> ManagementService {
@@ -216,6 +219,10 @@ fn artifacts_are_listed_told_and_switched() {
                 200,
                 r#""degraded":[{"mediator":"class","class":"org.acme.Audit","options":{"level":"high","apiToken":"*****"},"reason":"is Java code","hint":"use a script","line":1,"column":70}]"#,
             ),
+            (("GET /endpoints?searchKey=cus", "", &[], ""), 200, r#""degraded":true"#),
+            (("GET /endpoints?endpointName=Custom", "", &[], ""), 200, r#""mediator":"class","class":"org.acme.Back""#),
+            (("GET /tasks", "", &[], ""), 200, r#""name":"Tick","degraded":true"#),
+            (("GET /tasks?taskName=Tick", "", &[], ""), 200, r#""degraded":[{"class":"org.acme.Tick","reason""#),
             (("GET /local-entries?name=db", "", &[], ""), 200, "<password>*****</password>"),
             (("GET /local-entries?searchKey=db", "", &[], ""), 200, r#""count":-1"#),
             (("GET /message-stores?name=Store", "", &[], ""), 200, r#""store.jdbc.password":"*****""#),

@@ -116,8 +116,7 @@ fn parse_missing(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>
 /// A step that is reported now, with what to use instead, and gives a fault with the same reason when it is reached.
 pub(super) fn refuse(el: &Element, cx: &mut BuildCx<'_>, reason: String, instead: &str) -> Box<dyn Mediator> {
     let warning = el.warning(reason.as_str()).hint(format!("{instead}; messages that reach it get a fault"));
-    // A warning that names its artifact says that this works in part only, as `/healthz` tells.
-    cx.report(Diagnostic { artifact: Some(cx.artifact.to_string()), ..warning });
+    cx.report_degraded(warning);
     Box::new(Unsupported { reason })
 }
 
@@ -145,6 +144,22 @@ mod tests {
         assert_eq!(named("<class name='org.acme.Audit'/>"), ["subject-of-the-test"]);
         assert_eq!(named("<NTLM username='a'/>"), ["subject-of-the-test"]);
         assert_eq!(named("<log leve='full'/>"), [""; 0]);
+    }
+
+    #[test]
+    fn so_is_an_artifact_of_a_class_that_is_not_there() {
+        for xml in [
+            "<endpoint name='subject'><class name='org.acme.Back'/></endpoint>",
+            "<task name='subject' class='org.acme.Tick' group='g'><trigger interval='5'/></task>",
+            "<messageStore name='subject' class='org.acme.Store'/>",
+            "<messageProcessor name='subject' class='org.acme.Work' messageStore='s'/>",
+            "<inboundEndpoint name='subject' class='org.acme.In' sequence='s' onError='s' suspend='false'/>",
+            "<inboundEndpoint name='subject' protocol='carrier-pigeon' sequence='s' onError='s' suspend='false'/>",
+            "<api name='subject' context='/a'><resource methods='GET'/><handlers><handler class='org.acme.H'/></handlers></api>",
+        ] {
+            let flowing = Flowing::of("<drop/>").artifact(xml);
+            assert_eq!(flowing.degraded(), ["subject"], "{xml}");
+        }
     }
 
     #[test]

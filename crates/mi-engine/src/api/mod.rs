@@ -96,7 +96,7 @@ pub(crate) fn build(config: &ApiConfig, cx: &mut BuildCx<'_>) -> Api {
     let cors = config.handlers.iter().find(|it| it.class == cors::HANDLER).map(Cors::from_handler);
     for handler in config.handlers.iter().filter(|it| it.class != cors::HANDLER) {
         let text = format!("the API handler {} is a Java class, which this server cannot run", handler.class);
-        cx.report(handler.element.warning(text).hint("requests pass as if the handler let them through"));
+        cx.report_degraded(handler.element.warning(text).hint("requests pass as if the handler let them through"));
     }
     let (version, version_type) = match &config.version {
         Version::None => ("", ""),

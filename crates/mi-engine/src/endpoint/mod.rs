@@ -332,7 +332,9 @@ pub(crate) fn build(config: &EndpointConfig, cx: &mut BuildCx<'_>) -> Result<Arc
         EndpointKind::Resolving { expression, application } => Kind::Resolving(expression.clone(), application.clone()),
         EndpointKind::Class { class, .. } => {
             let text = format!("the endpoint class {class} is a Java class, which this server cannot run");
-            cx.report(config.element.warning(text.clone()).hint("messages sent to it fault"));
+            let hint = "use an address or http endpoint in front of what the class does; messages sent to it fault";
+            let place = config.element.child("class").unwrap_or_else(|| config.element.clone());
+            cx.report_degraded(place.warning(text.clone()).hint(hint));
             Kind::Unsupported(text)
         }
     };

@@ -115,15 +115,13 @@ pub(crate) fn build(
 ) -> Result<Option<Intake>, Diagnostic> {
     let Some(protocol) = config.protocol.as_deref() else {
         let class = config.class.as_deref().unwrap_or_default();
-        cx.report(
-            config.element.warning(format!(
-                "the inbound endpoint of class '{class}' does not start: Java classes are not loaded"
-            )),
-        );
+        let text = format!("the inbound endpoint of class '{class}' does not start: Java classes are not loaded");
+        let hint = "use the inbound endpoint of a protocol, or a task with a sequence";
+        cx.report_degraded(config.element.warning(text).hint(hint));
         return Ok(None);
     };
     let Some(parse) = cx.specs().inbound(protocol) else {
-        cx.report(config.element.warning(format!(
+        cx.report_degraded(config.element.warning(format!(
             "the inbound endpoint does not start: the protocol '{protocol}' is not supported by this version"
         )));
         return Ok(None);
@@ -162,7 +160,7 @@ pub(crate) fn build_transports(
         let Some(spec) = cx.specs().service_transport(transport) else {
             if !matches!(transport.as_str(), "http" | "https" | "local") {
                 let text = format!("the proxy is not served over '{transport}': this version has no such listener");
-                cx.report(config.element.warning(text));
+                cx.report_degraded(config.element.warning(text));
             }
             continue;
         };
@@ -187,9 +185,11 @@ pub(crate) fn build_task(config: &TaskConfig, cx: &mut BuildCx<'_>) -> Result<Op
     let class = config.class.as_deref().unwrap_or_default().trim();
     let schedule = Schedule::of(&config.trigger).map_err(|why| config.element.error(why))?;
     let Some(parse) = cx.specs().task(class) else {
-        cx.report(config.element.warning(format!(
+        let text = format!(
             "the task does not run: Java classes are not loaded, and '{class}' is none that this version brings"
-        )));
+        );
+        let hint = "use class=\"org.apache.synapse.startup.tasks.MessageInjector\" with a sequence that does the work";
+        cx.report_degraded(config.element.warning(text).hint(hint));
         return Ok(None);
     };
     Ok(Some(Task {

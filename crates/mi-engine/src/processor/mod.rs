@@ -94,10 +94,10 @@ const MAX_MEMBERS: i64 = 1000;
 /// Reads a message processor. `None`, with a warning, for a class that this version does not have.
 pub(crate) fn build(config: &MessageProcessorConfig, cx: &mut BuildCx<'_>) -> Result<Option<Processor>, Diagnostic> {
     let Some(parse) = cx.specs().processor(&config.class) else {
-        cx.report(config.element.warning(format!(
-            "the message processor does not run: this version does not have the class '{}'",
-            config.class
-        )));
+        let text =
+            format!("the message processor does not run: this version does not have the class '{}'", config.class);
+        let hint = "use the forwarding, failover or sampling processor, with a sequence for what the class does";
+        cx.report_degraded(config.element.warning(text).hint(hint));
         return Ok(None);
     };
     let parameters = ProcessorParameters::new(config);

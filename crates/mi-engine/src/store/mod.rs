@@ -134,7 +134,8 @@ pub(crate) fn build(config: &MessageStoreConfig, cx: &mut BuildCx<'_>) -> Result
             let why = format!("this version does not have the message store class '{}'", config.class);
             let hint =
                 "use class=\"durable\" for a store that survives restarts, or leave the class out for one in memory";
-            cx.report(config.element.warning(format!("messages for this store are refused: {why}")).hint(hint));
+            let text = format!("messages for this store are refused: {why}");
+            cx.report_degraded(config.element.warning(text).hint(hint));
             Err(why)
         }
     };

@@ -6,7 +6,7 @@ use mi_engine::transport::HttpReply;
 use serde_json::{Value, json};
 
 use crate::answer::{self, enabled};
-use crate::artifacts::{Subject, change_aspects, configuration, deployed, without_nulls};
+use crate::artifacts::{Subject, change_aspects, configuration, deployed, explain, mark, without_nulls};
 use crate::audit;
 use crate::context::{DeployedArtifact, ManagementContext};
 use crate::masks::mask;
@@ -22,14 +22,14 @@ pub(super) fn handle(cx: &ManagementContext, request: &Request) -> HttpReply {
     let deployed = deployed(cx);
     if let Some(name) = request.query("endpointName") {
         let found = deployed.endpoints().find(|(_, it)| it.artifact.name() == name);
-        return answer::found(found.map(|(endpoint, it)| whole(cx, endpoint, it)));
+        return answer::found(found.map(|(endpoint, it)| explain(whole(cx, endpoint, it), it)));
     }
     let searched = request.searches();
     let list = deployed.endpoints().filter(|(_, it)| searched(it.artifact.name()));
     answer::list(
         list.map(|(endpoint, it)| {
             let name = it.artifact.name();
-            json!({"name": name, "type": word(endpoint), "isActive": is_active(cx, name)})
+            mark(json!({"name": name, "type": word(endpoint), "isActive": is_active(cx, name)}), it)
         })
         .collect(),
     )

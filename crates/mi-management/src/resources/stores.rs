@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{self, active};
 use crate::artifacts::{
-    Startable, change_state, configuration, container, deployed, is_active, parameters, without_nulls,
+    Startable, change_state, configuration, container, deployed, explain, is_active, mark, parameters, without_nulls,
 };
 use crate::context::{DeployedArtifact, ManagementContext};
 use crate::request::{Request, text};
@@ -18,15 +18,17 @@ pub(super) fn stores(cx: &ManagementContext, request: &Request) -> HttpReply {
     let deployed = deployed(cx);
     if let Some(name) = request.query("name") {
         return match deployed.stores().find(|(store, _)| &*store.name == name) {
-            Some((store, it)) => answer::ok(&whole_store(cx, store, it)),
+            Some((store, it)) => answer::ok(&explain(whole_store(cx, store, it), it)),
             None => answer::missing(format!("Specified message store ('{name}') not found")),
         };
     }
     let searched = request.searches();
     let list = deployed.stores().filter(|(store, _)| searched(&store.name));
     answer::list(
-        list.map(|(store, _)| json!({"name": &*store.name, "type": store_type(&store.class), "size": size(cx, store)}))
-            .collect(),
+        list.map(|(store, it)| {
+            mark(json!({"name": &*store.name, "type": store_type(&store.class), "size": size(cx, store)}), it)
+        })
+        .collect(),
     )
 }
 
@@ -70,15 +72,18 @@ pub(super) fn processors(cx: &ManagementContext, request: &Request) -> HttpReply
     let deployed = deployed(cx);
     if let Some(name) = request.query("name") {
         return match deployed.processors().find(|(processor, _)| &*processor.name == name) {
-            Some((processor, it)) => answer::ok(&whole_processor(cx, processor, it)),
+            Some((processor, it)) => answer::ok(&explain(whole_processor(cx, processor, it), it)),
             None => answer::missing(format!("Specified message processor ('{name}') not found")),
         };
     }
     let searched = request.searches();
     let list = deployed.processors().filter(|(processor, _)| searched(&processor.name));
     answer::list(
-        list.map(|(it, _)| json!({"name": &*it.name, "type": processor_type(&it.class), "status": status(cx, it)}))
-            .collect(),
+        list.map(|(it, artifact)| {
+            let brief = json!({"name": &*it.name, "type": processor_type(&it.class), "status": status(cx, it)});
+            mark(brief, artifact)
+        })
+        .collect(),
     )
 }
 

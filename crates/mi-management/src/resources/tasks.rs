@@ -7,7 +7,7 @@ use mi_engine::transport::HttpReply;
 use serde_json::{Map, Value, json};
 
 use crate::answer;
-use crate::artifacts::{Startable, change_state, configuration, deployed, without_nulls};
+use crate::artifacts::{Startable, change_state, configuration, deployed, explain, mark, without_nulls};
 use crate::audit;
 use crate::context::{DeployedArtifact, ManagementContext};
 use crate::masks::{is_secret, mask, masked};
@@ -20,13 +20,13 @@ pub(super) fn handle(cx: &ManagementContext, request: &Request) -> HttpReply {
     let deployed = deployed(cx);
     if let Some(name) = request.query("taskName") {
         return match deployed.tasks().find(|(task, _)| &*task.name == name) {
-            Some((task, it)) => answer::ok(&whole(task, it)),
+            Some((task, it)) => answer::ok(&explain(whole(task, it), it)),
             None => answer::missing(format!("Specified task {name} not found")),
         };
     }
     let searched = request.searches();
     let list = deployed.tasks().filter(|(task, _)| searched(&task.name));
-    answer::list(list.map(|(task, _)| json!({"name": &*task.name})).collect())
+    answer::list(list.map(|(task, it)| mark(json!({"name": &*task.name}), it)).collect())
 }
 
 fn whole(task: &TaskConfig, artifact: &DeployedArtifact) -> Value {
