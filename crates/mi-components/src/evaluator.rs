@@ -140,7 +140,10 @@ impl Source {
 
     fn text(&self, cx: &Context, url: &str) -> Result<Option<String>, Fault> {
         Ok(match self {
-            Self::Header(name) => cx.message.headers.get(name).map(str::to_owned),
+            // In exact case. MI: `EvaluatorContext#getHeader`.
+            Self::Header(name) => {
+                cx.message.headers.iter().find(|(known, _)| *known == name.as_str()).map(|(_, value)| value.to_owned())
+            }
             Self::Property(name) => cx.message.properties.get(name).map(|it| it.to_text().into_owned()),
             Self::Parameter(name) => parameter(url, name),
             Self::Url(None) => Some(url.to_owned()),

@@ -13,7 +13,7 @@ pub(super) const SPEC: MediatorSpec = MediatorSpec::new("loopback", parse).attri
 
 /// Properties of a send that is not made.
 const OF_SENDS: [&str; 5] =
-    ["RECEIVING_SEQUENCE", "continuation.call", "DYNAMIC_URL_VALUE", "BLOCKING_SENDER_ERROR", "BLOCKING_SENDER"];
+    ["RECEIVING_SEQUENCE", "continuation.call", "DYNAMIC_URL_VALUE", "blocking.sender.error", "blockingMsgSender"];
 
 #[derive(Debug)]
 struct LoopBack;

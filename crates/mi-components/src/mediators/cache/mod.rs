@@ -100,7 +100,12 @@ impl Mediator for CacheMediator {
     }
 
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
-        let is_response = cx.message.is_response || cx.response_received;
+        // The answer of a `call` has the direction of the request (MI: `SynapseCallbackReceiver#handleMessage`). A collector
+        // behind it is taken for what it is meant to be, where MI wants the property RESPONSE.
+        let is_response = match self {
+            Self::Finder(_) => cx.message.is_response(),
+            Self::Collector => cx.message.is_response() || cx.response_received,
+        };
         match (self, is_response) {
             (Self::Finder(cache), false) => cache.find(cx),
             (Self::Collector, true) => collect(cx),

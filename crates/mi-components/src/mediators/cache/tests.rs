@@ -177,3 +177,13 @@ fn answers_are_kept_when_something_else_is_deployed() {
     check(&same, "ab", "a-");
     check(&flow(&http("<methods>GET</methods>")).deploy_after(&same), "a", "-");
 }
+
+#[test]
+fn a_cache_may_stand_behind_a_call() {
+    let xml = "<rules><call><endpoint><address uri='http://b:1/'/></endpoint></call><cache collector='false' timeout='10'/>\
+        <property name='asked' value='yes'/><call><endpoint><address uri='http://b:1/'/></endpoint></call>\
+        <property name='RESPONSE' value='true'/><cache collector='true'/><respond/></rules>";
+    let deployed = Flowing::of(xml).answer("application/json", "{}").deploy();
+    let outcomes = [deployed.send(request("a")), deployed.send(request("a"))];
+    assert_eq!(outcomes.each_ref().map(was_hit), [false, true]);
+}

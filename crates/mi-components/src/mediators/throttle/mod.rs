@@ -96,8 +96,8 @@ fn parse_branch(el: &Element, name: &str, cx: &mut BuildCx<'_>) -> Result<Option
 
 impl Mediator for Throttle {
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
-        // Only requests count.
-        if cx.message.is_response || cx.response_received {
+        // Only requests count; the answer of a `call` is none. MI: `SynapseCallbackReceiver#handleMessage`.
+        if cx.message.is_response() {
             return Ok(Flow::Next);
         }
         let allowed = match self.limiter(cx)? {

@@ -176,3 +176,17 @@ fn counts_go_on_when_something_else_is_deployed() {
         }
     }
 }
+
+#[test]
+fn the_answer_of_a_call_counts_as_a_request() {
+    set_clock(1000);
+    let xml = format!(
+        "<rules><call><endpoint><address uri='http://b:1/'/></endpoint></call>\
+         <throttle id='A'><policy>{}</policy>{BRANCHES}</throttle></rules>",
+        policy(&rate("IP", "other", "0"))
+    );
+    // Who called is known by the answer no more; the forwarded address is a header of it.
+    let deployed =
+        Flowing::of(&xml.replace("</call>", "</call><property name='REMOTE_ADDR' value='1.1.1.1' scope='axis2'/>"));
+    assert_eq!(ran(&deployed.answer("text/plain", "a").deploy().send(from("10.0.0.1"))), "reject");
+}
