@@ -492,7 +492,7 @@ async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Optio
         return local::send(cx, address).await.map(Some);
     }
     let Some(sender) = cx.snapshot.services.sender(scheme).cloned() else { return Ok(None) };
-    let stream = if sender.takes_streams() { streamed(&mut cx.message) } else { None };
+    let stream = if sender.takes_streams() { outgoing::streamed(&mut cx.message) } else { None };
     let (content_type, body) = match stream {
         Some((content_type, stream)) => (content_type, Payload::Stream(stream)),
         None if !sender.wants_body(&cx.message) => (None, Payload::Empty),
@@ -521,23 +521,6 @@ async fn other_transport(cx: &mut Context, address: &str) -> Result<Option<Optio
         headers: reply.headers,
         body: crate::serve::stream_of(reply.body),
     })))
-}
-
-/// An unread body that goes out as it came in: text or bytes of the type that is asked for. Other types may need another
-/// form than the one received.
-fn streamed(message: &mut mi_message::Message) -> Option<(Option<String>, mi_message::BodyStream)> {
-    use mi_message::media::{ContentType, Kind, MediaTypes};
-    let received = message.body.received_content_type()?.to_owned();
-    let essence = ContentType::parse(&received).essence();
-    let wanted = message.axis2.get_str("messageType").map(|wanted| ContentType::parse(wanted).essence());
-    let default = MediaTypes::default();
-    let kind = message.body.options().media_types.as_deref().unwrap_or(&default).builder(essence);
-    let as_it_came = wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(essence));
-    if !as_it_came || !matches!(kind, Kind::Text | Kind::Binary) {
-        return None;
-    }
-    let stream = message.body.take_stream()?;
-    Some((Some(received), stream))
 }
 
 /// A Location on an answer that is no redirect becomes an address of this server. MI: `ClientWorker`.

@@ -316,3 +316,19 @@ pub(super) fn report_unsendable(config: &EndpointConfig, cx: &mut BuildCx<'_>) {
         cx.report(config.element.warning(format!("messages for this endpoint end in a fault: {why}")));
     }
 }
+/// An unread body that goes out as it came in: text or bytes of the type that is asked for. Other types may need another
+/// form than the one received.
+pub(super) fn streamed(message: &mut mi_message::Message) -> Option<(Option<String>, mi_message::BodyStream)> {
+    use mi_message::media::{ContentType, Kind, MediaTypes};
+    let received = message.body.received_content_type()?.to_owned();
+    let essence = ContentType::parse(&received).essence();
+    let wanted = message.axis2.get_str("messageType").map(|wanted| ContentType::parse(wanted).essence());
+    let default = MediaTypes::default();
+    let kind = message.body.options().media_types.as_deref().unwrap_or(&default).builder(essence);
+    let as_it_came = wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(essence));
+    if !as_it_came || !matches!(kind, Kind::Text | Kind::Binary) {
+        return None;
+    }
+    let stream = message.body.take_stream()?;
+    Some((Some(received), stream))
+}
