@@ -199,7 +199,7 @@ impl Property {
             }
             Scope::Axis2Client => message.axis2_client.set_or_remove(name, Some(value)),
             Scope::Operation => message.operation.set_or_remove(name, Some(value)),
-            Scope::Transport => message.headers.set(name, value.to_text().into_owned()),
+            Scope::Transport => message.headers.set(name, header_text(&value)),
             Scope::Registry => write_registry(cx, name, &value)?,
             Scope::System => {
                 if !value.is_null() {
@@ -231,6 +231,14 @@ impl Property {
             Scope::Registry | Scope::System | Scope::Trace | Scope::Analytics => return,
         };
         properties.remove(name);
+    }
+}
+
+/// A header is text: of an element, what stands in it. MI keeps the element, whose text `$trp:` gives.
+fn header_text(value: &Value) -> String {
+    match value {
+        Value::Xml(xml) => xml.nodes.first().map(|it| xml.document.text(*it).into_owned()).unwrap_or_default(),
+        other => other.to_text().into_owned(),
     }
 }
 
@@ -299,6 +307,11 @@ mod tests {
             "<property name='X-A' value='1' type='INTEGER' scope='transport'/>",
             |it| it.message().headers.get("x-a").unwrap_or("none").to_owned(),
             "1",
+        );
+        check(
+            "<property name='X-A' type='OM' scope='transport'><a>x<b>2</b></a></property>",
+            |it| it.message().headers.get("x-a").unwrap_or("none").to_owned(),
+            "x",
         );
         check(
             "<property name='messageType' value='application/json' scope='axis2'/>",

@@ -6,7 +6,7 @@ use mi_engine::context::{Context, SequenceTarget};
 use mi_engine::fault::Fault;
 use mi_engine::mediator::{Flow, Mediator};
 use mi_engine::spec::MediatorSpec;
-use mi_expr::Dynamic;
+use mi_expr::{Dynamic, Expr};
 
 use super::branch;
 
@@ -44,14 +44,23 @@ impl Mediator for SequenceStep {
 
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
         match self {
-            Self::Fixed(target) => Ok(Flow::Enter(cx.resolve(target)?)),
+            Self::Fixed(target) => cx.resolve(target).map(Flow::Enter).map_err(|fault| match target {
+                SequenceTarget::Named(reference) => not_found(&format!("keyValue ='{}'", reference.name())),
+                SequenceTarget::Inline(_) => fault,
+            }),
             Self::Computed(key) => {
                 let name = key.eval_string(&cx.message, &*cx.snapshot)?;
                 let sequence = cx.snapshot.sequence_by_key(&name);
-                sequence.map(Flow::Enter).ok_or_else(|| Fault::new(format!("Sequence named {name} cannot be found")))
+                let source = key.as_expr().map_or("", Expr::source);
+                sequence.map(Flow::Enter).ok_or_else(|| not_found(&format!("expression ={source}")))
             }
         }
     }
+}
+
+/// As MI tells of it, which people look for. MI: `SequenceMediator#mediate`, `Value#toString`.
+fn not_found(key: &str) -> Fault {
+    Fault::new(format!("Sequence named Value {{name ='null', {key}}} cannot be found"))
 }
 
 #[cfg(test)]
@@ -72,8 +81,11 @@ mod tests {
         check("<sequence key='s'/>", Ok("s"));
         check("<sequence key='{//x}'/>", Ok("s"));
         check("<sequence name='own'><property name='ran' value='own'/></sequence>", Ok("own"));
-        check("<sequence key='t'/>", Err("Sequence named t cannot be found"));
-        check("<sequence key='{string(7)}'/>", Err("Sequence named 7 cannot be found"));
+        check("<sequence key='t'/>", Err("Sequence named Value {name ='null', keyValue ='t'} cannot be found"));
+        check(
+            "<sequence key='{string(7)}'/>",
+            Err("Sequence named Value {name ='null', expression =string(7)} cannot be found"),
+        );
     }
 
     #[test]

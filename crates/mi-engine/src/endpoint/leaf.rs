@@ -359,6 +359,7 @@ impl Leaf {
         let mut addressing = cx.message.addressing.clone();
         addressing.to = Some(address.to_owned());
         addressing.message_id.get_or_insert_with(|| cx.snapshot.services.clock.new_id());
+        crate::reply::remove_addressing(&mut cx.message);
         mi_message::soap::write_addressing(cx.message.body.envelope_mut()?, &addressing, namespace);
         Ok(())
     }

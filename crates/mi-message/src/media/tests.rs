@@ -275,6 +275,26 @@ fn the_form_decides_without_properties() {
 }
 
 #[test]
+fn plain_xml_has_a_declaration_and_instructions_when_told() {
+    let kind = "application/xml; charset=UTF-8";
+    let declared = ("WRITE_XML_DECLARATION", "true");
+    check(pox("<a/>"), &[declared], kind, "<?xml version=\"1.0\" encoding=\"UTF-8\" ?><a/>");
+    check(
+        pox("<a/>"),
+        &[declared, ("XML_DECLARATION_ENCODING", "utf-8"), ("XML_DECLARATION_STANDALONE", "yes")],
+        kind,
+        "<?xml version=\"1.0\" encoding=\"utf-8\" standalone=\"yes\" ?><a/>",
+    );
+    let received = b"<?p one?>\n<!--c--><?q two?><a/>";
+    let Native::Xml(envelope) = build(&Bytes::from_static(received), Some("application/xml")).unwrap().native else {
+        panic!("XML is XML")
+    };
+    check(Native::Xml(envelope.clone()), &[], kind, "<a/>");
+    let preserved = ("PRESERVE_XML_PROCESSING_INSTRUCTIONS", "true");
+    check(Native::Xml(envelope), &[preserved], kind, "<?p one?><?q two?><a/>");
+}
+
+#[test]
 fn message_type_decides() {
     let to = |value: &'static str| [("messageType", value)];
     check(pox("<a><b>1</b></a>"), &to("application/json"), "application/json; charset=UTF-8", r#"{"a":{"b":1}}"#);

@@ -1,7 +1,7 @@
 //! Plain XML: the payload in a made-up envelope, and back without it.
 
 use bytes::Bytes;
-use mi_xml::{Document, ParseOptions};
+use mi_xml::{Document, NodeKind, ParseOptions};
 
 use super::ContentType;
 use super::charset::{self, Missing};
@@ -40,7 +40,7 @@ pub(super) fn write(message: &Message, charset: &str) -> Result<Bytes, BodyError
     let declared = message.axis2.is_true("WRITE_XML_DECLARATION");
     let mut out = Vec::with_capacity(envelope.size_hint() + DECLARATION_ROOM);
     if declared {
-        declare(&mut out, charset);
+        declare_plain(&mut out, message, charset);
     }
     if let Some(text) = envelope.payload_text() {
         if !declared && charset::is_utf8(charset) {
@@ -49,15 +49,33 @@ pub(super) fn write(message: &Message, charset: &str) -> Result<Bytes, BodyError
         out.extend_from_slice(text);
         return encode(out, charset);
     }
+    let document = envelope.document();
+    if message.axis2.is_true("PRESERVE_XML_PROCESSING_INSTRUCTIONS") {
+        // Those that were received beside the root, which still stand there.
+        let before = document.children(Document::ROOT).take_while(|node| !document.is_element(*node));
+        for instruction in before.filter(|node| document.kind(*node) == NodeKind::Pi) {
+            document.write(instruction, &mut out);
+        }
+    }
     let Some(payload) = envelope.payload() else { return Ok(Bytes::new()) };
-    envelope.document().write(payload, &mut out);
+    document.write(payload, &mut out);
     encode(out, charset)
 }
 
 /// Room for a declaration and what a body gets around it.
 pub(super) const DECLARATION_ROOM: usize = 128;
 
-/// An XML declaration as Axiom writes it.
+/// MI: `ApplicationXMLFormatter#writeXMLDeclaration`.
+fn declare_plain(out: &mut Vec<u8>, message: &Message, charset: &str) {
+    let encoding = message.axis2.get_str("XML_DECLARATION_ENCODING").unwrap_or(charset);
+    let standalone = match message.axis2.get_str("XML_DECLARATION_STANDALONE") {
+        Some(value) => format!(" standalone=\"{value}\""),
+        None => String::new(),
+    };
+    out.extend_from_slice(format!("<?xml version=\"1.0\" encoding=\"{encoding}\"{standalone} ?>").as_bytes());
+}
+
+/// An XML declaration as Axiom writes it, before an envelope.
 pub(super) fn declare(out: &mut Vec<u8>, charset: &str) {
     for part in ["<?xml version='1.0' encoding='", charset, "'?>"] {
         out.extend_from_slice(part.as_bytes());

@@ -77,9 +77,9 @@ pub fn remove_addressing(envelope: &mut Envelope) {
     }
 }
 
-/// Writes the fields as header blocks, in the place of those that stood there. MI: `AddressingOutHandler`.
+/// Writes the fields as header blocks, but for those that have one already: whoever does not want to keep them removes them
+/// before. MI: `AddressingOutHandler`, which has no order to replace headers.
 pub fn write_addressing(envelope: &mut Envelope, addressing: &Addressing, namespace: &str) {
-    remove_addressing(envelope);
     let Addressing { to, from, reply_to, fault_to, action, message_id, relates_to } = addressing;
     let fields = [
         ("To", to, false),
@@ -92,6 +92,9 @@ pub fn write_addressing(envelope: &mut Envelope, addressing: &Addressing, namesp
     ];
     for (name, value, is_reference) in fields {
         let Some(value) = value else { continue };
+        if !blocks(envelope, namespace, name).is_empty() {
+            continue;
+        }
         let block = new_block(envelope, "wsa", name, namespace);
         let document = envelope.document_mut();
         if is_reference {
@@ -172,8 +175,17 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_is_there_is_kept() {
+        let mut soap = envelope("<s:Header><a:Action>urn:own</a:Action></s:Header>");
+        let fields = Addressing { to: Some("http://t".into()), action: Some("urn:a".into()), ..Addressing::default() };
+        write_addressing(&mut soap, &fields, WSA_NS);
+        let read = read_addressing(&soap);
+        assert_eq!((read.to.as_deref(), read.action.as_deref()), (Some("http://t"), Some("urn:own")));
+    }
+
+    #[test]
     fn what_is_written_is_read_again() {
-        let mut soap = envelope("<s:Header><b:To>old</b:To></s:Header>");
+        let mut soap = envelope("<s:Header><x/></s:Header>");
         let fields = Addressing {
             to: Some("http://t".into()),
             from: Some("http://f".into()),

@@ -92,13 +92,11 @@ impl Target {
     /// Puts the items there. MI: `Target#insert`.
     pub(super) fn insert(&self, items: Vec<Item>, cx: &mut Context) -> Result<(), Fault> {
         match &self.kind {
-            TargetKind::XPath(expr) => {
-                if items.is_empty() {
-                    complain(cx, "Cannot Enrich message from an empty source.");
-                    return Ok(());
-                }
-                self.insert_at(expr, &items, cx)
+            TargetKind::XPath(_) | TargetKind::GetProperty { .. } if items.is_empty() => {
+                complain(cx, "Cannot Enrich message from an empty source.");
+                Ok(())
             }
+            TargetKind::XPath(expr) => self.insert_at(expr, &items, cx),
             TargetKind::GetProperty { scope, name } => {
                 self.set_scoped_property(scope, name, &items, &mut cx.message);
                 Ok(())

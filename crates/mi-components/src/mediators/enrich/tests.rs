@@ -58,6 +58,14 @@ fn properties() {
 }
 
 #[test]
+fn nothing_goes_nowhere() {
+    let target = "xpath=\"get-property('p')\"";
+    let outcome = Flowing::of(&enrich("xpath='//none'>", target)).xml("<o/>").run();
+    assert_eq!((outcome.fault(), outcome.property("p")), (None, None));
+    property("xpath='//a'>", target, "<o><a/></o>", "<a/>");
+}
+
+#[test]
 fn an_envelope_replaces_an_envelope_only() {
     let wrong = Flowing::of(&enrich("type='inline'><a/>", "type='envelope'")).xml("<x/>").run();
     assert_eq!(wrong.fault().as_deref(), Some("A SOAPEnvelope is expected"));
