@@ -224,6 +224,10 @@ pub fn build(message: &mut Message) -> Result<(), Fault> {
     }
     note_plain_xml(message);
     built.map_err(|error| {
+        let received = message.body.received_content_type().unwrap_or_default();
+        if received.contains("application/json") {
+            log::error!(target: "JsonStreamBuilder", "Error occurred while processing document for application/json: {error}");
+        }
         Fault::coded(
             codes::MESSAGE_PARSING,
             format!("Error while building message. {error}"),

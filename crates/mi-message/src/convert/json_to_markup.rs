@@ -3,6 +3,7 @@
 use mi_xml::escape_text;
 use serde_json::{Map, Value};
 
+use super::json_to_xml::visible;
 use super::{ConvertOptions, names};
 
 /// Deepest nesting that is written here.
@@ -56,7 +57,7 @@ fn write_item(out: &mut Vec<u8>, name: &str, value: &Value, depth: usize) -> Opt
         Value::Array(items) => write_element(out, name, |out| write_array(out, items, depth)),
         Value::Null => write_element(out, name, |_| Some(())),
         // An empty text is a node, too, so its element has two tags.
-        Value::String(text) => write_tags(out, name, |out| escape_text(out, text)),
+        Value::String(text) => write_tags(out, name, |out| escape_text(out, &visible(text))),
         Value::Number(number) => write_tags(out, name, |out| out.extend_from_slice(number.as_str().as_bytes())),
         Value::Bool(value) => write_tags(out, name, |out| {
             out.extend_from_slice(if *value { b"true" } else { b"false" });

@@ -4,6 +4,7 @@
 //! lone scalar is `jsonValue` with the JSON text inside. A member is an element of its name; an array repeats it. `@x`
 //! is an attribute, `@xmlns` a namespace, `$` text. Null is an empty element.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::slice;
 
@@ -194,14 +195,31 @@ impl<'v> Builder<'_, 'v> {
 }
 
 /// The text of a value that is no container; null has none.
-fn scalar(value: &Value) -> Option<std::borrow::Cow<'_, str>> {
+fn scalar(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::Null => Some("".into()),
         Value::Bool(value) => Some(if *value { "true" } else { "false" }.into()),
         Value::Number(number) => Some(number.as_str().into()),
-        Value::String(text) => Some(text.into()),
+        Value::String(text) => Some(visible(text)),
         Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// Control characters, which XML cannot hold, as JSON spells them out.
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    let is_control = |letter: char| letter < ' ' && !matches!(letter, '\t' | '\n' | '\r');
+    if !text.contains(is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if is_control(letter) {
+            out.push_str(&format!("\\u{:04X}", u32::from(letter)));
+        } else {
+            out.push(letter);
+        }
+    }
+    Cow::Owned(out)
 }
 
 fn no_scalar(name: &str) -> BodyError {

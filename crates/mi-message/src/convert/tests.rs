@@ -225,6 +225,13 @@ fn escaped_names_come_back() {
 #[test]
 fn json_becomes_elements() {
     check_json(r#"{"a":1}"#, "<jsonObject><a>1</a></jsonObject>");
+    // What XML cannot hold is spelled out.
+    check_json_with(
+        &[],
+        r#"{"a":"\u0011\u001fx\t"}"#,
+        "<jsonObject><a>\\u0011\\u001Fx\t</a></jsonObject>",
+        r#"{"a":"\\u0011\\u001Fx\t"}"#,
+    );
     check_json(r#"{"a":{"b":"x"},"c":true}"#, "<jsonObject><a><b>x</b></a><c>true</c></jsonObject>");
     check_json(r#"{"a":null}"#, "<jsonObject><a/></jsonObject>");
     check_json(r#"{"array":[1,2,3]}"#, "<jsonObject><array>1</array><array>2</array><array>3</array></jsonObject>");

@@ -85,6 +85,8 @@ struct Mapping {
     output: Schema,
     from: Format,
     to: Format,
+    /// Whole numbers of the output may be doubles in MI.
+    doubles: bool,
     /// The properties that the script reads.
     properties: Vec<Property>,
 }
@@ -228,7 +230,8 @@ impl Settings {
         let from = format(self.input_type, &input.input_type, "Input")?;
         let to = format(self.output_type, &output.output_type, "Output")?;
         let script = mapping_script(&source, &input, &output, &keys[0])?;
-        Ok(Mapping { script, properties: properties::used_by(&source), input, output, from, to })
+        let doubles = from != Format::Json && input.root.has_numbers() && output.root.has_numbers();
+        Ok(Mapping { script, properties: properties::used_by(&source), input, output, from, to, doubles })
     }
 
     /// The work of a script that gets the payload as it is. MI: `DataMapperMediator#transform`.
@@ -358,11 +361,18 @@ fn read(mapping: &Mapping, message: &Message) -> Result<String, String> {
 
 /// Makes the output the payload. MI: `DataMapperMediator#transformWithSchemaValidation`.
 fn write(mapping: &Mapping, text: String, message: &mut Message) -> Result<(), String> {
-    if mapping.to == Format::Json {
+    if mapping.to == Format::Json && !mapping.doubles {
         crate::payload::set_json_text(message, text.replace(input::HYPHEN, "-"));
         return Ok(());
     }
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    if mapping.doubles {
+        output::make_doubles(&mut value, &mapping.output.root);
+    }
+    if mapping.to == Format::Json {
+        crate::payload::set_json_text(message, value.to_string().replace(input::HYPHEN, "-"));
+        return Ok(());
+    }
     if mapping.to == Format::Xml {
         let document = output::to_xml(&value, &mapping.output)?;
         return set_xml(message, document).map_err(|fault| fault.message);

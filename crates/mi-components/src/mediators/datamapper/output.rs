@@ -4,8 +4,8 @@ use mi_message::java_double;
 use mi_xml::{Document, NodeId};
 use serde_json::{Map, Value};
 
-use super::input::{ATTRIBUTE, HYPHEN, SEPARATOR, TEXT};
-use super::schema::Schema;
+use super::input::{ATTRIBUTE, HYPHEN, SEPARATOR, TEXT, script_name};
+use super::schema::{Kind, Node, Schema};
 
 /// What names of objects end with that hold the attributes of the element beside them.
 const ATTRIBUTES: &str = "ATTR";
@@ -30,6 +30,52 @@ pub(super) fn to_xml(value: &Value, schema: &Schema) -> Result<Document, String>
         _ => return Err("Failed to execute mapping function".to_owned()),
     }
     Ok(writer.document)
+}
+
+/// Makes doubles of the whole numbers that are `number` in the schema: what was a number in XML or CSV is a double in MI's
+/// engine, and is written as one (`900.0`).
+pub(super) fn make_doubles(value: &mut Value, node: &Node) {
+    match value {
+        Value::Array(items) => {
+            let of_items = node.items.as_deref().unwrap_or(node);
+            for item in items {
+                make_doubles(item, of_items);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match name.as_str() {
+                    TEXT if node.value == Some(Kind::Number) => make_double(field),
+                    name => {
+                        if let Some(child) = child_of(node, name) {
+                            make_doubles(field, child);
+                        }
+                    }
+                }
+            }
+        }
+        simple if node.kind == Kind::Number => make_double(simple),
+        _ => {}
+    }
+}
+
+fn make_double(value: &mut Value) {
+    let whole = value.as_number().filter(|number| number.as_i64().is_some());
+    if let Some(double) = whole.and_then(serde_json::Number::as_f64)
+        && let Ok(made) = serde_json::from_str(&java_double(double))
+    {
+        *value = made;
+    }
+}
+
+/// The node of a field, whose name is that of the script.
+fn child_of<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
+    let known = |name: &str| {
+        let named = node.children.get(name);
+        named.or_else(|| node.children.iter().find(|(raw, _)| script_name(raw) == name).map(|(_, child)| child))
+    };
+    let plain = name.strip_prefix(ATTRIBUTE).unwrap_or(name);
+    known(plain).or_else(|| known(plain.strip_suffix(ATTRIBUTES)?))
 }
 
 struct Writer<'s> {

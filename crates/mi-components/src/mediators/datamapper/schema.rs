@@ -50,6 +50,16 @@ pub(super) enum Kind {
     Null,
 }
 
+impl Node {
+    /// Whether it or something in it is a `number`.
+    pub(super) fn has_numbers(&self) -> bool {
+        self.kind == Kind::Number
+            || self.value == Some(Kind::Number)
+            || self.items.as_deref().is_some_and(Self::has_numbers)
+            || self.children.values().any(Self::has_numbers)
+    }
+}
+
 impl Kind {
     /// Has it text?
     pub(super) fn is_simple(self) -> bool {

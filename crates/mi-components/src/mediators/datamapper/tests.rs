@@ -59,6 +59,30 @@ fn xml_to_json_by_the_types_of_the_schema() {
 }
 
 #[test]
+fn numbers_of_xml_are_doubles_where_the_schema_has_numbers() {
+    let map =
+        "map_S_order_S_out = function() { var o = inputo_order; return {n: o.o_item[1]._ELEMVAL, i: o.o_item[1].attr_n,
+        s_l: [o.o_who_Separat0r_xsi_type_o_person.o_age, 1.5, 12345678], t: {attr_k: 2, _ELEMVAL: 3}, s: '4'}; }";
+    let output = |kind: &str| {
+        format!(
+            r#"{{"title": "out", "namespaces": [{{"prefix": "s", "url": "urn:s"}}], "outputType": "{kind}", "properties": {{
+            "n": {{"type": "number"}}, "i": {{"type": "integer"}}, "s:l": {{"type": "array", "items": [{{"type": "number"}}]}},
+            "t": {{"type": "object", "value": {{"type": "number"}}, "attributes": {{"k": {{"type": "number"}}}}}}, "s": {{"type": "string"}}}}}}"#
+        )
+    };
+    let outcome = mapped("inputType='XML'", map, ORDER, &output("XML"), BODY);
+    check_xml(
+        &outcome,
+        "<out xmlns:s=\"urn:s\"><n>2.0</n><i>4</i><s:l>30.0</s:l><s:l>1.5</s:l><s:l>1.2345678E7</s:l><t k=\"2.0\">3.0</t><s>4</s></out>",
+    );
+    let outcome = mapped("inputType='XML'", map, ORDER, &output("JSON"), BODY);
+    assert_eq!(
+        (outcome.fault(), outcome.payload_text().as_str()),
+        (None, r#"{"n":2.0,"i":4,"s_l":[30.0,1.5,1.2345678e+7],"t":{"attr_k":2.0,"_ELEMVAL":3.0},"s":"4"}"#)
+    );
+}
+
+#[test]
 fn json_to_xml_with_names_of_the_schema() {
     let output =
         r#"{"title": "o:order", "namespaces": [{"prefix": "o", "url": "urn:o"}, {"prefix": "s", "url": "urn:s"}]}"#;
