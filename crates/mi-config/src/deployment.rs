@@ -9,6 +9,7 @@ mod model;
 mod read;
 mod secret;
 mod table;
+mod users;
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,8 @@ use crate::scope::Placeholders;
 
 pub use model::{
     Arbiter, Cluster, Connector, Cors, DataSourceConfig, FailoverLimits, GlobalSuspension, HttpSettings, JsonSwitches,
-    KeyStore, ManagementApi, Mediation, OutboundProxy, PlainHttp, ScriptSettings, Secret, Sender, Server, TlsListener,
-    TrustStore, User, VerifyClient,
+    KeyStore, LdapKind, LdapStore, ManagementApi, Mediation, OutboundProxy, PlainHttp, ScriptSettings, Secret, Sender,
+    Server, TlsListener, TrustStore, User, VerifyClient,
 };
 pub use table::TableSettings;
 

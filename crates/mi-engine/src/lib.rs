@@ -34,6 +34,7 @@ pub mod store;
 pub mod template;
 pub mod trail;
 pub mod transport;
+pub mod users;
 mod wsdl;
 
 pub use build::{BuildCx, Built, build};

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use log::LevelFilter;
 use mi_config::{Artifact, ArtifactKind, Deployment, Diagnostic};
 use mi_engine::Engine;
+use mi_engine::users::UserStore;
 
+use crate::auth::Directory;
 use crate::switches::Switches;
 
 /// An artifact that is deployed.
@@ -212,6 +214,7 @@ pub struct ManagementContext {
     pub run: Arc<dyn RunControl>,
     /// Ends the server.
     pub server: Arc<dyn ServerControl>,
+    pub(crate) users: Option<Directory>,
     pub(crate) deployed: ArcSwap<Deployed>,
     pub(crate) switches: Switches,
     pub(crate) started: Instant,
@@ -237,6 +240,8 @@ pub struct Parts {
     pub server: Arc<dyn ServerControl>,
     /// Is the correlation log written?
     pub correlation: Arc<AtomicBool>,
+    /// Users, when they are not those of `deployment.toml`.
+    pub users: Option<Arc<dyn UserStore>>,
 }
 
 impl ManagementContext {
@@ -250,6 +255,7 @@ impl ManagementContext {
             log: parts.log,
             run: parts.run,
             server: parts.server,
+            users: parts.users.map(Directory::new),
             deployed: ArcSwap::from_pointee(deployed),
             switches: Switches::default(),
             started: Instant::now(),

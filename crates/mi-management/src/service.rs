@@ -19,7 +19,7 @@ use crate::auth::{Auth, Full};
 use crate::context::ManagementContext;
 use crate::dashboard;
 use crate::request::{Caller, Request};
-use crate::resources::{ROUTES, Rights, Route};
+use crate::resources::{Handle, ROUTES, Rights, Route};
 
 /// Where the API is.
 const CONTEXT: &str = "/management";
@@ -121,7 +121,8 @@ impl Inner {
         let user = if bare_context {
             None
         } else {
-            match self.auth.caller(&request.headers, request.peer, path == "/login") {
+            match self.auth.caller(&request.headers, request.peer, path == "/login", self.context.users.as_ref()).await
+            {
                 Ok(user) => user,
                 Err(reply) => return reply,
             }
@@ -146,7 +147,10 @@ impl Inner {
             Err(reply) => return reply,
         };
         let request = Request { method: request.method, tail, query, headers: request.headers, body, user };
-        (route.handle)(&self.context, &request)
+        match route.handle {
+            Handle::Now(handle) => handle(&self.context, &request),
+            Handle::Later(handle) => handle(&self.context, &request).await,
+        }
     }
 
     /// MI: `AuthorizationHandler`, `SecurityUtils#canUserEdit`.

@@ -9,10 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{Method, Version};
 use http_body_util::{BodyExt, Full};
 use mi_config::{Artifact, Deployment, Diagnostic, NoPlaceholders, SourceFile, parse_artifact};
 use mi_engine::transport::{HttpRequest, HttpService, Payload};
+use mi_engine::users::{Change, EVERYONE, UserStore, UserStoreError};
 use mi_engine::{Engine, Services, Settings, Specs};
 use mi_message::Headers;
 
@@ -90,6 +92,10 @@ fn degraded(artifact: &Artifact) -> Vec<Diagnostic> {
 }
 
 fn service(toml: &str, folder: &str) -> ManagementService {
+    service_with(toml, folder, None)
+}
+
+fn service_with(toml: &str, folder: &str, users: Option<Arc<dyn UserStore>>) -> ManagementService {
     let services = Arc::new(Services::offline(Specs::new(&[])));
     let built = mi_engine::build(&artifacts(), services, Settings::default());
     let folder = PathBuf::from(folder);
@@ -108,6 +114,7 @@ fn service(toml: &str, folder: &str) -> ManagementService {
         run: Arc::new(Nothing),
         server: Arc::new(Nothing),
         correlation: Arc::default(),
+        users,
     };
     let deployed = Deployed {
         artifacts: artifacts()
@@ -372,4 +379,169 @@ fn pages_of_other_sites() {
     };
     assert_eq!(allowed("https://a.example"), (200, Some("https://a.example".to_owned())));
     assert_eq!(allowed("https://b.example"), (200, None));
+}
+
+/// Users by name, each with the password and the roles.
+#[derive(Debug)]
+struct People(Mutex<BTreeMap<String, (String, Vec<String>)>>);
+
+impl People {
+    fn some() -> Self {
+        let role = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let person = |name: &str, roles: &[&str]| (name.to_owned(), (format!("{name}-secret"), role(roles)));
+        let all = [person("boss", &["admin"]), person("vice", &["admin"]), person("dev", &["devs"])];
+        Self(Mutex::new(all.into_iter().collect()))
+    }
+
+    fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut BTreeMap<String, (String, Vec<String>)>) -> Result<T, UserStoreError>,
+    ) -> BoxFuture<'_, Result<T, UserStoreError>> {
+        let mut people = self.0.lock().unwrap();
+        let done = if people.contains_key("down") {
+            Err(UserStoreError::Unavailable("it is down".to_owned()))
+        } else {
+            work(&mut people)
+        };
+        futures_util::future::ready(done).boxed()
+    }
+}
+
+impl UserStore for People {
+    fn authenticate<'a>(&'a self, user: &'a str, password: &'a str) -> BoxFuture<'a, Result<bool, UserStoreError>> {
+        self.with(|it| Ok(it.get(user.trim()).is_some_and(|(known, _)| known == password)))
+    }
+
+    fn users<'a>(&'a self, pattern: &'a str) -> BoxFuture<'a, Result<Vec<String>, UserStoreError>> {
+        let start = pattern.strip_suffix('*').map(str::to_owned);
+        let fits = move |name: &String| start.as_ref().map_or(name == pattern, |start| name.starts_with(start));
+        self.with(|it| Ok(it.keys().filter(|name| fits(name)).cloned().collect()))
+    }
+
+    fn roles(&self) -> BoxFuture<'_, Result<Vec<String>, UserStoreError>> {
+        self.with(|_| Ok([EVERYONE, "admin", "devs"].map(str::to_owned).to_vec()))
+    }
+
+    fn roles_of<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<Option<Vec<String>>, UserStoreError>> {
+        self.with(|it| Ok(it.get(user).map(|(_, roles)| roles.clone())))
+    }
+
+    fn users_of<'a>(&'a self, role: &'a str) -> BoxFuture<'a, Result<Option<Vec<String>>, UserStoreError>> {
+        let has = |roles: &Vec<String>| roles.iter().any(|it| it == role);
+        self.with(|it| Ok(Some(it.iter().filter(|(_, (_, roles))| has(roles)).map(|(name, _)| name.clone()).collect())))
+            .map(|found| found.map(|names: Option<Vec<String>>| names.filter(|it| !it.is_empty())))
+            .boxed()
+    }
+
+    fn change<'a>(&'a self, change: Change<'a>) -> BoxFuture<'a, Result<(), UserStoreError>> {
+        self.with(|it| {
+            match change {
+                Change::AddUser { user, password, admin } => {
+                    let roles = if admin { vec!["admin".to_owned()] } else { Vec::new() };
+                    it.insert(user.to_owned(), (password.to_owned(), roles));
+                }
+                Change::DeleteUser(user) => drop(it.remove(user)),
+                Change::SetPassword { user, password } => {
+                    it.entry(user.to_owned()).and_modify(|it| it.0 = password.to_owned());
+                }
+                Change::SetRoles { user, added, .. } => {
+                    it.entry(user.to_owned()).and_modify(|it| it.1.extend(added.iter().cloned()));
+                }
+                Change::AddRole(role) | Change::DeleteRole(role) => {
+                    return Err(UserStoreError::Refused(format!("not {role}")));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn admin_role(&self) -> &'static str {
+        "admin"
+    }
+
+    fn admin_user(&self) -> &'static str {
+        "boss"
+    }
+}
+
+#[test]
+fn users_of_a_store_are_listed_and_changed() {
+    let store = Arc::new(People::some());
+    // A user of the file is none any more.
+    let service = service_with(USERS, "/nowhere", Some(store.clone()));
+    assert_eq!(send(&service, ("GET /login", &basic("root:r"), &[], ""), HERE).0, 401);
+    let [boss, vice, dev] = ["boss", "vice", "dev"].map(|name| login(&service, &format!("{name}:{name}-secret")));
+    let password = |old: &str, new: &str, again: &str| {
+        format!(r#"{{"oldPassword":"{old}","newPassword":"{new}","confirmPassword":"{again}"}}"#)
+    };
+    check(
+        &service,
+        &[
+            (("GET /users", &dev, &[], ""), 403, ""),
+            (
+                ("GET /users", &vice, &[], ""),
+                200,
+                r#"{"count":3,"list":[{"userId":"boss"},{"userId":"dev"},{"userId":"vice"}]}"#,
+            ),
+            (("GET /users?pattern=b*", &vice, &[], ""), 200, r#""count":1"#),
+            (
+                ("GET /users?searchKey=E", &vice, &[], ""),
+                200,
+                r#"{"count":2,"list":[{"userId":"dev"},{"userId":"vice"}]}"#,
+            ),
+            (("GET /users?role=devs", &vice, &[], ""), 200, r#"[{"userId":"dev"}]"#),
+            (("GET /users/dev", &vice, &[], ""), 200, r#"{"userId":"dev","isAdmin":false,"roles":["devs"]}"#),
+            (("GET /users/d*", &vice, &[], ""), 404, "Requested resource not found. User: d* cannot be found."),
+            (
+                ("GET /users/dev?domain=other", &vice, &[], ""),
+                500,
+                "Could not find a user-store for the given domain other",
+            ),
+            (("GET /users/dev?domain=PRIMARY", &vice, &[], ""), 200, "dev"),
+            (("POST /users", &vice, &[], "{}"), 400, "Missing one or more of the fields, 'userId', 'password'"),
+            (("POST /users", &vice, &[], r#"{"userId":"a:b","password":"p"}"#), 400, "Invalid username"),
+            (("POST /users", &vice, &[], ""), 200, r#"{"Error":"JSON payload is missing"}"#),
+            (
+                ("POST /users", &vice, &[], r#"{"userId":"new","password":"p","isAdmin":"true"}"#),
+                200,
+                r#"{"userId":"new","status":"Added"}"#,
+            ),
+            (("GET /users/new", &vice, &[], ""), 200, r#""isAdmin":true"#),
+            (("DELETE /users/new", &vice, &[], ""), 500, "Only super admin user can delete admins"),
+            (("DELETE /users/new", &boss, &[], ""), 200, r#"{"userId":"new","status":"Deleted"}"#),
+            (("DELETE /users/boss", &boss, &[], ""), 400, "Attempt to delete the logged in user"),
+            (("PATCH /users/dev", &vice, &[], "{}"), 500, "New password or re-typed password is missing"),
+            (("PATCH /users/dev", &vice, &[], &password("", "a", "b")), 500, "does not match"),
+            (("PATCH /users/boss", &vice, &[], &password("", "a", "a")), 500, "Only a super admin user can update"),
+            (("PATCH /users/vice", &vice, &[], &password("wrong", "a", "a")), 500, "check the current password"),
+            (("PATCH /users/vice", &vice, &[], &password("vice-secret", "a", "a")), 200, "updated successfully"),
+            (("PATCH /users/dev", &vice, &[], &password("", "d2", "d2")), 200, r#""userId":"dev""#),
+            (
+                ("GET /roles", &vice, &[], ""),
+                200,
+                r#"{"count":3,"list":[{"role":"Internal/everyone"},{"role":"admin"},{"role":"devs"}]}"#,
+            ),
+            (("GET /roles?searchKey=DEV", &vice, &[], ""), 200, r#""count":1"#),
+            (("GET /roles/devs", &vice, &[], ""), 200, r#"{"role":"devs","users":["dev"]}"#),
+            (("GET /roles/x?domain=internal", &vice, &[], ""), 404, "Role: Internal/x cannot be found."),
+            (("POST /roles", &vice, &[], "{}"), 400, "Missing role name in the payload"),
+            (("POST /roles", &vice, &[], r#"{"role":"r"}"#), 500, "user store. Please try again later not r"),
+            (("PUT /roles", &vice, &[], r#"{"userId":"dev"}"#), 400, "'addedRoles', 'removedRoles'"),
+            (("GET /configs?configName=correlation", &dev, &[], ""), 403, ""),
+            (("PUT /roles", &vice, &[], r#"{"userId":"dev","addedRoles":["admin"]}"#), 200, "Added/removed the roles"),
+            (("GET /configs?configName=correlation", &dev, &[], ""), 200, "false"),
+            (("DELETE /roles/admin", &vice, &[], ""), 500, "Cannot remove the admin role"),
+            (("DELETE /roles/nothing", &vice, &[], ""), 404, "Role: nothing cannot be found."),
+            (("DELETE /users/dev", &boss, &[], ""), 200, "Deleted"),
+            // The token is a good one, and its user is gone.
+            (("GET /apis", &dev, &[], ""), 401, ""),
+        ],
+    );
+    assert_eq!(send(&service, ("GET /login", &basic("vice:a"), &[], ""), HERE).0, 200);
+    store.0.lock().unwrap().insert("down".to_owned(), Default::default());
+    // Seven times: what nobody can check is no failure of the one who asks.
+    for _ in 0..7 {
+        let (status, _, body) = send(&service, ("GET /login", &basic("vice:b"), &[], ""), HERE);
+        assert!(status == 503 && !body.contains("it is down"), "{status} {body}");
+    }
 }

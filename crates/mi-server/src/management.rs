@@ -17,13 +17,15 @@ use mi_deployer::{Home, LoadedDeployment, Origin, Registry, RegistryResource};
 use mi_engine::Engine;
 use mi_engine::inbound::{Phase, RunningInbounds};
 use mi_engine::transport::{HttpReply, HttpRequest, HttpService};
+use mi_engine::users::UserStore;
 use mi_management::{
     Application, Connector, Deployed, DeployedArtifact, End, LogControl, ManagementContext, ManagementService, Parts,
     Paths, RegistryAccess, Resource, RunControl, ServerControl,
 };
 use mi_telemetry::log::LogHandle;
 use mi_transports::http::{ListenerConfig, Server as HttpServer};
-use mi_transports::tls::ServerTls;
+use mi_transports::ldap::LdapUsers;
+use mi_transports::tls::{ClientTls, ClientTlsConfig, ServerTls};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -62,6 +64,8 @@ pub struct Handover<'a> {
     pub correlation: Arc<AtomicBool>,
     /// The API on the internal listener.
     pub twin: Arc<Twin>,
+    /// Users, when they are not those of `deployment.toml`.
+    pub users: Option<Arc<dyn UserStore>>,
 }
 
 /// The API on the listener of probes, which has no TLS: for this machine, or for everybody where `management_api.protocols` names
@@ -101,7 +105,8 @@ impl Twin {
 
 /// Opens the listener, on a thread of its own so that no request here holds up messages.
 pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Management> {
-    let Handover { deployment, home, log_folder, logs, engine, inbounds, address, tls, correlation, twin } = handover;
+    let Handover { deployment, home, log_folder, logs, engine, inbounds, address, tls, correlation, twin, users } =
+        handover;
     let (sender, end) = watch::channel(None);
     let applications = home.applications.iter().find(|folder| folder.is_dir()).or(home.applications.first());
     let parts = Parts {
@@ -119,6 +124,7 @@ pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Mana
         run: Arc::new(Inbounds(inbounds)),
         server: Arc::new(Ending(sender)),
         correlation,
+        users,
     };
     let context = Arc::new(ManagementContext::new(parts, deployed));
     let service = ManagementService::new(context.clone(), !address.is_loopback());
@@ -146,6 +152,19 @@ pub fn start(handover: Handover<'_>, deployed: Deployed) -> std::io::Result<Mana
 fn imports(home: &Home) -> PathBuf {
     let folder = home.synapse_configs.iter().find(|folder| folder.is_dir()).or(home.synapse_configs.first());
     folder.unwrap_or(&home.root).join("imports")
+}
+
+/// The directory with the users of the management API, where `deployment.toml` names one.
+pub fn users(deployment: &Deployment, client: &Arc<ClientTls>) -> anyhow::Result<Option<Arc<dyn UserStore>>> {
+    let Some(config) = deployment.management.user_store.clone() else { return Ok(None) };
+    let tls = if config.validate_certificates {
+        client.clone()
+    } else {
+        Arc::new(ClientTls::new(&ClientTlsConfig { accept_any: true, ..ClientTlsConfig::default() })?)
+    };
+    let store =
+        LdapUsers::new(config, tls).map_err(|why| anyhow::anyhow!("the user store of deployment.toml: {why}"))?;
+    Ok(Some(Arc::new(store)))
 }
 
 impl Management {

@@ -380,6 +380,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
         tls: keys.server.clone(),
         correlation: following.correlation,
         twin,
+        users: management::users(&deployment, &keys.client)?,
     };
     let management = management::start(handover, managed).context("cannot open the management API")?;
     main.listen(listeners(&deployment, &keys, service)?)?;

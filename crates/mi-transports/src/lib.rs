@@ -1,4 +1,5 @@
-//! Transports: how messages come in and go out. HTTP and what it needs (TLS, key stores), WebSocket, files, and mails.
+//! Transports: how messages come in and go out. HTTP and what it needs (TLS, key stores), WebSocket, files, mails, and
+//! users in a directory.
 //!
 //! The types that the engine and a transport exchange are declared in `mi_engine::transport`; nothing here looks into
 //! a message.
@@ -11,6 +12,7 @@ pub mod fuzz;
 pub mod http;
 pub mod keystore;
 pub mod kubernetes;
+pub mod ldap;
 pub mod mail;
 pub mod tls;
 pub mod ws;

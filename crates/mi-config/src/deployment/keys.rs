@@ -272,9 +272,6 @@ const UNSUPPORTED: &[Unsupported] = &[
     unsupported("encryption", &[""], "encrypted secrets are refused"),
     unsupported("metric_handler", &[""], "metrics are built in, with MI's default buckets"),
     unsupported("transaction_counter", &[""], "transactions are not counted"),
-    // What MI ships, in its present and its older default file.
-    unsupported("user_store.type", &["read_only_ldap", "database"], "users are those of [[internal_apis.users]]"),
-    unsupported("user_store", &[""], "users are those of [[internal_apis.users]]"),
     unsupported("custom_transport", &[""], NO_BROKER),
     unsupported("transport.fix", &[""], NO_BROKER),
     unsupported("transport.jms", &[""], NO_BROKER),
@@ -364,6 +361,6 @@ fn report_unknown(table: &Table, out: &mut Diagnostics) {
 }
 
 fn all_keys() -> Vec<&'static str> {
-    let short = SYNAPSE.iter().chain(PASSTHRU).map(|(short, _)| *short);
+    let short = SYNAPSE.iter().chain(PASSTHRU).chain(super::users::USER_STORE).map(|(short, _)| *short);
     short.chain(super::read::KEYS.iter().copied()).collect()
 }

@@ -362,12 +362,96 @@ pub struct ManagementApi {
     pub cors_headers: String,
     /// `[[internal_apis.users]]`; empty when the file user store is off
     pub users: Vec<User>,
+    /// Users of a directory, in place of `users`
+    pub user_store: Option<LdapStore>,
     /// Nobody has named users, so that `users` are those of MI's default configuration
     pub default_users: bool,
     /// Users who are no administrators may read and not change.
     pub read_only_users: bool,
     /// TLS of the internal HTTPS listener
     pub tls: TlsListener,
+}
+
+/// What a directory lets this server do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LdapKind {
+    /// `read_only_ldap`
+    ReadOnly,
+    /// `read_write_ldap`
+    ReadWrite,
+    /// `active_directory`, which is only read.
+    ActiveDirectory,
+}
+
+/// `[user_store]`: users in a directory, by MI's names of properties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LdapStore {
+    /// `type`, or the last part of `class`
+    pub kind: LdapKind,
+    /// `ConnectionURL`: `ldap://` or `ldaps://`, the first that answers
+    pub urls: Vec<String>,
+    /// `StartTLSEnabled`
+    pub start_tls: bool,
+    /// `SSLCertificateValidationEnabled`
+    pub validate_certificates: bool,
+    /// `ConnectionName`
+    pub connection_name: String,
+    /// `ConnectionPassword`
+    pub connection_password: Secret,
+    /// `AnonymousBind`
+    pub anonymous: bool,
+    /// `UserSearchBase`, several with `#` between them
+    pub user_bases: Vec<String>,
+    /// `UserNameAttribute`
+    pub user_attribute: String,
+    /// `UserNameSearchFilter`, with `?` for the name
+    pub user_filter: String,
+    /// `UserNameListFilter`
+    pub user_list_filter: String,
+    /// `UserDNPattern`, with `{0}` for the name
+    pub user_dn_patterns: Vec<String>,
+    /// `UserEntryObjectClass`, several with `/` between them
+    pub user_classes: Vec<String>,
+    /// `ReadGroups`
+    pub read_groups: bool,
+    /// `WriteGroups`
+    pub write_groups: bool,
+    /// `GroupSearchBase`
+    pub group_bases: Vec<String>,
+    /// `GroupNameAttribute`
+    pub group_attribute: String,
+    /// `GroupNameSearchFilter`, with `?` for the name
+    pub group_filter: String,
+    /// `GroupNameListFilter`
+    pub group_list_filter: String,
+    /// `GroupEntryObjectClass`
+    pub group_class: String,
+    /// `MembershipAttribute` of a group
+    pub membership: String,
+    /// `MemberOfAttribute` of a user, which is read in place of the groups
+    pub member_of: Option<String>,
+    /// `EmptyRolesAllowed`
+    pub empty_roles: bool,
+    /// `PasswordHashMethod`
+    pub password_hash: String,
+    /// `MaxUserNameListLength`
+    pub max_users: usize,
+    /// `MaxRoleNameListLength`
+    pub max_roles: usize,
+    /// `LDAPConnectionTimeout`
+    pub connect_timeout: std::time::Duration,
+    /// `ReadTimeout`
+    pub read_timeout: std::time::Duration,
+    /// `UsernameJavaRegEx`
+    pub user_pattern: Option<String>,
+    /// `RolenameJavaRegEx`
+    pub role_pattern: Option<String>,
+    /// `PasswordJavaRegEx`
+    pub password_pattern: Option<String>,
+    /// `[super_admin] username`
+    pub admin_user: String,
+    /// `[super_admin] admin_role`
+    pub admin_role: String,
 }
 
 /// A text that is not shown.

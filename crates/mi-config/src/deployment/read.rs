@@ -58,12 +58,17 @@ pub(super) const KEYS: &[&str] = &[
     "management_api.cors.allowed_origins",
     "management_api.cors.allowed_headers",
     "internal_apis.file_user_store.enable",
+    "user_store.type",
+    "user_store.class",
+    "user_store.base_dn",
+    "super_admin.username",
+    "super_admin.admin_role",
 ];
 
 /// The settings of a file and the place for complaints about them.
-struct Reader<'r> {
-    table: &'r Table,
-    out: &'r mut Diagnostics,
+pub(super) struct Reader<'r> {
+    pub(super) table: &'r Table,
+    pub(super) out: &'r mut Diagnostics,
 }
 
 pub(super) fn deployment(table: &Table, outside: &dyn Placeholders, out: &mut Diagnostics) -> Deployment {
@@ -118,16 +123,16 @@ fn telemetry(table: &Table) -> Vec<(String, String)> {
     found
 }
 
-fn is_true(text: &str) -> bool {
+pub(super) fn is_true(text: &str) -> bool {
     text.trim().eq_ignore_ascii_case("true")
 }
 
 impl Reader<'_> {
-    fn text(&self, keys: &[&str]) -> Option<String> {
+    pub(super) fn text(&self, keys: &[&str]) -> Option<String> {
         self.table.any_text(keys).filter(|text| !text.trim().is_empty())
     }
 
-    fn flag(&self, key: &str, default: bool) -> bool {
+    pub(super) fn flag(&self, key: &str, default: bool) -> bool {
         self.table.text(key).map_or(default, |text| is_true(&text))
     }
 
@@ -418,7 +423,9 @@ impl Reader<'_> {
                 .text(&["management_api.cors.allowed_headers"])
                 .unwrap_or("Authorization, Content-Type".to_owned()),
             users: self.users(),
-            default_users: self.table.tables("internal_apis.users").is_empty(),
+            user_store: self.user_store(),
+            default_users: self.flag("internal_apis.file_user_store.enable", true)
+                && self.table.tables("internal_apis.users").is_empty(),
             read_only_users: self.flag("user_access.make_non_admin_users_read_only", false),
             tls: TlsListener {
                 keystore: self.endpoint_keystore("internal_api_ssl_config.key_store", keystore),

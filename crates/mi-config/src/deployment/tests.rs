@@ -111,7 +111,8 @@ fn what_mi_obeys_and_this_server_does_not_is_said() {
     check(
         "[user_store]\ntype = 'database'\nclass = 'x'\n[[transport.jms.listener]]\nname = 'a'",
         &[
-            "d.toml:3:1: the setting user_store.class is not supported: users are those of [[internal_apis.users]]",
+            "d.toml:3:1: the setting user_store.class has no effect: users are those of [[internal_apis.users]] unless \
+         internal_apis.file_user_store.enable is false",
             "d.toml:5:1: the tables [[transport.jms.listener]] are not supported: services and endpoints of this transport \
          are not available",
         ],
@@ -215,4 +216,38 @@ fn a_broken_file_gives_errors_and_what_could_be_read() {
     let (it, out) = Deployment::parse("d.toml", "[server]\nhostname = \"h\"\noffset = = 1\n", &Nothing);
     assert!(out.has_errors());
     assert_eq!(it.server.hostname, "h");
+}
+
+#[test]
+fn users_of_a_directory() {
+    let off = "[internal_apis.file_user_store]\nenable = false\n";
+    let kind = |text: &str| check(&format!("{off}{text}"), &[]).management.user_store.map(|it| it.kind);
+    assert_eq!(kind("[user_store]\ntype = 'read_only_ldap'"), Some(LdapKind::ReadOnly));
+    assert_eq!(kind("[user_store]\ntype = 'read_write_ldap'"), Some(LdapKind::ReadWrite));
+    let class = "[user_store]\nclass = 'org.wso2.x.ActiveDirectoryUserStoreManager'";
+    assert_eq!(kind(class), Some(LdapKind::ActiveDirectory));
+    assert_eq!(check("[user_store]\ntype = 'read_only_ldap'", &[]).management.user_store, None, "the file counts");
+
+    let text = "[super_admin]\nusername = 'boss'\nadmin_role = 'ops'\n[user_store]\ntype = 'read_only_ldap'\nbase_dn = 'dc=x'\n\
+                connection_url = 'ldaps://a ldap://b:1'\nuser_name_search_filter = '(&amp;(a=b)(uid=?))'\nscim_enabled = true\n\
+                write_groups = true\nuser_dn_pattern = 'uid={0},ou=a#uid={0},ou=b'\n\
+                [user_store.properties]\nReadTimeout = '250'\nStartTLSEnabled = 'true'";
+    let store = check(&format!("{off}{text}"), &[]).management.user_store.expect("a store");
+    assert_eq!(store.urls, ["ldaps://a", "ldap://b:1"]);
+    assert_eq!((store.user_filter.as_str(), store.group_bases[0].as_str()), ("(&(a=b)(uid=?))", "ou=Groups,dc=x"));
+    assert_eq!((store.user_dn_patterns.len(), store.write_groups, store.start_tls), (2, false, true));
+    assert_eq!((store.admin_user.as_str(), store.admin_role.as_str()), ("boss", "ops"));
+    assert_eq!(store.read_timeout, std::time::Duration::from_millis(250));
+
+    let nobody = "nobody can log in to the management API";
+    let must =
+        "user_store.type must be read_only_ldap, read_write_ldap or active_directory when the file user store is off";
+    check(&format!("{off}[user_store]\ntype = 'database'"), &[&format!("d.toml:4:1: {must}; {nobody}")]);
+    check(
+        &format!("{off}[user_store]\ntype = 'read_only_ldap'\nread_timeout = 'soon'\nkdc_enabled = true"),
+        &[
+            "d.toml:6:1: the setting user_store.kdc_enabled is not supported by this server",
+            "d.toml:5:1: user_store.read_timeout must be a number, not 'soon'; the default is used",
+        ],
+    );
 }

@@ -2,6 +2,7 @@
 //! `JWTTokenSecurityHandler`, `BasicSecurityHandler`.
 
 mod brake;
+mod directory;
 mod tokens;
 
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +21,7 @@ use mi_message::Headers;
 use crate::answer;
 use crate::request::Caller;
 use brake::Brake;
+pub(crate) use directory::Directory;
 pub(crate) use tokens::{Full, Tokens};
 
 /// MI writes this name with an underscore; clients of MI look for it.
@@ -42,7 +44,10 @@ impl Auth {
     /// `outside`: other machines reach the listener.
     pub(crate) fn new(deployment: &Deployment, outside: bool) -> Self {
         let management = &deployment.management;
-        let wanted = outside && management.default_users && (management.basic || management.jwt);
+        let wanted = outside
+            && management.default_users
+            && management.user_store.is_none()
+            && (management.basic || management.jwt);
         Self {
             users: management.users.clone(),
             default_users: management.default_users,
@@ -64,8 +69,14 @@ impl Auth {
         self.jwt || self.basic
     }
 
-    /// The caller of a request; `Err` is the answer to one that may not ask.
-    pub(crate) fn caller(&self, headers: &Headers, peer: SocketAddr, login: bool) -> Result<Option<Caller>, HttpReply> {
+    /// The caller of a request; `Err` is the answer to one that may not ask. Users are those of the directory where there is one.
+    pub(crate) async fn caller(
+        &self,
+        headers: &Headers,
+        peer: SocketAddr,
+        login: bool,
+        directory: Option<&Directory>,
+    ) -> Result<Option<Caller>, HttpReply> {
         if !self.is_on() {
             return Ok(None);
         }
@@ -78,18 +89,27 @@ impl Auth {
         let (scheme, credentials) = header.split_once(' ').ok_or_else(refused)?;
         let credentials = credentials.trim();
         match scheme {
-            "Basic" if login || self.basic => self.password(credentials, peer).map(Some),
+            "Basic" if login || self.basic => self.password(credentials, peer, directory).await.map(Some),
             "Bearer" if self.jwt && !login => {
                 let name = self.tokens.user(credentials).ok_or_else(refused)?;
                 // The role is that of the user list, whatever the token says.
-                self.users.iter().find(|user| user.name == name).map(caller_of).map(Some).ok_or_else(refused)
+                let caller = match directory {
+                    Some(directory) => directory.caller(&name).await.map_err(|_| unavailable())?,
+                    None => self.users.iter().find(|user| user.name == name).map(caller_of),
+                };
+                caller.map(Some).ok_or_else(refused)
             }
             _ => Err(refused()),
         }
     }
 
     /// Checks a user and a password.
-    fn password(&self, credentials: &str, peer: SocketAddr) -> Result<Caller, HttpReply> {
+    async fn password(
+        &self,
+        credentials: &str,
+        peer: SocketAddr,
+        directory: Option<&Directory>,
+    ) -> Result<Caller, HttpReply> {
         let refused = || answer::bare(StatusCode::UNAUTHORIZED);
         let decoded = STANDARD.decode(credentials).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let decoded = decoded.ok_or_else(refused)?;
@@ -100,10 +120,14 @@ impl Auth {
             reply.headers.set("Retry-After", wait.as_secs().max(1).to_string());
             return Err(reply);
         }
-        match self.check(name, password, peer.ip()) {
-            Some(user) => {
+        let caller = match directory {
+            Some(directory) => directory.password(name, password).await.map_err(|_| unavailable())?,
+            None => self.check(name, password, peer.ip()).map(caller_of),
+        };
+        match caller {
+            Some(caller) => {
                 self.brake.succeeded(peer.ip(), name);
-                Ok(caller_of(user))
+                Ok(caller)
             }
             None => {
                 self.brake.failed(peer.ip(), name, now);
@@ -147,6 +171,11 @@ fn generate() -> Option<String> {
     let mut bytes = [0; 15];
     aws_lc_rs::rand::fill(&mut bytes).ok()?;
     Some(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Nobody can say who it is. What is wrong stands in the log, not in the answer to somebody unknown.
+fn unavailable() -> HttpReply {
+    answer::error(StatusCode::SERVICE_UNAVAILABLE, "The user store is not available. Please try again later")
 }
 
 fn caller_of(user: &User) -> Caller {

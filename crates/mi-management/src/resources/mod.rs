@@ -18,7 +18,9 @@ mod server;
 mod stores;
 mod tasks;
 mod templates;
+mod users;
 
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 use mi_engine::transport::HttpReply;
 
@@ -49,7 +51,16 @@ pub(crate) struct Route {
     pub(crate) rights: Rights,
     /// Longest body.
     pub(crate) body: usize,
-    pub(crate) handle: fn(&ManagementContext, &Request) -> HttpReply,
+    pub(crate) handle: Handle,
+}
+
+/// What answers.
+#[derive(Clone, Copy)]
+pub(crate) enum Handle {
+    /// At once.
+    Now(fn(&ManagementContext, &Request) -> HttpReply),
+    /// After it has asked somebody else.
+    Later(for<'a> fn(&'a ManagementContext, &'a Request) -> BoxFuture<'a, HttpReply>),
 }
 
 const JSON: usize = 1 << 20;
@@ -61,7 +72,16 @@ const fn route(
     methods: &'static [&'static str],
     handle: fn(&ManagementContext, &Request) -> HttpReply,
 ) -> Route {
-    Route { path, named: false, methods, rights: Rights::Edit, body: JSON, handle }
+    Route { path, named: false, methods, rights: Rights::Edit, body: JSON, handle: Handle::Now(handle) }
+}
+
+/// For administrators, and with somebody else to ask.
+const fn users(
+    path: &'static str,
+    methods: &'static [&'static str],
+    handle: for<'a> fn(&'a ManagementContext, &'a Request) -> BoxFuture<'a, HttpReply>,
+) -> Route {
+    Route { path, named: false, methods, rights: Rights::Administer, body: JSON, handle: Handle::Later(handle) }
 }
 
 impl Route {
@@ -109,10 +129,10 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/logs", &["GET"], logs::handle),
     route("/server", &["GET", "PATCH"], server::server),
     route("/configs", &["GET", "PUT"], server::configs).rights(Rights::Administer),
-    route("/users", &["GET", "POST"], users).rights(Rights::Administer),
-    route("/users", &["GET", "DELETE", "PATCH"], users).named().rights(Rights::Administer),
-    route("/roles", &["GET", "POST", "PUT"], users).rights(Rights::Administer),
-    route("/roles", &["GET", "DELETE"], users).named().rights(Rights::Administer),
+    users("/users", &["GET", "POST"], users::users),
+    users("/users", &["GET", "DELETE", "PATCH"], users::user).named(),
+    users("/roles", &["GET", "POST", "PUT"], users::roles),
+    users("/roles", &["GET", "DELETE"], users::role).named(),
 ];
 
 /// Secrets come from the environment and from files; there is no vault whose credentials could be changed.
@@ -129,13 +149,4 @@ fn external_vault(_: &ManagementContext, request: &Request) -> HttpReply {
         Ok(_) => answer::bad("Unsupported operation"),
         Err(reply) => reply,
     }
-}
-
-/// Users come from `deployment.toml` and are not changed here. MI: `Utils#setInvalidUserStoreResponse`.
-fn users(_: &ManagementContext, _: &Request) -> HttpReply {
-    answer::error(
-        StatusCode::FORBIDDEN,
-        "User management is not supported with the file-based user store. Please plug in a user store for the correct \
-         functionality",
-    )
 }
