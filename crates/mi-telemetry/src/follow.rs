@@ -181,8 +181,32 @@ impl Trail for Followed {
     }
 }
 
-/// As MI calls mediators, such as `LogMediator`.
+/// Steps whose class in MI is not called after them.
+const CLASSES: &[(&str, &str)] = &[
+    ("CallTemplate", "InvokeMediator"),
+    ("DbLookup", "DBLookupMediator"),
+    ("DbReport", "DBReportMediator"),
+    ("FastXslt", "FastXSLTMediator"),
+    ("ForEachCollection", "ForEachMediatorV2"),
+    ("Guarded", "InvokeMediator"),
+    ("JsonTransform", "JSONTransformMediator"),
+    ("MakeFault", "FaultMediator"),
+    ("Mediating", "XSLTMediator"),
+    ("OAuthService", "OAuthMediator"),
+    ("Operation", "InvokeMediator"),
+    ("Rewrite", "URLRewriteMediator"),
+    ("Rules", "RuleMediator"),
+    ("ScatterGather", "ScatterGather"),
+    ("SequenceStep", "SequenceMediator"),
+    ("StoreMediator", "MessageStoreMediator"),
+    ("ThrowError", "ThrowError"),
+];
+
+/// As MI calls mediators, such as `LogMediator`. MI: `AbstractMediator#getMediatorName`.
 fn mediator_name(name: &str) -> String {
+    if let Some((_, class)) = CLASSES.iter().find(|(known, _)| *known == name) {
+        return (*class).to_owned();
+    }
     if name.ends_with("Mediator") { name.to_owned() } else { format!("{name}Mediator") }
 }
 
@@ -342,6 +366,19 @@ mod tests {
     fn correlating() -> Settings {
         let header = "activityid".to_owned();
         Settings { correlation: Arc::new(AtomicBool::new(true)), header, ..Settings::default() }
+    }
+
+    #[test]
+    fn mediators_are_called_as_in_mi() {
+        for (step, expected) in [
+            ("Log", "LogMediator"),
+            ("CacheMediator", "CacheMediator"),
+            ("SequenceStep", "SequenceMediator"),
+            ("Mediating", "XSLTMediator"),
+            ("ThrowError", "ThrowError"),
+        ] {
+            assert_eq!(mediator_name(step), expected);
+        }
     }
 
     #[test]
