@@ -172,15 +172,7 @@ fn whole_source(source: &Source<'_>) -> Value {
                 "driverClass": text("driverClassName"),
                 "url": text("url").map(|url| mask(&url)),
                 "userName": text("username"),
-                "configurationParameters": without_nulls(json!({
-                    "isDefaultAutoCommit": text("defaultAutoCommit"),
-                    "isDefaultReadOnly": text("defaultReadOnly"),
-                    "removeAbandoned": text("removeAbandoned"),
-                    "validationQuery": text("validationQuery"),
-                    "maxActive": text("maxActive"),
-                    "maxIdle": text("maxIdle"),
-                    "maxWait": text("maxWait"),
-                })),
+                "configurationParameters": pool(|name| text(name)),
             }))
         }
         Source::Configured(config) => without_nulls(json!({
@@ -189,7 +181,44 @@ fn whole_source(source: &Source<'_>) -> Value {
             "driverClass": config.driver,
             "url": mask(&config.url),
             "userName": config.username,
-            "configurationParameters": config.pool,
+            "configurationParameters": pool(|name| config.pool.get(name).cloned()),
         })),
+    }
+}
+
+/// Settings of a pool with the types and the defaults that they have in MI (Tomcat's `PoolProperties`).
+fn pool(given: impl Fn(&str) -> Option<String>) -> Value {
+    let number = |name: &str, default: i64| given(name).and_then(|it| it.trim().parse().ok()).unwrap_or(default);
+    let flag = |name: &str| given(name).map(|it| it.trim().eq_ignore_ascii_case("true"));
+    without_nulls(json!({
+        "isDefaultAutoCommit": flag("defaultAutoCommit"),
+        "isDefaultReadOnly": flag("defaultReadOnly"),
+        "removeAbandoned": flag("removeAbandoned").unwrap_or(false),
+        "validationQuery": given("validationQuery"),
+        "validationQueryTimeout": number("validationQueryTimeout", -1),
+        "maxActive": number("maxActive", 100),
+        "maxIdle": number("maxIdle", 100),
+        "maxWait": number("maxWait", 30_000),
+        "maxAge": number("maxAge", 0),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_pools_have_types_and_defaults() {
+        let given = |name: &str| match name {
+            "maxActive" => Some(" 7 ".to_owned()),
+            "defaultAutoCommit" => Some("TRUE".to_owned()),
+            "maxIdle" => Some("many".to_owned()),
+            _ => None,
+        };
+        let expected = json!({
+            "isDefaultAutoCommit": true, "removeAbandoned": false, "validationQueryTimeout": -1, "maxActive": 7,
+            "maxIdle": 100, "maxWait": 30000, "maxAge": 0,
+        });
+        assert_eq!(pool(given), expected);
     }
 }

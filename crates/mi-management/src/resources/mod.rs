@@ -18,6 +18,7 @@ mod server;
 mod stores;
 mod tasks;
 mod templates;
+mod transactions;
 mod users;
 
 use futures_util::future::BoxFuture;
@@ -124,6 +125,7 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/registry-resources/properties", &["GET", "POST", "DELETE"], registry::properties::handle)
         .rights(Rights::Write),
     route("/live", &["GET"], live::handle),
+    route("/transactions", &["GET"], transactions::handle).named(),
     route("/external-vaults", &["POST"], external_vault).named(),
     route("/logging", &["GET", "PATCH"], logging::handle),
     route("/logs", &["GET"], logs::handle),

@@ -26,11 +26,17 @@ pub(super) fn server(cx: &ManagementContext, request: &Request) -> HttpReply {
         "javaHome": "",
         "javaVersion": "",
         "javaVendor": "",
-        "osName": std::env::consts::OS,
-        "osVersion": "",
+        "osName": kernel("ostype"),
+        "osVersion": kernel("osrelease"),
         "productName": PRODUCT,
         "productVersion": cx.product_version,
     }))
+}
+
+/// What Linux says of itself, as Java does; nothing elsewhere.
+fn kernel(what: &str) -> String {
+    let said = std::fs::read_to_string(format!("/proc/sys/kernel/{what}"));
+    said.map(|it| it.trim().to_owned()).unwrap_or_default()
 }
 
 fn end(cx: &ManagementContext, request: &Request) -> HttpReply {
