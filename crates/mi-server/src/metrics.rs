@@ -10,6 +10,7 @@ use mi_engine::inbound::{Phase, RunningInbounds, Status};
 use mi_engine::room::{BodyMemory, Budget};
 use mi_engine::transport::HttpReply;
 use mi_engine::{Snapshot, reply};
+use mi_transports::http::{Client, HostUse};
 
 use crate::probes::MI_VERSION;
 
@@ -19,29 +20,36 @@ pub const PATH: &str = "/metric-service/metrics";
 /// What the page reads; empty until the first deployment has finished.
 #[derive(Debug, Default)]
 pub struct Page {
-    running: OnceLock<Arc<RunningInbounds>>,
+    source: OnceLock<Source>,
+}
+
+#[derive(Debug)]
+struct Source {
+    running: Arc<RunningInbounds>,
+    client: Client,
 }
 
 impl Page {
-    /// From now on the page shows what is counted of `running` and its engine. `host` and `port` are those of the HTTP
+    /// From now on the page shows what is counted of `running`, its engine and `client`. `host` and `port` are those of the HTTP
     /// listener.
-    pub fn open(&self, running: Arc<RunningInbounds>, host: &str, port: u16) {
+    pub fn open(&self, running: Arc<RunningInbounds>, client: Client, host: &str, port: u16) {
         let snapshot = running.engine().snapshot();
         snapshot.services.metrics.set_server_up(host, port, MI_VERSION, now());
         services_changed(None, &snapshot);
         // A second call would be of the same engine.
-        self.running.get_or_init(|| running);
+        self.source.get_or_init(|| Source { running, client });
     }
 
     /// The page.
     pub fn answer(&self) -> HttpReply {
-        let mut text = match self.running.get() {
-            Some(running) => {
+        let mut text = match self.source.get() {
+            Some(Source { running, client }) => {
                 let snapshot = running.engine().snapshot();
                 let mut lines = Lines(mi_telemetry::metrics::render(&snapshot.services.metrics.gather()));
                 deployed(&snapshot, &mut lines);
                 intakes(running, &mut lines);
                 body_memory(&snapshot.services.bodies, &mut lines);
+                back_ends(&client.in_use(), &mut lines);
                 lines.0
             }
             None => String::new(),
@@ -128,6 +136,18 @@ fn intakes(running: &RunningInbounds, lines: &mut Lines) {
     let lag = all.iter().filter_map(|it| Some((named(it), it.gauge.since_pass()?.as_secs_f64())));
     let help = "Time since a poller last looked with success";
     lines.family("wso2_integration_intake_seconds_since_pass", "gauge", help, lag);
+}
+
+/// What the connections to each back end are at.
+fn back_ends(hosts: &[HostUse], lines: &mut Lines) {
+    let each =
+        |value: fn(&HostUse) -> usize| hosts.iter().map(move |it| (label("address", &it.address), value(it) as f64));
+    let help = "Requests on their way to a back end; over HTTP/1 each has a connection";
+    lines.family("wso2_integration_http_client_requests", "gauge", help, each(|it| it.requests));
+    let help = "Requests that wait because as many as allowed are on their way";
+    lines.family("wso2_integration_http_client_waiting_requests", "gauge", help, each(|it| it.waiting));
+    let help = "Connections to a back end that nobody uses";
+    lines.family("wso2_integration_http_client_idle_connections", "gauge", help, each(|it| it.idle));
 }
 
 /// What bodies take, may take, and how many found no room.

@@ -385,7 +385,7 @@ pub fn start(args: &RunArgs) -> anyhow::Result<Running> {
     let management = management::start(handover, managed).context("cannot open the management API")?;
     main.listen(listeners(&deployment, &keys, service)?)?;
     inbounds.begin();
-    page.open(inbounds.clone(), &deployment.server.hostname, deployment.http_port());
+    page.open(inbounds.clone(), client, &deployment.server.hostname, deployment.http_port());
     probes.serving(faulty, degraded);
     banner::started(summary, began.elapsed());
     let job = Job::of(args, &applications).map(|it| it.begin(&engine, main.handles()));

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use super::failure;
 use super::h1::{AnswerBody, Connection, Failure, Head, HeadLimits, Outbound, RequestHead};
 use super::headers::{self, strip_nominated};
 use super::io::Stream;
-use super::pool::{self, Ages, Host, Hosts, Key, RequestBody, Shared};
+use super::pool::{self, Ages, Host, HostUse, Hosts, Key, RequestBody, Shared};
 use super::proxy::Proxies;
 use super::target;
 use crate::tls::ClientTls;
@@ -114,6 +114,11 @@ impl Client {
 }
 
 impl Client {
+    /// What the connections to each back end are at. A back end that nobody has called for a while is not spoken of.
+    pub fn in_use(&self) -> Vec<HostUse> {
+        self.inner.hosts.in_use()
+    }
+
     /// A new connection for another protocol than HTTP.
     pub(crate) async fn open(&self, secure: bool, host: Arc<str>, port: u16) -> Result<Stream, SendError> {
         let key = Key { client: self.inner.id, secure, http2: false, port, host };
@@ -182,7 +187,10 @@ impl Inner {
                     // For whoever has a slot and looks for a connection.
                     pool::give_back(&key, connection);
                 }
-                wait_for_slot(&key, &host, deadline).await?
+                let slot = wait_for_slot(&key, &host, deadline).await?;
+                // Whoever gave the slot back gave its connection back before.
+                pooled = pool::take(&key, &self.hosts, self.config.max_per_host, &self.ages).1;
+                slot
             }
         };
         let route = Route { key, host, slot: Some(slot), deadline };
@@ -388,7 +396,24 @@ fn may_repeat(failure: &Failure, outbound: &mut Outbound, method: &Method) -> bo
     (outbound.is_unsent() || idempotent) && outbound.rewind()
 }
 
+/// Counts a request that waits, also when whoever sends it gives up.
+struct Waiting<'h>(&'h AtomicUsize);
+
+impl<'h> Waiting<'h> {
+    fn begin(count: &'h AtomicUsize) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 async fn wait_for_slot(key: &Key, host: &Host, deadline: Deadline) -> Result<OwnedSemaphorePermit, SendError> {
+    let _waiting = Waiting::begin(&host.waiting);
     match tokio::time::timeout_at(deadline.at, host.slots.clone().acquire_owned()).await {
         Ok(Ok(slot)) => Ok(slot),
         _ => Err(failure::no_connection_free(format_args!("all connections to {}:{} are in use", key.host, key.port))),

@@ -28,6 +28,7 @@ mod upgrade;
 
 pub use client::{Client, ClientConfig};
 pub(crate) use inbound::{INBOUND, INBOUND_SECURE};
+pub use pool::HostUse;
 pub use proxy::Proxies;
 pub use server::{Limits, ListenerConfig, Server};
 pub use upgrade::{Duplex, Upgrade, Upgrades};

@@ -6,7 +6,8 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::client::conn::http2;
@@ -57,6 +58,42 @@ pub(crate) struct Host {
     pub(crate) authority: Box<str>,
     /// The proxy on the way.
     pub(crate) proxy: Option<Arc<Proxy>>,
+    /// Requests that wait for a slot.
+    pub(crate) waiting: AtomicUsize,
+    /// What `slots` began with.
+    limit: usize,
+    /// Idle connections, as each thread that has any tells.
+    idle: Mutex<Vec<Weak<AtomicUsize>>>,
+}
+
+/// What a host's connections are at, at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostUse {
+    /// `http://host:port` or `https://host:port`.
+    pub address: String,
+    /// Requests on their way. Over HTTP/1 each has a connection.
+    pub requests: usize,
+    /// Requests that wait because as many as allowed are on their way.
+    pub waiting: usize,
+    /// Connections of HTTP/1 that nobody uses.
+    pub idle: usize,
+}
+
+impl Host {
+    /// A place where a thread tells how many idle connections it has: a store of its own, so that no request waits for another
+    /// thread.
+    fn gauge(&self) -> Arc<AtomicUsize> {
+        let gauge = Arc::new(AtomicUsize::new(0));
+        let mut all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|it| it.strong_count() > 0);
+        all.push(Arc::downgrade(&gauge));
+        gauge
+    }
+
+    fn idle(&self) -> usize {
+        let all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter_map(Weak::upgrade).map(|gauge| gauge.load(Relaxed)).sum()
+    }
 }
 
 /// The hosts of all threads.
@@ -71,14 +108,43 @@ impl Hosts {
         Self { known: Mutex::default(), proxies }
     }
 
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Weak<Host>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hosts that a thread remembers; HTTP/1 and HTTP/2 to one address count together.
+    pub(crate) fn in_use(&self) -> Vec<HostUse> {
+        let mut all: Vec<HostUse> = Vec::new();
+        for (key, host) in self.lock().iter().filter_map(|(key, host)| Some((key, host.upgrade()?))) {
+            let scheme = if key.secure { "https" } else { "http" };
+            let bracketed = if key.host.contains(':') { format!("[{}]", key.host) } else { key.host.to_string() };
+            let address = format!("{scheme}://{bracketed}:{}", key.port);
+            let requests = host.limit.saturating_sub(host.slots.available_permits());
+            let (waiting, idle) = (host.waiting.load(Relaxed), host.idle());
+            match all.iter_mut().find(|it| it.address == address) {
+                Some(known) => {
+                    known.requests += requests;
+                    known.waiting += waiting;
+                    known.idle += idle;
+                }
+                None => all.push(HostUse { address, requests, waiting, idle }),
+            }
+        }
+        all
+    }
+
     fn get(&self, key: &Key, max_per_host: usize) -> Arc<Host> {
-        let mut hosts = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.lock();
         if let Some(host) = hosts.get(key).and_then(Weak::upgrade) {
             return host;
         }
         hosts.retain(|_, host| host.strong_count() > 0);
+        let limit = max_per_host.clamp(1, Semaphore::MAX_PERMITS);
         let host = Arc::new(Host {
-            slots: Arc::new(Semaphore::new(max_per_host.clamp(1, Semaphore::MAX_PERMITS))),
+            slots: Arc::new(Semaphore::new(limit)),
+            waiting: AtomicUsize::new(0),
+            limit,
+            idle: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
             authority: authority(key),
             proxy: self.proxies.select(key.secure, &key.host).cloned(),
@@ -128,6 +194,8 @@ struct Local {
     ages: Ages,
     /// Most recently used last.
     idle: VecDeque<Connection>,
+    /// How many of those there are, for whoever asks from outside.
+    gauge: Arc<AtomicUsize>,
     shared: Option<Shared>,
 }
 
@@ -179,7 +247,8 @@ pub(crate) fn take(key: &Key, hosts: &Hosts, max_per_host: usize, ages: &Ages) -
             pool.hosts.retain(|_, local| local.sweep());
         }
         let host = hosts.get(key, max_per_host);
-        let local = Local { host: host.clone(), ages: *ages, idle: VecDeque::new(), shared: None };
+        let gauge = host.gauge();
+        let local = Local { host: host.clone(), ages: *ages, idle: VecDeque::new(), gauge, shared: None };
         pool.hosts.insert(key.clone(), local);
         (host, None)
     })
@@ -189,12 +258,19 @@ impl Local {
     /// The connection that was used last, if it is still good; those that are not are dropped on the way.
     fn take(&mut self) -> Option<Connection> {
         let now = now_ms();
+        let mut found = None;
         while let Some(mut connection) = self.idle.pop_back() {
             if connection.is_fresh(&self.ages, now) && connection.is_quiet() {
-                return Some(connection);
+                found = Some(connection);
+                break;
             }
         }
-        None
+        self.tell();
+        found
+    }
+
+    fn tell(&self) {
+        self.gauge.store(self.idle.len(), Relaxed);
     }
 
     /// Drops what is too old or was closed by the other side. False when nothing is left.
@@ -202,6 +278,7 @@ impl Local {
         let now = now_ms();
         let ages = self.ages;
         self.idle.retain_mut(|connection| connection.is_fresh(&ages, now) && connection.is_quiet());
+        self.tell();
         !self.idle.is_empty() || self.shared.as_ref().is_some_and(|shared| !shared.sender.is_closed())
     }
 }
@@ -217,6 +294,7 @@ pub(crate) fn give_back(key: &Key, connection: Connection) {
                 return (Some(connection), false);
             }
             local.idle.push_back(connection);
+            local.tell();
             (None, !std::mem::replace(&mut pool.swept, true))
         })
         .unwrap_or((None, false));

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 
-use super::super::{Client, ClientConfig, Proxies};
+use super::super::{Client, ClientConfig, HostUse, Proxies};
 use super::support::*;
 
 /// What arrives at a back end when `outgoing` is sent, up to `end`.
@@ -327,6 +327,13 @@ async fn no_more_requests_than_allowed_are_under_way_to_a_host() {
         .collect();
     within(told.recv()).await;
     within(told.recv()).await;
+    let expected =
+        |requests, waiting, idle| [HostUse { address: format!("http://{address}"), requests, waiting, idle }];
+    // The two that are on their way are known; the others come to their wait when they are polled.
+    while client.in_use()[0].waiting < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.in_use(), expected(2, 2, 0));
     let impatient = Outgoing { timeout: Some(Duration::from_millis(100)), ..get(address, "/") };
     let error = fetch(&client, impatient).await.unwrap_err();
     assert_eq!(
@@ -342,6 +349,7 @@ async fn no_more_requests_than_allowed_are_under_way_to_a_host() {
     for task in running {
         assert_eq!(within(task).await.unwrap().unwrap().1, "abc");
     }
+    assert_eq!(client.in_use(), expected(0, 0, 2));
     // Another host is not affected.
     let (other, _) = counting(SHORT).await;
     fetch(&client, get(other, "/")).await.unwrap();
