@@ -72,6 +72,11 @@ const ARTIFACTS: &[&str] = &[
     r#"<endpoint name="Custom"><class name="org.acme.Back"/></endpoint>"#,
     r#"<task name="Tick" class="org.acme.Tick" group="g"><trigger interval="5"/></task>"#,
     r#"<messageStore name="Store"><parameter name="store.jdbc.password">canary</parameter></messageStore>"#,
+    r#"<inboundEndpoint name="In" protocol="http" sequence="main"><parameters><parameter name="inbound.http.port">1</parameter></parameters></inboundEndpoint>"#,
+    r#"<task name="Cron" class="org.apache.synapse.startup.tasks.MessageInjector"><trigger cron="0 0 0 1 1 ?"/></task>"#,
+    r#"<template name="Tem"><parameter name="p" isMandatory="true" defaultValue="d"/><sequence><log/></sequence></template>"#,
+    r#"<template name="Ept"><parameter name="uri"/><endpoint name="$name"><address uri="$uri"/></endpoint></template>"#,
+    r#"<messageProcessor name="Proc" class="org.apache.synapse.message.processor.impl.sampler.SamplingProcessor" messageStore="Store"/>"#,
 ];
 
 fn artifacts() -> Vec<Artifact> {
@@ -280,6 +285,62 @@ fn files_stay_inside_their_folders() {
         ],
     );
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Does a member of the answer lead to something? `list.0.name` is a member of the first of a list.
+fn leads(answer: &serde_json::Value, path: &str) -> bool {
+    answer.pointer(&format!("/{}", path.replace('.', "/"))).is_some()
+}
+
+/// The members that WSO2's command line unmarshals, by the request that it sends (`cmd/utils/artifactUtils` of its sources).
+#[test]
+fn answers_have_the_members_that_the_command_line_reads() {
+    let service = service(&format!("{OPEN}[[datasource]]\nid = 'DS'\nurl = 'jdbc:sqlite:x'"), "/nowhere");
+    for (path, members) in [
+        ("/apis", "count list.0.name list.0.url"),
+        ("/apis?apiName=Orders", "name url version stats tracing resources.0.methods.0 resources.0.url"),
+        ("/proxy-services", "count list.0.name list.0.wsdl1_1 list.0.wsdl2_0"),
+        ("/proxy-services?proxyServiceName=Echo", "name wsdl1_1 wsdl2_0 stats tracing eprs isRunning"),
+        ("/endpoints", "count list.0.name list.0.type list.0.isActive"),
+        ("/endpoints?endpointName=Back", "name type isActive address advanced"),
+        ("/inbound-endpoints", "count list.0.name list.0.protocol list.0.status"),
+        (
+            "/inbound-endpoints?inboundEndpointName=In",
+            "name protocol sequence stats tracing status parameters.0.name parameters.0.value",
+        ),
+        ("/sequences", "count list.0.name list.0.stats list.0.tracing"),
+        ("/sequences?sequenceName=main", "name stats tracing mediators.0"),
+        ("/tasks", "count list.0.name"),
+        ("/tasks?taskName=Cron", "name triggerType triggerCron cronExpression taskGroup implementation properties"),
+        ("/templates", "count list.1.Parameters.0.mandatory sequenceTemplateList.0.name endpointTemplateList.0.name"),
+        ("/templates?type=sequence", "count list.0.name"),
+        (
+            "/templates?type=sequence&name=Tem",
+            "name Parameters.0.name Parameters.0.mandatory Parameters.0.defaultValue",
+        ),
+        ("/templates?type=endpoint&name=Ept", "name Parameters.0"),
+        ("/message-stores", "count list.0.name list.0.type list.0.size"),
+        ("/message-stores?name=Store", "name file size properties"),
+        ("/message-processors", "count list.0.name list.0.type list.0.status"),
+        ("/message-processors?name=Proc", "name type fileName messageStore status parameters"),
+        ("/local-entries", "count list.0.name list.0.type"),
+        ("/local-entries?name=db", "name type value"),
+        ("/connectors", "count list.0.name list.0.package list.0.description list.0.status"),
+        ("/applications", "totalCount activeCount activeList faultyCount faultyList"),
+        ("/data-services", "count list"),
+        ("/data-sources?name=DS", "name type url configurationParameters.maxActive"),
+        ("/logging?loggerName=rootLogger", "loggerName componentName level"),
+        ("/logs", "count list.0.FileName list.0.Size"),
+        ("/server", "carbonHome productName productVersion javaHome osName"),
+        ("/configs?configName=correlation", "configName configs.enabled"),
+    ] {
+        let (status, _, body) = send(&service, (&format!("GET {path}"), "", &[], ""), HERE);
+        let answer: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(status, 200, "{path}: {body}");
+        for member in members.split_whitespace() {
+            assert!(leads(&answer, member), "{path} has no {member}: {body}");
+        }
+    }
 }
 
 #[test]

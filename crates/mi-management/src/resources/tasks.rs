@@ -50,6 +50,8 @@ fn whole(task: &TaskConfig, artifact: &DeployedArtifact) -> Value {
         "taskGroup": task.group.as_deref().unwrap_or("synapse.simple.quartz"),
         "implementation": task.class,
         "cronExpression": cron,
+        // By its name in former versions, which the command line still reads.
+        "triggerCron": cron,
         "triggerCount": count,
         "triggerInterval": interval,
         "triggerType": kind,

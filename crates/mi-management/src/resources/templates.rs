@@ -22,8 +22,18 @@ pub(super) fn handle(cx: &ManagementContext, request: &Request) -> HttpReply {
             let searched = request.searches();
             let endpoints = deployed.endpoint_templates().filter(|(it, _)| searched(&it.name));
             let sequences = deployed.sequence_templates().filter(|(it, _)| searched(&it.name));
-            let endpoints = endpoints.map(|(template, it)| of_endpoint(template, it));
-            answer::list(endpoints.chain(sequences.map(|(template, it)| of_sequence(template, it))).collect())
+            let endpoints: Vec<Value> = endpoints.map(|(template, it)| of_endpoint(template, it)).collect();
+            let sequences: Vec<Value> = sequences.map(|(template, it)| of_sequence(template, it)).collect();
+            let names = |all: &[Value]| all.iter().map(|it| json!({"name": it["name"]})).collect::<Vec<_>>();
+            // The two lists of names are those of former versions, which the command line still reads.
+            let (endpoint_names, sequence_names) = (names(&endpoints), names(&sequences));
+            let count = endpoints.len() + sequences.len();
+            answer::ok(&json!({
+                "count": count,
+                "list": endpoints.into_iter().chain(sequences).collect::<Vec<_>>(),
+                "endpointTemplateList": endpoint_names,
+                "sequenceTemplateList": sequence_names,
+            }))
         }
     }
 }
