@@ -77,6 +77,15 @@ impl LdapUsers {
         if addresses.is_empty() {
             return Err("ConnectionURL is empty".to_owned());
         }
+        for open in addresses.iter().filter(|it| it.is_open()) {
+            log::warn!(
+                target: "LDAPConnectionContext",
+                "Passwords of users go to the directory {}:{} without encryption. Use ldaps:// in connection_url, or \
+                 user_store.properties.StartTLSEnabled",
+                open.host,
+                open.port
+            );
+        }
         let named = |name: &str, text: &str| compile(text).map_err(|why| format!("{name}: {why}"));
         for (name, text) in
             [("UserNameSearchFilter", &config.user_filter), ("GroupNameSearchFilter", &config.group_filter)]

@@ -37,6 +37,13 @@ pub(super) struct Address {
 }
 
 impl Address {
+    /// Can somebody on the way read what is sent?
+    pub(super) fn is_open(&self) -> bool {
+        let near = self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<std::net::IpAddr>().is_ok_and(|it| it.to_canonical().is_loopback());
+        !self.tls && !self.start_tls && !near
+    }
+
     /// `ldap://host:port`, `ldaps://host:port`; what follows the port has no meaning.
     pub(super) fn parse(url: &str, start_tls: bool) -> Option<Self> {
         let (scheme, rest) = url.trim().split_once("://")?;
@@ -348,6 +355,13 @@ mod tests {
         assert_eq!(parsed("LDAPS://h/dc=x"), Some(("h".to_owned(), 636, true, false)));
         assert_eq!(parsed("ldap://[::1]:10389"), Some(("::1".to_owned(), 10389, false, true)));
         assert_eq!(parsed("ldap://[::1]"), Some(("::1".to_owned(), 389, false, true)));
+        let open = |url: &str, start_tls| Address::parse(url, start_tls).is_some_and(|it| it.is_open());
+        assert!(open("ldap://h", false) && open("ldap://192.0.2.1", false));
+        for (url, start_tls) in
+            [("ldap://h", true), ("ldaps://h", false), ("ldap://localhost", false), ("ldap://[::1]", false)]
+        {
+            assert!(!open(url, start_tls), "{url}");
+        }
         for wrong in ["", "h", "http://h", "ldap://", "ldap://h:x", "ldap://h:70000"] {
             assert_eq!(parsed(wrong), None, "{wrong}");
         }
