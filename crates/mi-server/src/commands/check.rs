@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mi_config::Severity;
 use mi_engine::services::Nothing;
+use mi_transports::tls::{ClientTls, ClientTlsConfig};
 
 use crate::cli::{CheckArgs, RunArgs};
 use crate::server::{self, Prepared};
@@ -36,6 +37,9 @@ impl Findings {
         let prepared = Prepared::read(&run)?;
         let services = server::services(&prepared, Arc::new(Nothing), Vec::new(), server::Lasting::default());
         let databases = Arc::new(mi_data::Databases::new(&prepared.home.root));
+        // Nobody is asked; `run` would not start with what is wrong here.
+        let client = Arc::new(ClientTls::new(&ClientTlsConfig::default())?);
+        let users = crate::management::users(&prepared.deployment, &client).err();
         let deployed = prepared.deploy(services, &databases);
         let mut found = Self { lines: Vec::new(), applications: deployed.applications.len(), errors: 0, warnings: 0 };
         // An application that would not be deployed is an error of its own, whatever its parts say.
@@ -46,6 +50,10 @@ impl Findings {
             };
             *count += 1;
             found.lines.push(format!("{word}: {diagnostic}"));
+        }
+        if let Some(why) = users {
+            found.errors += 1;
+            found.lines.push(format!("error: {why:#}"));
         }
         Ok(found)
     }
@@ -114,6 +122,14 @@ mod tests {
         check(&files, &["p"], 0, &["Unknown mediator referenced by configuration element : sing.song"]);
         let good = api.replace("<sing.song/>", "<respond/>");
         check(&[("p/pom.xml", pom), (files[1].0, &good)], &["p"], 1, &[]);
+    }
+
+    #[test]
+    fn a_user_store_that_cannot_be_asked_is_an_error() {
+        let toml = "[internal_apis.file_user_store]\nenable = false\n[user_store]\ntype = 'read_only_ldap'\n";
+        check(&[("conf/deployment.toml", toml)], &[], 0, &[]);
+        let broken = format!("{toml}user_name_list_filter = '(uid=a'");
+        check(&[("conf/deployment.toml", &broken)], &[], 0, &["UserNameListFilter: a ) is missing"]);
     }
 
     #[test]
