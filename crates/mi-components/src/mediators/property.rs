@@ -253,6 +253,20 @@ fn write_registry(cx: &Context, name: &str, value: &Value) -> Result<(), Fault> 
     written.map_err(|error| Fault::new(format!("The registry resource {key} cannot be written: {error}")))
 }
 
+fn name_of(data_type: DataType) -> &'static str {
+    DataType::PROPERTY.iter().find(|(_, it)| *it == data_type).map_or("", |(name, _)| name)
+}
+
+/// What becomes of null: numbers and JSON cannot be made of it. MI: `PropertyMediator#convertValue`.
+fn of_null(data_type: Option<DataType>) -> Result<Value, Fault> {
+    match data_type {
+        None | Some(DataType::String | DataType::Xml) => Ok(Value::Null),
+        Some(DataType::Boolean) => Ok(Value::Bool(false)),
+        Some(DataType::Long) => Err(Fault::new(unknown_type("LONG"))),
+        Some(_) => Err(Fault::new("Runtime error occurred while mediating the message")),
+    }
+}
+
 fn taken<'t>(text: &'t str, pattern: &FullMatch, group: usize) -> &'t str {
     if group > pattern.group_count() {
         return "";
@@ -268,11 +282,19 @@ impl Source {
             Self::UnknownType(text) => Err(Fault::new(text.as_str())),
             Self::Expression { expr, data_type } => {
                 // An XPath that gives null (a property that is not set) is not the same as one that gives no text.
-                let Some(text) = expr.eval_text(&cx.message, &*cx.snapshot)? else { return Ok(Value::Null) };
+                let Some(text) = expr.eval_text(&cx.message, &*cx.snapshot)? else { return of_null(*data_type) };
                 let Some(data_type) = data_type else { return Ok(Value::from(text)) };
                 typed::convert(&text, *data_type, Origin::Expression).map_err(|error| {
                     log::error!(target: "PropertyMediator", "{}{error}", cx.artifact.log_prefix);
-                    Fault::new(error)
+                    let words = match data_type {
+                        DataType::Xml => {
+                            format!(
+                                "Unable to convert a string to OM Node as the string is malformed , String : {text}"
+                            )
+                        }
+                        other => unknown_type(name_of(*other)),
+                    };
+                    Fault { detail: error, ..Fault::new(words) }
                 })
             }
         }
@@ -363,7 +385,31 @@ mod tests {
     #[test]
     fn a_value_that_does_not_fit_is_a_fault() {
         let outcome = Flowing::of("<property name='a' expression='//x' type='LONG'/>").xml("<x>b</x>").run();
-        assert!(outcome.fault().is_some_and(|text| text.contains("'b' cannot be converted")));
+        assert_eq!(
+            outcome.fault().as_deref(),
+            Some(
+                "Unknown type : LONG for the property mediator or the property value cannot be converted into the specified type."
+            )
+        );
+        assert!(outcome.property("ERROR_DETAIL").is_some_and(|text| text.contains("'b' cannot be converted")));
+        let outcome = Flowing::of("<property name='a' expression='//x' type='OM'/>").xml("<x>b</x>").run();
+        assert!(outcome.fault().is_some_and(|text| text.ends_with("as the string is malformed , String : b")));
+    }
+
+    #[test]
+    fn null_with_a_type() {
+        let run = |name: &str| {
+            let xml = format!("<property name='a' expression=\"get-property('none')\" type='{name}'/>");
+            let outcome = Flowing::of(&xml).xml("<x/>").run();
+            (outcome.property("a"), outcome.fault())
+        };
+        assert_eq!(run("BOOLEAN"), (Some("false".to_owned()), None));
+        assert_eq!((run("STRING"), run("OM")), ((None, None), (None, None)));
+        for name in ["INTEGER", "SHORT", "DOUBLE", "FLOAT", "JSON"] {
+            let fault = "Runtime error occurred while mediating the message";
+            assert_eq!(run(name), (None, Some(fault.to_owned())), "{name}");
+        }
+        assert!(run("LONG").1.is_some_and(|text| text.starts_with("Unknown type : LONG")));
     }
 
     #[test]
