@@ -105,6 +105,22 @@ pub fn write_addressing(envelope: &mut Envelope, addressing: &Addressing, namesp
             document.set_text(block, value);
         }
     }
+    declare_once(envelope, namespace);
+}
+
+/// Declares the prefix on the header, once for all blocks.
+fn declare_once(envelope: &mut Envelope, namespace: &str) {
+    let Some(header) = envelope.header() else { return };
+    let document = envelope.document_mut();
+    document.declare_namespace(header, "wsa", namespace);
+    let blocks: Vec<NodeId> = document.child_elements(header).collect();
+    for block in blocks {
+        let same = |it: &NodeId| document.local_name(*it) == "wsa" && document.value(*it) == namespace;
+        let superfluous = document.namespace_decls(block).find(same);
+        if let Some(declaration) = superfluous {
+            document.detach(declaration);
+        }
+    }
 }
 
 fn blocks(envelope: &Envelope, namespace: &str, local: &str) -> Vec<NodeId> {

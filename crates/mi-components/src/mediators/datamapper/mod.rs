@@ -354,7 +354,12 @@ fn read(mapping: &Mapping, message: &Message) -> Result<String, String> {
         let text = text.ok_or("Request csv data not found. The csv records should contain in a <text></text> tag.")?;
         return input::from_csv(&document.text(text), &mapping.input);
     }
-    let whole = mapping.input.title == "soapenv:Envelope";
+    // MI knows the prefix `soapenv` alone; its tools make others of envelopes that have others.
+    let whole = mapping.input.title.split_once(':').is_some_and(|(prefix, local)| {
+        let of_soap =
+            |prefix| mapping.input.namespace(prefix).is_some_and(|uri| SoapVersion::from_namespace(uri).is_some());
+        local == "Envelope" && (prefix == "soapenv" || of_soap(prefix))
+    });
     let element = if whole { Some(envelope.envelope()) } else { envelope.payload() };
     input::from_xml(document, element.ok_or("the message has no payload")?, &mapping.input)
 }

@@ -59,6 +59,15 @@ fn xml_to_json_by_the_types_of_the_schema() {
 }
 
 #[test]
+fn an_envelope_whatever_its_prefix() {
+    let input = r#"{"title": "SE:Envelope", "type": "object", "namespaces": [{"prefix": "SE", "url": "http://schemas.xmlsoap.org/soap/envelope/"}],
+        "properties": {"SE:Body": {"type": "object", "properties": {"a": {"type": "string"}}}}}"#;
+    let map = "map_S_Envelope_S_out = function() { return {b: inputSE_Envelope.SE_Body.a}; }";
+    let outcome = mapped("inputType='XML' outputType='XML'", map, input, r#"{"title": "out"}"#, "<a>1</a>");
+    check_xml(&outcome, "<out><b>1</b></out>");
+}
+
+#[test]
 fn numbers_of_xml_are_doubles_where_the_schema_has_numbers() {
     let map =
         "map_S_order_S_out = function() { var o = inputo_order; return {n: o.o_item[1]._ELEMVAL, i: o.o_item[1].attr_n,
