@@ -6,8 +6,9 @@ use std::sync::mpsc as blocking;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, Version};
-use mi_engine::transport::{HttpClient, Outgoing, Payload};
+use http::{Method, Version};
+use http_body_util::BodyExt;
+use mi_engine::transport::{HttpClient, Incoming, Outgoing, Payload};
 use mi_message::Headers;
 use tokio::sync::mpsc;
 
@@ -16,6 +17,8 @@ use super::{SpanData, otlp};
 /// What MI calls its instrumentation.
 const SCOPE: &str = "org.wso2.synapse.tracing.telemetry";
 const LOGGER: &str = "OTLPTelemetryManager";
+/// Longest answer that is read.
+const MAX_ANSWER: usize = 64 * 1024;
 const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
 /// How the collector is spoken to.
@@ -159,14 +162,14 @@ impl Worker {
         if batch.is_empty() {
             return;
         }
-        let sent = tokio::time::timeout(self.config.timeout, self.client.send(self.request(batch))).await;
-        let trouble = match sent {
-            Ok(Ok(answer)) if answer.status == StatusCode::OK => match answer.headers.get("grpc-status") {
-                None | Some("0") => None,
-                Some(code) => Some(format!("gRPC status {code}")),
-            },
-            Ok(Ok(answer)) => Some(format!("status {}", answer.status)),
-            Ok(Err(error)) => Some(error.message),
+        let exchange = async {
+            match self.client.send(self.request(batch)).await {
+                Ok(answer) => trouble_of(answer).await,
+                Err(error) => Some(error.message),
+            }
+        };
+        let trouble = match tokio::time::timeout(self.config.timeout, exchange).await {
+            Ok(trouble) => trouble,
             Err(_) => Some(format!("no answer within {} ms", self.config.timeout.as_millis())),
         };
         let lost = self.dropped.swap(0, Ordering::Relaxed);
@@ -218,6 +221,33 @@ impl Worker {
     }
 }
 
+/// Why a collector did not take what it was sent. The answer is read to its end: gRPC says so behind the body, and a connection
+/// whose answer is unread is of no further use.
+async fn trouble_of(answer: Incoming) -> Option<String> {
+    if !answer.status.is_success() {
+        return Some(format!("status {}", answer.status));
+    }
+    let mut code = answer.headers.get("grpc-status").map(str::to_owned);
+    let mut text = answer.headers.get("grpc-message").map(str::to_owned);
+    let (mut body, mut read) = (answer.body, 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Some("the answer breaks off".to_owned()) };
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > MAX_ANSWER {
+            break;
+        }
+        if let Some(fields) = frame.trailers_ref() {
+            let field = |name: &str| fields.get(name).and_then(|it| it.to_str().ok()).map(str::to_owned);
+            code = field("grpc-status").or(code);
+            text = field("grpc-message").or(text);
+        }
+    }
+    let code = code.filter(|it| it != "0")?;
+    // What stands there came from elsewhere, and goes into one line.
+    let text: String = text.unwrap_or_default().chars().filter(|it| !it.is_control()).take(200).collect();
+    Some(format!("gRPC status {code} {text}").trim_end().to_owned())
+}
+
 /// A message of gRPC: not compressed, its length, its bytes.
 fn framed(message: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 5);
@@ -242,6 +272,35 @@ mod tests {
             ("ftp://c", Protocol::Http, None),
         ] {
             assert_eq!(parsed(url, protocol), expected.map(|(s, p, path)| (s, p, path.to_owned())), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_collector_says_is_heard() {
+        type Fields<'f> = &'f [(&'f str, &'f str)];
+        let cases: [(u16, Fields<'_>, Fields<'_>, Option<&str>); 6] = [
+            (200, &[], &[], None),
+            (202, &[], &[], None),
+            (200, &[], &[("grpc-status", "0")], None),
+            (200, &[("grpc-status", "16")], &[], Some("gRPC status 16")),
+            (200, &[], &[("grpc-status", "8"), ("grpc-message", "it is full")], Some("gRPC status 8 it is full")),
+            (503, &[], &[], Some("status 503 Service Unavailable")),
+        ];
+        for (status, fields, trailers, expected) in cases {
+            let mut map = http::HeaderMap::new();
+            for (name, value) in trailers {
+                map.insert(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+            }
+            let body = http_body_util::Full::new(Bytes::from_static(b"\0\0\0\0\0"));
+            let body = body.with_trailers(std::future::ready(Some(Ok(map)))).map_err(|never| match never {});
+            let answer = Incoming {
+                status: http::StatusCode::from_u16(status).unwrap(),
+                reason: None,
+                version: Version::HTTP_2,
+                headers: fields.iter().copied().collect(),
+                body: body.boxed_unsync(),
+            };
+            assert_eq!(trouble_of(answer).await.as_deref(), expected, "{status} {fields:?} {trailers:?}");
         }
     }
 

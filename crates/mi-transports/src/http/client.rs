@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use http::header::{EXPECT, HOST};
+use http::header::{CONTENT_TYPE, EXPECT, HOST, HeaderValue, TE};
 use http::{Method, Request, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -429,6 +429,10 @@ fn h2_request(request: Outgoing, authority: &str) -> Result<Request<RequestBody>
     let Outgoing { method, secure, target, headers, body, .. } = request;
     let mut headers = headers::to_map(&headers);
     headers.remove(EXPECT);
+    // Servers of gRPC insist on it, and it has no meaning that would end here: what comes behind a body is passed on.
+    if headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"application/grpc")) {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
     let host = headers.remove(HOST);
     let host = host.as_ref().map_or(authority.as_bytes(), |host| host.as_bytes());
     let mut parts = target::clean(&target).parse::<Uri>().map_err(failure::not_sent)?.into_parts();
@@ -477,5 +481,41 @@ impl Body for StreamBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_grpc_asks_for_trailers() {
+        for (kind, given, expected) in [
+            ("application/grpc", None, Some("trailers")),
+            ("application/grpc+proto", Some("gzip"), Some("trailers")),
+            ("text/xml", Some("trailers"), None),
+        ] {
+            let mut headers = mi_message::Headers::new();
+            headers.set("Content-Type", kind);
+            if let Some(given) = given {
+                headers.set("TE", given);
+            }
+            let request = Outgoing {
+                method: Method::POST,
+                secure: false,
+                host: "h".into(),
+                port: 80,
+                target: "/".to_owned(),
+                version: Version::HTTP_2,
+                headers,
+                body: Payload::Empty,
+                chunked: false,
+                close: false,
+                timeout: None,
+            };
+            let sent = h2_request(request, "h").expect("a request");
+            let te: Vec<&str> = sent.headers().get_all(TE).iter().filter_map(|it| it.to_str().ok()).collect();
+            assert_eq!(te, expected.into_iter().collect::<Vec<_>>(), "{kind}");
+        }
     }
 }
