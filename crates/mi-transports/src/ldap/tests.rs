@@ -35,6 +35,7 @@ dn: uid=a*b(c),ou=Users,dc=x
 objectClass: inetOrgPerson
 cn: odd
 sn: odd
+seeAlso: cn=readers,ou=Groups,dc=x
 userPassword: odd-secret
 
 dn: uid=printer,ou=Users,dc=x
@@ -51,6 +52,12 @@ dn: cn=readers,ou=Groups,dc=x
 objectClass: groupOfNames
 member: uid=boss,ou=Users,dc=x
 member: uid=a*b(c),ou=Users,dc=x
+
+dn: cn=staff,ou=Groups,dc=x
+objectClass: posixGroup
+gidNumber: 1
+memberUid: a*b(c)
+memberUid: nobody
 ";
 
 /// A server; it ends with the value, and its files go.
@@ -103,7 +110,7 @@ impl Slapd {
         std::fs::write(at("server.pem"), pem("CERTIFICATE", signed.cert.der())).unwrap();
         let config = format!(
             "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
-             include /etc/ldap/schema/inetorgperson.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n\
+             include /etc/ldap/schema/inetorgperson.schema\ninclude /etc/ldap/schema/nis.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n\
              pidfile {}\nTLSCertificateFile {}\nTLSCertificateKeyFile {}\n\
              database mdb\nmaxsize 10485760\nsuffix dc=x\nrootdn cn=root,dc=x\nrootpw root-secret\ndirectory {}\n",
             at("pid"),
@@ -216,10 +223,16 @@ async fn users_log_in_and_have_roles() {
         "member_of_attribute = 'seeAlso'\nuser_name_attribute = 'uid'\n\
         user_name_search_filter = '(uid=?)'\nuser_name_list_filter = '(uid=*)'\ngroup_name_list_filter = '(cn=*)'",
     );
-    assert_eq!(by_user.roles_of("a*b(c)").await.unwrap(), Some(texts(&[EVERYONE])));
+    assert_eq!(by_user.roles_of("a*b(c)").await.unwrap(), Some(texts(&[EVERYONE, "readers"])));
     assert!(by_user.authenticate("boss", "boss-secret").await.unwrap());
     // Whoever is named as the administrator is one.
     assert_eq!(by_user.roles_of("boss").await.unwrap(), Some(texts(&[EVERYONE, "admin"])));
+    // Members of a posixGroup stand there by their name.
+    let posix = "membership_attribute = 'memberUid'\ngroup_name_search_filter = '(&(objectClass=posixGroup)(cn=?))'\n\
+                 group_name_list_filter = '(objectClass=posixGroup)'";
+    let posix = server.store("read_only_ldap", &server.url(), posix);
+    assert_eq!(posix.roles_of("a*b(c)").await.unwrap(), Some(texts(&[EVERYONE, "staff"])));
+    assert_eq!(posix.users_of("staff").await.unwrap(), Some(texts(&["a*b(c)"])));
     let few = server.store("read_only_ldap", &server.url(), "max_user_name_list_length = 1\nread_groups = false");
     assert_eq!(few.users("*").await.unwrap().len(), 1);
     assert_eq!(few.roles().await.unwrap(), texts(&[EVERYONE]));
