@@ -279,6 +279,8 @@ fn files_stay_inside_their_folders() {
             (("POST /applications", "", &kind, &form("x.jar")), 400, "extension .car"),
             (("POST /applications", "", &[], "x"), 400, "multipart/form-data"),
             (("POST /applications", "", &kind, &form("x.car")), 200, "Successfully added Carbon Application x.car"),
+            (("GET /applications/x", "", &[], ""), 200, r#""totalCount":0"#),
+            (("PUT /applications/x", "", &[], ""), 405, ""),
             (("DELETE /applications/..%2Fx", "", &[], ""), 404, "does not exist"),
             (("DELETE /applications/x", "", &[], ""), 200, "named x"),
             (("DELETE /applications/x", "", &[], ""), 404, "does not exist"),

@@ -110,7 +110,12 @@ fn write(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::rename(&part, path)
 }
 
-pub(super) fn delete(cx: &ManagementContext, request: &Request) -> HttpReply {
+/// MI: the resource with a name is the one without, but for DELETE; what is listed or uploaded does not depend on the name.
+pub(super) fn named(cx: &ManagementContext, request: &Request) -> HttpReply {
+    if request.method == http::Method::DELETE { delete(cx, request) } else { handle(cx, request) }
+}
+
+fn delete(cx: &ManagementContext, request: &Request) -> HttpReply {
     let name = request.tail.as_deref().unwrap_or_default();
     let path = inside(&cx.paths.applications, &format!("{name}{EXTENSION}")).filter(|path| path.exists());
     let Some(path) = path else {

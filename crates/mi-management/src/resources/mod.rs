@@ -114,7 +114,10 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/local-entries", &["GET"], local_entries::handle),
     route("/connectors", &["GET", "POST"], connectors::handle),
     route("/applications", &["GET", "POST"], applications::handle).rights(Rights::Upload).body(APPLICATION),
-    route("/applications", &["DELETE"], applications::delete).named().rights(Rights::Upload),
+    route("/applications", &["GET", "POST", "DELETE"], applications::named)
+        .named()
+        .rights(Rights::Upload)
+        .body(APPLICATION),
     route("/data-services", &["GET"], data::services),
     route("/data-sources", &["GET"], data::sources),
     route("/registry-resources", &["GET"], registry::tree::handle),
