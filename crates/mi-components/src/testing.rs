@@ -162,6 +162,11 @@ impl Flowing {
         self.build(services()).warnings.iter().map(ToString::to_string).collect()
     }
 
+    /// The errors of deployment.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.build(services()).failed.iter().flat_map(|(_, found)| found).map(ToString::to_string).collect()
+    }
+
     /// The artifacts that work in part only.
     pub(crate) fn degraded(&self) -> Vec<String> {
         self.build(services()).warnings.into_iter().filter_map(|warning| warning.artifact).collect()

@@ -31,7 +31,7 @@ pub mod uri_template;
 pub use api::{ApiConfig, ResourceConfig};
 pub use artifact::{Artifact, ArtifactKind, parse_artifact, parse_element};
 pub use deployment::Deployment;
-pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, nearest};
 pub use element::{Element, SYNAPSE_NAMESPACE};
 pub use endpoint::{EndpointConfig, EndpointKind, EndpointRef};
 pub use inbound::InboundConfig;

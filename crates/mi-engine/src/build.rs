@@ -161,6 +161,20 @@ impl BuildCx<'_> {
         }
     }
 
+    /// Names of the sequence templates that begin with `prefix`, in their order.
+    pub fn templates_of(&self, prefix: &str) -> Vec<Arc<str>> {
+        let mut found: Vec<Arc<str>> = match &self.names {
+            NameSource::Open(names) => {
+                names.declared_templates.iter().filter(|it| it.starts_with(prefix)).cloned().collect()
+            }
+            NameSource::Closed(snapshot) => {
+                snapshot.templates.iter().map(|(name, _)| name).filter(|it| it.starts_with(prefix)).cloned().collect()
+            }
+        };
+        found.sort_unstable();
+        found
+    }
+
     /// A reference to a sequence template.
     pub fn template_ref(&mut self, name: &str) -> TemplateRef {
         let slot = match &mut self.names {

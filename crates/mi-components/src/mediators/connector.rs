@@ -34,7 +34,7 @@ pub fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Di
     cx.report_all(el.unknown_attrs(&["configKey", "description", "statistics", "trace"]));
     let Some(name) = template_name(el, cx) else {
         let error = el.error(format!("Unknown mediator referenced by configuration element : {}", el.name()));
-        return Err(error.hint("the connector that has this operation is not deployed, or has it not"));
+        return Err(error.hint(known_operations(el, cx)));
     };
     let call = Arc::new(call_template::operation(el, cx.template_ref(&name), cx)?);
     let connection = match el.attr("configKey") {
@@ -48,6 +48,29 @@ pub fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Di
         }
     };
     Ok(Box::new(Operation { call, connection }))
+}
+
+/// What the connector has instead of the operation, or that there is no such connector.
+fn known_operations(el: &Element, cx: &BuildCx<'_>) -> String {
+    let (connector, _) = el.name().split_once('.').unwrap_or((el.name(), ""));
+    let own = el.scope().application().map(|it| format!("{}__", it.identifier));
+    let mut known: Vec<String> = Vec::new();
+    for application in own.into_iter().chain([String::new()]) {
+        let found = cx.templates_of(&format!("{application}{connector}."));
+        known.extend(found.iter().filter_map(|name| name.strip_prefix(&*application)).map(str::to_owned));
+    }
+    known.dedup();
+    if known.is_empty() {
+        return format!(
+            "no connector '{connector}' is deployed: bring its archive in an application or put it among the applications; http, file \
+             and email are there without one"
+        );
+    }
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    match mi_config::nearest(el.name(), &names) {
+        Some(meant) => format!("the connector '{connector}' has no such operation; did you mean '{meant}'?"),
+        None => format!("the connector '{connector}' has no such operation; it has {}", names.join(", ")),
+    }
 }
 
 /// A versioned application calls the connector that it brings itself before one that all share.
@@ -146,5 +169,17 @@ mod tests {
     fn an_operation_that_nobody_brings_is_refused() {
         let error = Flowing::error_of("<hello.sing/>");
         assert!(error.contains("Unknown mediator referenced by configuration element : hello.sing"), "{error}");
+        assert!(error.contains("no connector 'hello' is deployed"), "{error}");
+    }
+
+    #[test]
+    fn an_operation_that_the_connector_has_not_is_told_with_those_that_it_has() {
+        for (mediator, part) in [
+            ("<hello.sai/>", "did you mean 'hello.say'?"),
+            ("<hello.performAnAria/>", "has no such operation; it has hello.init, hello.say"),
+        ] {
+            let errors = flowing(mediator).errors().join("\n");
+            assert!(errors.contains(part), "{errors}");
+        }
     }
 }
