@@ -38,6 +38,8 @@ pub mod codes {
     pub const INDIRECT_NOT_READY: u32 = 305_100;
     /// A blocking `call` or a `callout` failed.
     pub const BLOCKING_SENDER_FAILED: u32 = 401_002;
+    /// A `call` could not give its message to a transport.
+    pub const CALL_FAILED: u32 = 401_003;
     /// The back end answered with a SOAP fault and `FORCE_ERROR_ON_SOAP_FAULT` is set.
     pub const ENDPOINT_CUSTOM_ERROR: u32 = 500_000;
     /// The payload is not what its content type says.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use mi_config::{Diagnostic, Element};
-use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, MediatorSpec, Sent, flow, outflow};
+use mi_engine::{BuildCx, Context, Effect, Endpoint, Fault, Flow, Mediator, MediatorSpec, Sent, codes, flow, outflow};
 use mi_expr::{Dynamic, Expr};
 use mi_message::{Body, Headers, Native, Value, XmlValue};
 
@@ -181,7 +181,7 @@ impl CallEffect {
         let endpoint = self.endpoint.clone();
         let sent =
             if self.blocking { blocking::send(cx, endpoint).await } else { outflow::send_noted(cx, endpoint).await };
-        match sent? {
+        match sent.map_err(unsendable)? {
             Sent::Scattered => return Ok(Flow::End),
             Sent::Answered | Sent::OneWay => cx.continued |= !self.blocking,
         }
@@ -210,6 +210,16 @@ impl CallEffect {
         }
         sent?;
         Ok(Flow::Next)
+    }
+}
+
+/// A message that could not even be given to a transport. MI: `CallMediator#handleFault`.
+fn unsendable(fault: Fault) -> Fault {
+    match fault.message.strip_prefix("Unexpected error during sending message out. ") {
+        Some(cause) if fault.code.is_none() => {
+            Fault { code: Some(codes::CALL_FAILED), message: cause.to_owned(), ..fault }
+        }
+        _ => fault,
     }
 }
 
@@ -403,6 +413,13 @@ mod tests {
         let outcome = Flowing::of(&format!("<call blocking='true'>{ENDPOINT}</call>")).xml("<o/>").run();
         assert_eq!(outcome.property("ERROR_CODE").as_deref(), Some("401002"));
         assert_eq!(outcome.property("blocking.sender.error").as_deref(), Some("true"));
+    }
+
+    #[test]
+    fn a_message_for_a_relative_address_has_a_code_of_its_own() {
+        let outcome = Flowing::of("<call/>").xml("<o/>").with(|it| it.addressing.to = Some("/a".to_owned())).run();
+        assert_eq!(outcome.property("ERROR_CODE").as_deref(), Some("401003"));
+        assert!(outcome.property("ERROR_MESSAGE").is_some_and(|it| it.starts_with("Unable to find the transport")));
     }
 
     #[track_caller]
