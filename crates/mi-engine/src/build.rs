@@ -1,6 +1,8 @@
 //! From typed configuration to a snapshot: every artifact is compiled, names become slots, and what is wrong is
 //! reported artifact by artifact, so that one broken artifact never stops the others.
 
+mod templates;
+
 use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use crate::mediator::{Mediator, Sequence};
 use crate::metrics::Metrics;
 use crate::processor::{self, Processor};
 use crate::services::{Sender, Services};
-use crate::snapshot::{EndpointRef, LocalEntry, SequenceRef, Settings, Slots, Snapshot, StoreRef, TemplateRef};
+use crate::snapshot::{EndpointRef, LocalEntry, SequenceRef, Settings, Slots, Snapshot, StoreRef};
 use crate::spec::Specs;
 use crate::store::{self, Store};
 use crate::template::{SequenceTemplate, TemplateParameter};
@@ -151,37 +153,6 @@ impl BuildCx<'_> {
             NameSource::Closed(snapshot) => snapshot.endpoints.find(name),
         };
         EndpointRef { slot, name: name.into() }
-    }
-
-    /// Is there a sequence template of that name?
-    pub fn has_template(&self, name: &str) -> bool {
-        match &self.names {
-            NameSource::Open(names) => names.declared_templates.contains(name),
-            NameSource::Closed(snapshot) => snapshot.templates.by_name(name).is_some(),
-        }
-    }
-
-    /// Names of the sequence templates that begin with `prefix`, in their order.
-    pub fn templates_of(&self, prefix: &str) -> Vec<Arc<str>> {
-        let mut found: Vec<Arc<str>> = match &self.names {
-            NameSource::Open(names) => {
-                names.declared_templates.iter().filter(|it| it.starts_with(prefix)).cloned().collect()
-            }
-            NameSource::Closed(snapshot) => {
-                snapshot.templates.iter().map(|(name, _)| name).filter(|it| it.starts_with(prefix)).cloned().collect()
-            }
-        };
-        found.sort_unstable();
-        found
-    }
-
-    /// A reference to a sequence template.
-    pub fn template_ref(&mut self, name: &str) -> TemplateRef {
-        let slot = match &mut self.names {
-            NameSource::Open(names) => Some(names.templates.reserve(name)),
-            NameSource::Closed(snapshot) => snapshot.templates.find(name),
-        };
-        TemplateRef { slot, name: name.into() }
     }
 
     /// A reference to a message store.
