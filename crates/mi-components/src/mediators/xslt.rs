@@ -179,9 +179,10 @@ impl Xslt {
             return envelope.payload().map(Place::Message).ok_or_else(|| Fault::new("the message has no payload"));
         };
         if let Some(node) = source.eval_nodes(&cx.message, &*cx.snapshot).ok().and_then(|it| it.first().copied())
-            && envelope.document().is_element(node)
+            && (envelope.document().is_element(node) || node == Document::ROOT)
         {
-            return Ok(Place::Message(node));
+            // `/` is the envelope, as the root of the message.
+            return Ok(Place::Message(if node == Document::ROOT { envelope.envelope() } else { node }));
         }
         let not_found = || {
             let source = source.source();
@@ -479,6 +480,17 @@ mod tests {
             assert_eq!(outcome.property("xslt.result.audit").as_deref(), Some("<a>1</a>"));
             assert_eq!(outcome.property("xslt.result.log").as_deref(), Some("n=1"));
         }
+    }
+
+    #[test]
+    fn the_whole_message_is_replaced() {
+        check(
+            "<xslt key='s' source='/'/>",
+            "<xsl:template match='/'><soapenv:Envelope xmlns:soapenv='http://schemas.xmlsoap.org/soap/envelope/'>\
+             <soapenv:Body><a>Hello</a></soapenv:Body></soapenv:Envelope></xsl:template>",
+            "<o/>",
+            "<a>Hello</a>",
+        );
     }
 
     #[test]
