@@ -106,6 +106,19 @@ mod tests {
     }
 
     #[test]
+    fn patterns_that_would_look_back_for_ever_end() {
+        let body = format!("<x>{}!</x>", "a".repeat(5_000));
+        for (pattern, ran) in
+            [("(a+)+", Some("else")), ("(a|aa)+", Some("else")), ("(.*)*=", Some("else")), ("(a+)+!", Some("then"))]
+        {
+            let xml = format!(
+                "<filter source='//x' regex='{pattern}'><then><property name='ran' value='then'/></then><else><property name='ran' value='else'/></else></filter>"
+            );
+            assert_eq!(Flowing::of(&xml).xml(&body).run().property("ran").as_deref(), ran, "{pattern}");
+        }
+    }
+
+    #[test]
     fn branches_by_name_and_without_then() {
         let named = "<filter xpath='true()'><then sequence='s'/></filter>";
         let outcome = Flowing::of(named).sequence("s", "<property name='ran' value='s'/>").run();

@@ -201,6 +201,55 @@ fn fat_applications_bring_others() {
 }
 
 #[test]
+fn lists_of_artifacts_that_cannot_be_trusted_make_the_application_faulty() {
+    let list = |name: &str, head: &str| {
+        format!(
+            "{head}<artifacts><artifact name='{name}' version='1' type='carbon/application'><dependency artifact='s' version='1'/></artifact></artifacts>"
+        )
+    };
+    let part =
+        |kind: &str, file: &str| format!("<artifact name='s' version='1' type='{kind}'><file>{file}</file></artifact>");
+    let dir = TempDir::new();
+    let write = |name: &str, list: String, part: String| {
+        let bytes = zip(&[
+            ("artifacts.xml", list.as_bytes()),
+            ("s_1/artifact.xml", part.as_bytes()),
+            ("s_1/s.xml", sequence(name).as_bytes()),
+        ]);
+        dir.write(&format!("carbonapps/{name}.car"), bytes);
+    };
+    let entity = "<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>";
+    write("doctype", list("doctype", entity), part("synapse/sequence", "s.xml"));
+    write("escape", list("escape", ""), part("synapse/sequence", "../../conf/deployment.toml"));
+    write("cut", list("cut", "").replace("</artifacts>", ""), part("synapse/sequence", "s.xml"));
+    write("good", list("good", ""), part("synapse/sequence", "s.xml"));
+    let loaded = load_home(&dir);
+    assert_eq!(names(&loaded), ["good"]);
+    let reasons: Vec<String> = loaded.faulty.iter().map(|it| format!("{:?}", it.reasons)).collect();
+    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    assert!(reasons.iter().any(|it| it.contains("document type declarations are refused")), "{reasons:?}");
+    assert!(!reasons.concat().contains("root:"), "{reasons:?}");
+}
+
+#[test]
+fn an_application_that_goes_takes_everything_along_and_may_come_back() {
+    let dir = TempDir::new();
+    let one = sequence("one");
+    let entry = format!("<localEntry {NS} key='k'>v</localEntry>");
+    let make =
+        || car("A", &[("one", "synapse/sequence", "s.xml", &one), ("k", "synapse/local-entry", "k.xml", &entry)]);
+    for file in ["a.car", "renamed.car", "a.car"] {
+        dir.write(&format!("carbonapps/{file}"), make());
+        let loaded = load_home(&dir);
+        assert!(loaded.faulty.is_empty() && loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        assert_eq!(names(&loaded).len(), 2, "{file}: {:?}", names(&loaded));
+        std::fs::remove_file(dir.path().join("carbonapps").join(file)).unwrap();
+        let loaded = load_home(&dir);
+        assert!(loaded.artifacts.is_empty() && loaded.applications.is_empty() && loaded.faulty.is_empty(), "{file}");
+    }
+}
+
+#[test]
 fn java_parts_are_warnings() {
     let dir = TempDir::new();
     dir.write("carbonapps/a.car", car("A", &[("m", "lib/synapse/mediator", "m.jar", "java")]));

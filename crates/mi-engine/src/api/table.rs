@@ -122,6 +122,19 @@ mod tests {
     }
 
     #[test]
+    fn a_path_means_what_it_says_and_nothing_is_decoded_or_taken_back() {
+        for path in
+            ["//orders", "/./orders", "/x/../orders", "/%6frders", "/orders;x=1", "/orders%2farchive", "/orders%00"]
+        {
+            check(path, Some("root"));
+        }
+        // Within a context, whatever stands behind it is its own business.
+        for path in ["/orders/../root", "/orders//archive", "/orders/%2e%2e/x", "/orders/;x=1"] {
+            check(path, Some("orders"));
+        }
+    }
+
+    #[test]
     fn prefixes_come_longest_first() {
         assert_eq!(prefixes("/a/b/").collect::<Vec<_>>(), ["/a/b/", "/a/b", "/a"]);
     }

@@ -214,6 +214,26 @@ fn a_part_cannot_be_blown_up() {
 }
 
 #[test]
+fn parts_and_their_headers_are_capped() {
+    let many = "--b\r\n\r\nx\r\n".repeat(1_000_000);
+    let cases = [
+        (many, "more than 1000 parts"),
+        (format!("--b\r\nX: {}\r\n\r\nx\r\n--b--", "y".repeat(1 << 20)), "headers of a part are too long"),
+        (format!("--b\r\n{}\r\nx\r\n--b--", "X: y\r\n".repeat(100_000)), "headers of a part are too long"),
+        (format!("--b\r\nX: {}", "y".repeat(1 << 20)), "a part without a body"),
+    ];
+    for (body, expected) in cases {
+        for kind in ["multipart/related", "multipart/form-data"] {
+            let error = build(&Bytes::from(body.clone()), Some(&format!("{kind}; boundary=b"))).unwrap_err();
+            assert!(error.to_string().contains(expected), "{kind}: {error}");
+        }
+    }
+    // A delimiter that never comes: there is no part.
+    let endless = Bytes::from("-".repeat(1 << 20));
+    assert!(build(&endless, Some("multipart/related; boundary=b")).unwrap_err().to_string().contains("no part"));
+}
+
+#[test]
 fn tables_can_be_extended() {
     let mut types = MediaTypes::default();
     types.add_builder("text/csv", Kind::Text);

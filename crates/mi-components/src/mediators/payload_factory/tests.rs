@@ -34,6 +34,35 @@ fn arguments_in_json() {
 }
 
 #[test]
+fn what_a_payload_holds_is_never_a_template() {
+    let secret = "<property name='secret' value='S3CRET'/>";
+    for value in ["${ctx.secret}", "${properties.synapse.secret}", "$1", "$ctx:secret", "<#assign x=1>${x}", "${1+1}"] {
+        let body = serde_json::json!({ "a": value }).to_string();
+        let escaped = value.replace('<', "&lt;");
+        for (media, format, args, expected) in [
+            ("json", r#"{"a":"$1"}"#, "<arg evaluator='json' expression='$.a'/>", value),
+            ("json", r#"{"a":"${payload.a}"}"#, "", value),
+            ("xml", "<a>$1</a>", "<arg evaluator='json' expression='$.a'/>", &*escaped),
+            ("xml", "<a>${payload.a}</a>", "", &*escaped),
+        ] {
+            let xml = format!(
+                "{secret}<payloadFactory media-type='{media}'><format>{format}</format><args>{args}</args></payloadFactory>"
+            );
+            let outcome = Flowing::of(&xml).json(&body).run();
+            assert_eq!(outcome.fault(), None, "{format} {value}");
+            let written = if media == "xml" { outcome.payload_xml() } else { outcome.payload_text() };
+            assert!(!written.contains("S3CRET"), "{format} {value}: {written}");
+            let plain = written.replace("&gt;", ">").replace("\\$", "$");
+            assert!(plain.contains(&expected.replace("&gt;", ">")), "{format} {value}: {written}");
+        }
+        let freemarker = format!(
+            "{secret}<payloadFactory media-type='text' template-type='freemarker'><format><![CDATA[${{payload.a}}]]></format><args/></payloadFactory>"
+        );
+        assert_eq!(Flowing::of(&freemarker).json(&body).run().payload_text(), value);
+    }
+}
+
+#[test]
 fn expressions_in_json() {
     json(r#"{"a":"${payload.a}"}"#, "", r#"{"a":"x\"y"}"#, r#"{"a":"x\"y"}"#);
     json(r#"{"a":${payload.a}}"#, "", r#"{"a":{"b":1,"c":null}}"#, r#"{"a":{"b":1}}"#);

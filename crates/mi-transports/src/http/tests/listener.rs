@@ -178,6 +178,33 @@ async fn a_body_that_nobody_reads_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn bodies_around_the_sizes_of_buffers_arrive_whole() {
+    let (server, address, _) = start(limits());
+    for size in [16_383, 16_384, 16_385, 65_535, 65_536, 65_537] {
+        let body: Vec<u8> = (0..size).map(|at: u32| b'a' + (at % 26) as u8).collect();
+        let chunked = [format!("{size:x}\r\n").as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+        let plain = format!("Content-Length: {size}\r\n");
+        for (framing, sent) in [(&*plain, &body), ("Transfer-Encoding: chunked\r\n", &chunked)] {
+            // The pieces that it comes in are others each time, and none fits a buffer.
+            for piece in [size as usize + 1, 16_384, 7_919] {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let head = format!("POST /collect HTTP/1.1\r\n{framing}Connection: close\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.unwrap();
+                for part in sent.chunks(piece) {
+                    stream.write_all(part).await.unwrap();
+                    stream.flush().await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                let mut answer = Vec::new();
+                within(stream.read_to_end(&mut answer)).await.unwrap();
+                assert!(answer.ends_with(&body), "{size} {framing} {piece}: {} bytes", answer.len());
+            }
+        }
+    }
+    server.shutdown();
+}
+
+#[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let (server, address, _) = start(limits());
     let mut requests = String::new();
