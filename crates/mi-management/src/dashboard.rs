@@ -54,6 +54,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_hidden_is_not_shown_by_its_layout() {
+        // Any `display` of the style sheet is stronger than the attribute alone.
+        assert!(FILES[1].2.contains("[hidden] { display: none !important; }"));
+    }
+
+    #[test]
     fn other_paths_and_methods_get_nothing() {
         assert!(answer(&Method::GET, "/dashboard/?x").is_some());
         assert!(answer(&Method::GET, "/dashboards").is_none() && answer(&Method::GET, "/dashboard/../x").is_none());
