@@ -40,8 +40,10 @@ fn parse(el: &Element, _cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagn
     };
     let url = attr("remoteServiceUrl")?;
     let pair = format!("{}:{}", attr("username")?, attr("password")?);
+    let url = url.trim();
+    let slash = if url.ends_with('/') { "" } else { "/" };
     Ok(Box::new(OAuthService {
-        endpoint: endpoint::for_address(&format!("{}OAuth2TokenValidationService", url.trim())),
+        endpoint: endpoint::for_address(&format!("{url}{slash}OAuth2TokenValidationService")),
         authorization: format!("Basic {}", BASE64.encode(pair)),
     }))
 }
@@ -112,8 +114,9 @@ impl Effect for Ask {
     fn perform(self: Box<Self>, cx: &mut Context) -> BoxFuture<'_, Result<Flow, Fault>> {
         Box::pin(async move {
             let mut asked = cx.fork(self.question);
-            let failed = |fault: Fault| {
-                Fault::new(format!("Error occured while validating oauth 2.0 access token: {}", fault.message))
+            let failed = |cause: Fault| {
+                let fault = Fault::new("Error occured while validating oauth 2.0 access token");
+                Fault { detail: format!("{}\nCaused by: {}", fault.detail, cause.message), ..fault }
             };
             self.endpoint.clone().send(&mut asked).await.map_err(failed)?;
             flow::build_body(&mut asked).await.map_err(failed)?;
@@ -246,6 +249,22 @@ mod tests {
         }
         let scoped = [("oauth2_scope_validation_enabled", "true"), ("SYNAPSE_REST_API", "orders")];
         assert_eq!(run(Some("Bearer abc"), Some(VALID), &scoped).fault(), None);
+    }
+
+    #[test]
+    fn the_address_ends_with_a_slash_or_not() {
+        let xml = "<oauthService remoteServiceUrl='http://is:9763/services' username='admin' password='secret'/>";
+        let outcome = Flowing::of(xml).json("{}").with(|it| it.headers.set("Authorization", "Bearer abc")).run();
+        let [asked] = outcome.received() else { panic!("{:?}", outcome.received()) };
+        assert_eq!(asked.url, "http://is:9763/services/OAuth2TokenValidationService");
+    }
+
+    #[test]
+    fn the_cause_stands_in_the_detail() {
+        let outcome = run(Some("Bearer abc"), None, &[]);
+        assert_eq!(outcome.fault().as_deref(), Some("Error occured while validating oauth 2.0 access token"));
+        let detail = outcome.property("ERROR_DETAIL").unwrap_or_default();
+        assert!(detail.contains("\nCaused by: "), "{detail}");
     }
 
     #[test]
