@@ -102,7 +102,7 @@ impl Settings {
         input.insert("transportHeaders".into(), Json::Object(headers.collect()));
         for name in &self.properties {
             let value = message.properties.get(name).filter(|value| !value.is_null());
-            input.extend(value.map(|value| (name.clone(), Json::from(value.to_text().into_owned()))));
+            input.extend(value.map(|value| (name.clone(), as_json(value))));
         }
         let mut question = Message::new();
         question.rest = true;
@@ -135,6 +135,21 @@ impl Settings {
             _ => Err("the field \"result\" of the OPA response is missing or not a Boolean".to_owned()),
         }
     }
+}
+
+/// Numbers and truth values keep their type, so that a policy can compare them; the rest is text. Whole doubles have no
+/// fraction. MI: `OPASynapseRequestGenerator#generateRequest` hands the objects to `JSONObject#put`.
+fn as_json(value: &Value) -> Json {
+    let double = match value {
+        Value::Bool(truth) => return Json::from(*truth),
+        Value::Int(number) => return Json::from(*number),
+        Value::Long(number) => return Json::from(*number),
+        Value::Float(number) => number.to_string().parse::<f64>().ok(),
+        Value::Double(number) => Some(*number),
+        _ => None,
+    };
+    let number = double.map(|number| number.to_string()).and_then(|text| text.parse::<serde_json::Number>().ok());
+    number.map_or_else(|| Json::from(value.to_text().into_owned()), Json::Number)
 }
 
 /// The address of the client. MI: `OPAUtils#getRequestIp`.
@@ -235,6 +250,8 @@ impl Resume for Refusal {
 
 #[cfg(test)]
 mod tests {
+    use mi_message::Value;
+
     use crate::testing::{Flowing, Outcome};
 
     fn opa(inside: &str, answer: Option<&str>) -> Flowing {
@@ -271,6 +288,21 @@ mod tests {
             r#"{"input":{"requestOrigin":"10.0.0.7","method":"GET","transportHeaders":{"X-Forwarded-For":"10.0.0.7:99, 10.0.0.1"},"role":"admin"}}"#
         );
         assert_eq!(outcome.payload_text(), "{}");
+    }
+
+    #[test]
+    fn properties_keep_their_types() {
+        let more = "<additionalParameters><parameter name='additionalMCProperties'>level,whole,part,yes</parameter></additionalParameters>";
+        let outcome = opa(&format!("{RULE}{more}"), Some("{\"result\":true}"))
+            .with(|message| {
+                message.properties.set("level", Value::Int(3));
+                message.properties.set("whole", Value::Double(4.0));
+                message.properties.set("part", Value::Double(0.5));
+                message.properties.set("yes", Value::Bool(true));
+            })
+            .run();
+        let body = &outcome.received()[0].body;
+        assert!(body.contains(r#""level":3,"whole":4,"part":0.5,"yes":true"#), "{body}");
     }
 
     #[test]
