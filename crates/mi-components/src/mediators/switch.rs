@@ -40,8 +40,10 @@ impl Mediator for Switch {
     }
 
     fn mediate(&self, cx: &mut Context) -> Result<Flow, Fault> {
-        let value = self.source.eval_string(&cx.message, &*cx.snapshot)?;
-        let case = self.cases.iter().find(|(regex, _)| regex.fits(&value)).map(|(_, target)| target);
+        // MI: SwitchMediator#mediate; null fits no case, not even `.*`.
+        let value = self.source.eval_text(&cx.message, &*cx.snapshot)?;
+        let case = value.and_then(|value| self.cases.iter().find(|(regex, _)| regex.fits(&value)));
+        let case = case.map(|(_, target)| target);
         match case.or(self.default.as_ref()) {
             Some(target) => Ok(Flow::Enter(cx.resolve(target)?)),
             None => Ok(Flow::Next),
@@ -68,6 +70,20 @@ mod tests {
         check("IBM", "first");
         check("IBM2", "second");
         check("xIBM", "default");
+    }
+
+    #[test]
+    fn a_source_without_a_value_fits_no_case() {
+        let xml = |source: &str, rest: &str| {
+            format!(
+                "<switch source=\"{source}\"><case regex='.*'><property name='ran' value='case'/></case>{rest}</switch>"
+            )
+        };
+        let ran = |source, rest| Flowing::of(&xml(source, rest)).xml("<x/>").run().property("ran");
+        let default = "<default><property name='ran' value='default'/></default>";
+        assert_eq!(ran("get-property('none')", default).as_deref(), Some("default"));
+        assert_eq!(ran("get-property('none')", ""), None);
+        assert_eq!(ran("//none", default).as_deref(), Some("case"));
     }
 
     #[test]
