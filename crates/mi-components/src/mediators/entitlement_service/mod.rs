@@ -80,6 +80,12 @@ fn parse(el: &Element, cx: &mut BuildCx<'_>) -> Result<Box<dyn Mediator>, Diagno
         let reason = format!("the client '{client}' of <entitlementService> is not supported");
         return Ok(unsupported::refuse(el, cx, reason, "use the client 'basicAuth' or 'soap'"));
     }
+    if el.attr("remoteServicePassword").is_some_and(|password| password.starts_with(pdp::ENCODED)) {
+        let reason =
+            "the password of <entitlementService> begins with 'enc:': it is encrypted with the key of an MI server";
+        let hint = "write it as '$SYSTEM:NAME', or name a resource with remoteServicePasswordKey";
+        return Ok(unsupported::refuse(el, cx, reason.to_owned(), hint));
+    }
     Ok(Box::new(EntitlementService(Arc::new(Settings {
         pdp: Pdp::parse(el)?,
         on_accept: parse_branch(el, "onAccept", cx)?,
@@ -394,6 +400,9 @@ mod tests {
         }
         let error = Flowing::error_of("<entitlementService remoteServiceUrl='http://a'/>");
         assert!(error.contains("remoteServiceUserName"), "{error}");
+        let of = |it: &str| URL.replace("'secret'", it);
+        let warnings = Flowing::of(&format!("<entitlementService {}/>", of("'enc:AbC='"))).warnings();
+        assert!(warnings.iter().any(|it| it.contains("'enc:'") && !it.contains("AbC=")), "{warnings:?}");
         for attrs in ["client='thrift'", "callbackClass='org.acme.Callback'"] {
             let flowing = flowing(attrs, "", "");
             assert!(flowing.warnings().iter().any(|it| it.contains("of <entitlementService>")), "{attrs}");

@@ -18,6 +18,8 @@ use crate::xml;
 /// Namespaces of the services `EntitlementService` and `AuthenticationAdmin`.
 const DECISION_NS: &str = "http://org.apache.axis2/xsd";
 const LOGIN_NS: &str = "http://authentication.services.core.carbon.wso2.org";
+/// In front of values that MI has encrypted with the key of the server. MI: `EntitlementConstants`.
+pub(super) const ENCODED: &str = "enc:";
 /// Most decisions that are kept, whatever is configured.
 const MAX_KEPT: usize = 10_000;
 /// How long `carbon` caches keep a decision, in milliseconds.
@@ -82,7 +84,12 @@ impl Setting {
             Self::Value(value) => Ok(value.clone()),
             Self::Key(key) => {
                 let text = resource::text(&cx.snapshot, key, Layout::Verbatim);
-                text.map(|text| text.trim().to_owned()).ok_or_else(|| format!("there is no resource {key}"))
+                let text =
+                    text.map(|text| text.trim().to_owned()).ok_or_else(|| format!("there is no resource {key}"))?;
+                if text.starts_with(ENCODED) {
+                    return Err(format!("the resource {key} is encrypted with the key of an MI server ('{ENCODED}')"));
+                }
+                Ok(text)
             }
         }
     }
